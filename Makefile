@@ -1,0 +1,41 @@
+# quickstart: set up and run notebook 00 | test: set up and run all tests | lab: open JupyterLab
+# figures: re-execute all notebooks and redraw figures/ | records: the runs over three seeds behind the comparisons
+PYTHON ?= python3
+BIN := .venv/bin
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+SEEDS ?= 0 1 2
+export PYTHONWARNINGS := ignore
+
+.PHONY: quickstart test lab figures records
+
+quickstart: .venv/ready
+	mkdir -p runs/00_quickstart
+	$(BIN)/papermill --cwd notebooks notebooks/00_quickstart.ipynb runs/00_quickstart/00_quickstart.ipynb
+	@echo "Done. The pictures and numbers: $(CURDIR)/runs/00_quickstart"
+	@ls runs/00_quickstart
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+lab: .venv/ready
+	$(BIN)/jupyter lab notebooks
+
+figures: .venv/ready
+	@set -e; for notebook in $(NOTEBOOKS); do \
+		name=$$(basename $$notebook .ipynb); \
+		$(BIN)/python -m ldr_lib.notebooks execute $$notebook; \
+		mkdir -p figures/$$name; \
+		cp runs/$$name/*.png runs/$$name/*.csv runs/$$name/record.json figures/$$name/; \
+	done
+
+records: .venv/ready
+	@set -e; for name in 00_quickstart 02_two_branch_training; do for seed in $(SEEDS); do \
+		$(BIN)/python -m ldr_lib.notebooks record notebooks/$$name.ipynb -p seed $$seed; \
+	done; done
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
+	touch $@

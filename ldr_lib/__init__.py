@@ -1,0 +1,29 @@
+"""Local discriminative representations of medical images: a small library behind the notebooks."""
+
+from importlib import import_module
+
+_PUBLIC = {
+    "TwoBranchNet": "network",
+    "Encoder": "network",
+    "losses": "",
+    "data": "",
+    "open_dataset": "data.datasets",
+    "prepare": "data.prepare",
+    "DataError": "data.files",
+    "ViewMaker": "data.views",
+    "Settings": "training",
+    "stage_learner": "training",
+    "train": "training",
+    "save_model": "training",
+    "load_model": "training",
+    "represent": "clustering",
+    "compare": "clustering",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'ldr_lib' has no attribute {name!r}; public are {', '.join(_PUBLIC)}")
+    home = _PUBLIC[name]
+    return getattr(import_module(f".{home}", __name__), name) if home else import_module(f".{name}", __name__)

@@ -1,0 +1,141 @@
+"""From a trained network to label maps, and label maps held against anatomy and against simple baselines."""
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.cluster import MiniBatchKMeans
+
+from .data.files import DataError
+from .data.prepare import Prepared
+from .device import mixed_precision
+from .metrics import best_match_dice, mutual_information, retrieval_auc
+from .network import TwoBranchNet
+
+ANATOMY = {"fundus": ("disc", "fovea", "vessel"), "chest": ("lungs", "heart", "clavicles")}
+
+
+@torch.no_grad()
+def represent(net: TwoBranchNet, images: np.ndarray, batch: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Embeds and clusters whole images.
+
+    Args:
+        net: A network, trained or not; it is put back into the mode it was in.
+        images: (N, H, W, C) uint8.
+        batch: Images at a time.
+
+    Returns:
+        Embeddings (N, H, W, D) float32 unit vectors, and the most probable cluster of every pixel (N, H, W) int64.
+
+    Raises:
+        DataError: The images have another number of channels than the network takes.
+
+    Taught in notebook 00, section 4.
+    """
+    if images.ndim != 4 or images.shape[-1] != net.in_channels:
+        raise DataError(f"the network takes images (N, H, W, {net.in_channels}), not {images.shape}")
+    device, was_training = next(net.parameters()).device, net.training
+    net.eval()
+    embeddings, labels = [], []
+    for start in range(0, len(images), batch):
+        x = torch.from_numpy(np.array(images[start : start + batch])).to(device).permute(0, 3, 1, 2).float() / 255
+        with mixed_precision(device):
+            v, a = net(x)
+        embeddings.append(v.permute(0, 2, 3, 1).cpu().numpy())
+        labels.append(a.argmax(1).cpu().numpy())
+    net.train(was_training)
+    return np.concatenate(embeddings), np.concatenate(labels)
+
+
+def k_means(features: np.ndarray, inside: np.ndarray, n_clusters: int, seed: int = 0) -> np.ndarray:
+    """Clusters pixels by k-means of their features, the baseline for the clustering branch.
+
+    Args:
+        features: (N, H, W, D), for example colours or embeddings.
+        inside: (N, H, W) bool, pixels that are clustered; the others get 0.
+        n_clusters: Number of clusters.
+        seed: Fixes the result.
+
+    Returns:
+        (N, H, W) int64 labels.
+    """
+    pixels = features[inside].astype(np.float32)
+    sample = np.random.default_rng(seed).choice(len(pixels), min(len(pixels), 50_000), replace=False)
+    model = MiniBatchKMeans(n_clusters, n_init=3, random_state=seed).fit(pixels[sample])
+    labels = np.zeros(inside.shape, np.int64)
+    labels[inside] = model.predict(pixels)
+    return labels
+
+
+def anatomy_of(prepared: Prepared, modality: str) -> tuple[np.ndarray, list[str]]:
+    """One label map per image from the structure masks.
+
+    Args:
+        prepared: Prepared images with masks.
+        modality: "fundus" or "chest"; which structures count.
+
+    Returns:
+        (N, S, S) int64, 0 for what is no structure, and the names of structures 1, 2, ... Both may be empty of
+        structures when the dataset has no masks. Where masks overlap the later structure counts.
+    """
+    names = [name for name in ANATOMY.get(modality, ()) if name in prepared.masks]
+    labels = np.zeros(prepared.images.shape[:3], np.int64)
+    for number, name in enumerate(names, start=1):
+        labels[prepared.masks[name]] = number
+    return labels, names
+
+
+def agreement(
+    features: np.ndarray, labels: np.ndarray, prepared: Prepared, modality: str, seed: int = 0
+) -> dict[str, float]:
+    """Holds features and label maps against the anatomy of the images.
+
+    Args:
+        features: (N, S, S, D) pixel features, ranked by nearness for the retrieval AUC.
+        labels: (N, S, S) cluster of every pixel.
+        prepared: The images' masks.
+        modality: "fundus" or "chest".
+        seed: Fixes the query pixels.
+
+    Returns:
+        "NMI", and for each structure "Dice <structure>" (best matching cluster) and "AUC <structure>" (retrieval).
+
+    Taught in notebook 00, section 4.
+    """
+    inside = np.asarray(prepared.masks["field_of_view"])
+    anatomy, names = anatomy_of(prepared, modality)
+    numbers = {"NMI": mutual_information(labels, anatomy, inside)}
+    for name in names:
+        truth = np.asarray(prepared.masks[name])
+        numbers[f"Dice {name}"] = best_match_dice(labels, truth, inside)[0]
+        numbers[f"AUC {name}"] = retrieval_auc(features, truth, inside, seed=seed)
+    return numbers
+
+
+def compare(
+    nets: dict[str, TwoBranchNet], prepared: Prepared, modality: str, seed: int = 0
+) -> pd.DataFrame:
+    """Table of `agreement` for colour and for networks; one row each way of clustering.
+
+    Networks without a trained clustering branch are clustered by k-means of their embeddings: give both.
+
+    Args:
+        nets: Row name to network.
+        prepared: Held-out images with masks.
+        modality: "fundus" or "chest".
+        seed: Fixes k-means and the query pixels.
+
+    Returns:
+        Rows "colour, k-means", then for each network "<name>, clusters" and "<name>, k-means"; columns as `agreement`.
+
+    Taught in notebook 00, section 4 and notebook 02, section 6.
+    """
+    inside = np.asarray(prepared.masks["field_of_view"])
+    n_clusters = next(iter(nets.values())).n_clusters
+    colours = np.asarray(prepared.images, dtype=np.float32) / 255
+    rows = {"colour, k-means": agreement(colours, k_means(colours, inside, n_clusters, seed), prepared, modality, seed)}
+    for name, net in nets.items():
+        embeddings, labels = represent(net, prepared.images)
+        rows[f"{name}, clusters"] = agreement(embeddings, labels, prepared, modality, seed)
+        by_k_means = k_means(embeddings, inside, n_clusters, seed)
+        rows[f"{name}, k-means"] = agreement(embeddings, by_k_means, prepared, modality, seed)
+    return pd.DataFrame(rows).T

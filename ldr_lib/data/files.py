@@ -1,0 +1,91 @@
+"""Writing files so that a reader never sees half of one, and showing how far long work has come."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+
+class DataError(Exception):
+    """Something is wrong with the images, masks or folders that were given; the message says what, where and what to do."""
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a temporary name beside `path`; what was written there takes the name `path` only if all went well.
+
+    Args:
+        path: The file or folder that shall appear whole or not at all. Missing parent folders are made.
+
+    Raises:
+        DataError: The disk is full or the place cannot be written; what was there before is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(
+            f"could not write {path}: {error.strerror or error}. Free some space or choose another folder; "
+            "nothing half-written was kept."
+        ) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+class Progress:
+    """One line that tells how far long work has come: a bar on a terminal, a line that rewrites itself in a notebook.
+
+    Args:
+        label: What is being done.
+        total: Number of steps.
+    """
+
+    def __init__(self, label: str, total: int):
+        self.label, self.total, self.done = label, total, 0
+        self.line = self.bar = None
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+
+            self.line = display({"text/plain": label}, raw=True, display_id=True)
+        else:
+            self.bar = tqdm(total=total, desc=label, leave=False, disable=not sys.stderr.isatty())
+
+    def step(self, note: str = "") -> None:
+        """Counts one step and shows `note` behind the count."""
+        self.done += 1
+        if self.bar:
+            self.bar.set_postfix_str(note)
+            self.bar.update()
+        elif self.done % max(1, self.total // 50) == 0:
+            self._show(f"{self.label}: {100 * self.done // self.total} % {note}")
+
+    def close(self, summary: str = "") -> None:
+        """Replaces the bar by a last line."""
+        if self.bar is not None:
+            self.bar.close()
+        self._show(f"{self.label}: {summary or 'done'}")
+
+    def _show(self, text: str) -> None:
+        if self.line is not None:
+            self.line.update({"text/plain": text}, raw=True)
+
+
+def tracked(items: Iterable, label: str, total: int) -> Iterator:
+    """Yields the items while a `Progress` line counts them."""
+    progress = Progress(label, total)
+    for item in items:
+        yield item
+        progress.step()
+    progress.close(f"{total} done")

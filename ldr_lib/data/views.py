@@ -1,0 +1,125 @@
+"""Two aligned views of every image and mixed images, made for a whole batch at once on the device."""
+
+from dataclasses import dataclass
+
+import kornia.augmentation as augment
+import torch
+import torch.nn.functional as F
+
+
+@dataclass
+class Views:
+    """Views of 2B source images, and the geometry that lines their patch grids up.
+
+    Attributes:
+        first: (2B, C, s, s) first view of every image, in [0, 1].
+        second: (2B, C, s, s) second view, flipped and turned.
+        mixed: (B, C, s, s); item b is lam[b] * first[b] + (1 - lam[b]) * first[B + b].
+        lam: (B,) shares in the mixed images.
+        pose: (2B,) which of the eight flips and quarter turns the second view has undergone, 0 to 7.
+    """
+
+    first: torch.Tensor
+    second: torch.Tensor
+    mixed: torch.Tensor
+    lam: torch.Tensor
+    pose: torch.Tensor
+
+    def stack(self) -> torch.Tensor:
+        """All 5B images in one batch: first views, second views, mixed images."""
+        images = torch.cat([self.first, self.second, self.mixed])
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def split(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Cuts network outputs of `stack()` into those of the first, second and mixed images."""
+        return outputs.split([len(self.first), len(self.second), len(self.mixed)])
+
+    def realign(self, grid: torch.Tensor) -> torch.Tensor:
+        """Turns a grid of the second views back, so that cell (i, j) shows what cell (i, j) of the first view shows.
+
+        Args:
+            grid: (2B, D, G, G) values on the second views.
+
+        Returns:
+            (2B, D, G, G) values on the first views' grid.
+        """
+        cells = torch.arange(grid.shape[-1] ** 2, device=grid.device).reshape(grid.shape[-2:])
+        seen = torch.stack([torch.rot90(cells.flip(1) if pose >= 4 else cells, pose % 4) for pose in range(8)])
+        source = seen.flatten(1).argsort(1)[self.pose]
+        return grid.flatten(2).gather(2, source[:, None].expand(-1, grid.shape[1], -1)).reshape(grid.shape)
+
+
+@dataclass(frozen=True)
+class ViewMaker:
+    """Draws the views of a batch: one crop for both views of an image, then independent looks.
+
+    Attributes:
+        size: Side s of the views in pixels.
+        scale: Smallest and largest side of the crop as a share of the image's side.
+        rotation: Largest rotation of the crop in degrees; 180 allows any.
+        wobble: Largest further rotation of either view in degrees, drawn separately for both.
+        colour: Strength of brightness, contrast, saturation (X-rays: brightness and contrast only); hue gets 1/20 of it.
+        grey: Probability that a colour view loses its colour.
+
+    Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01, section 4.
+    """
+
+    size: int = 128
+    scale: tuple[float, float] = (0.9, 1.0)
+    rotation: float = 180.0
+    wobble: float = 2.0
+    colour: float = 0.4
+    grey: float = 0.2
+
+    def __call__(self, images: torch.Tensor) -> Views:
+        """Makes the views.
+
+        Args:
+            images: (2B, C, H, W) uint8, or float in [0, 1], already on the device; an even number of square images.
+
+        Returns:
+            The `Views`. Outside the image they are black.
+
+        Raises:
+            ValueError: An odd number of images, or images that are not square.
+        """
+        n, channels, height, width = images.shape
+        if n % 2 or height != width:
+            raise ValueError(f"views need an even number of square images, not {n} of {height} x {width}")
+        images = images.float() / 255 if images.dtype == torch.uint8 else images
+        uniform = lambda low, high, *shape: torch.empty(shape or (n,), device=images.device).uniform_(low, high)
+
+        side = uniform(*self.scale)
+        centre = (1 - side)[:, None] * uniform(-1, 1, n, 2)
+        turn = uniform(-self.rotation, self.rotation)
+        pose = torch.randint(8, (n,), device=images.device)
+        first, second = (
+            self._look(self._crop(images, centre, side, turn + uniform(-self.wobble, self.wobble), k))
+            for k in (torch.zeros_like(pose), pose)
+        )
+        lam = uniform(0.2, 0.8, n // 2)
+        share = lam[:, None, None, None]
+        mixed = share * first[: n // 2] + (1 - share) * first[n // 2 :]
+        return Views(first, second, mixed, lam, pose)
+
+    def _crop(self, images, centre, side, degrees, pose) -> torch.Tensor:
+        angle = torch.deg2rad(degrees)
+        rotation = _rotation(angle)
+        flip = torch.diag_embed(torch.stack([1.0 - 2.0 * (pose >= 4), torch.ones_like(angle)], 1))
+        linear = side[:, None, None] * rotation @ flip @ _rotation(pose % 4 * (torch.pi / 2))
+        theta = torch.cat([linear, centre[:, :, None]], 2)
+        grid = F.affine_grid(theta, [len(images), images.shape[1], self.size, self.size], align_corners=False)
+        return F.grid_sample(images, grid, align_corners=False)
+
+    def _look(self, views: torch.Tensor) -> torch.Tensor:
+        if self.colour:
+            tint = (self.colour, self.colour / 20) if views.shape[1] == 3 else (0.0, 0.0)
+            views = augment.ColorJitter(self.colour, self.colour, *tint, p=1.0)(views)
+        if self.grey and views.shape[1] == 3:
+            views = augment.RandomGrayscale(p=self.grey)(views)
+        return views
+
+
+def _rotation(angle: torch.Tensor) -> torch.Tensor:
+    sine, cosine = angle.sin(), angle.cos()
+    return torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)

@@ -1,0 +1,163 @@
+"""Figures: images, views, embeddings as colour, cluster maps, similarity to a pixel, losses."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+
+
+def _show(axis, image: np.ndarray, title: str = "") -> None:
+    image = np.asarray(image)
+    image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    axis.imshow(image, cmap="gray" if image.ndim == 2 else None, interpolation="nearest")
+    axis.set_axis_off()
+    if title:
+        axis.set_title(title, fontsize=9)
+
+
+def _grid(rows: int, columns: int, side: float = 1.8):
+    return plt.subplots(rows, columns, figsize=(side * columns, side * rows), squeeze=False, layout="constrained")
+
+
+def contact_sheet(images, titles=(), columns: int = 6) -> Figure:
+    """Images side by side.
+
+    Args:
+        images: Sequence of (H, W), (H, W, 1) or (H, W, 3) arrays.
+        titles: A title each, or none.
+        columns: Images per row.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = _grid(rows, min(columns, len(images)))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, (axis, image) in enumerate(zip(axes.flat, images)):
+        _show(axis, image, titles[i] if i < len(titles) else "")
+    return figure
+
+
+def label_colours(labels: np.ndarray, n: int, inside: np.ndarray | None = None, palette: str = "husl") -> np.ndarray:
+    """Paints label maps.
+
+    Args:
+        labels: (..., H, W) integers 0 to n - 1.
+        n: Number of labels.
+        inside: bool of the same shape; what lies outside becomes black.
+        palette: Name of a seaborn palette.
+
+    Returns:
+        (..., H, W, 3) floats in [0, 1].
+    """
+    colours = np.array(sns.color_palette(palette, n))[labels]
+    return colours if inside is None else colours * inside[..., None]
+
+
+def anatomy_colours(labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Paints anatomy: dark grey for no structure, then blue, orange, green; black outside the field of view."""
+    colours = np.array([(0.25, 0.25, 0.25), *sns.color_palette("colorblind", 9)])[labels]
+    return colours * inside[..., None]
+
+
+def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Embeddings as colour: the first three principal components over all images as red, green and blue.
+
+    Args:
+        embeddings: (N, H, W, D).
+        inside: (N, H, W) bool; only these pixels shape the components, the others become black.
+        seed: Fixes which 20,000 pixels the components are fitted to.
+
+    Returns:
+        (N, H, W, 3) floats in [0, 1]; equal colours mean similar embeddings across images.
+
+    Taught in notebook 00, section 3.
+    """
+    pixels = embeddings[inside]
+    chosen = np.random.default_rng(seed).choice(len(pixels), min(len(pixels), 20_000), replace=False)
+    pca = PCA(3).fit(pixels[chosen])
+    low, high = np.percentile(pca.transform(pixels[chosen]), [2, 98], axis=0)
+    colours = np.zeros((*inside.shape, 3))
+    colours[inside] = ((pca.transform(pixels) - low) / (high - low)).clip(0, 1)
+    return colours
+
+
+def representation_sheet(rows: dict[str, np.ndarray]) -> Figure:
+    """One row of pictures per entry, images in columns.
+
+    Args:
+        rows: Row title to (N, H, W), (N, H, W, 1) or (N, H, W, 3).
+
+    Taught in notebook 00, section 3.
+    """
+    n = len(next(iter(rows.values())))
+    figure, axes = _grid(len(rows), n)
+    for line, (title, pictures) in zip(axes, rows.items()):
+        for i, (axis, picture) in enumerate(zip(line, pictures)):
+            _show(axis, picture, title if i == 0 else "")
+    return figure
+
+
+def similarity_maps(embeddings: np.ndarray, image: int, row: int, column: int) -> np.ndarray:
+    """Cosine similarity of every pixel of every image to one pixel.
+
+    Args:
+        embeddings: (N, H, W, D) unit vectors.
+        image: Which image the pixel lies in.
+        row: Its row.
+        column: Its column.
+
+    Returns:
+        (N, H, W) in [-1, 1].
+
+    Source: Chen et al. 2021, local similarity. Taught in notebook 00, section 5.
+    """
+    return embeddings @ embeddings[image, row, column]
+
+
+def similarity_sheet(images: np.ndarray, similarity: np.ndarray, inside: np.ndarray, row: int, column: int) -> Figure:
+    """Images above, similarity to a pixel of the first one below.
+
+    Args:
+        images: (N, H, W, C).
+        similarity: (N, H, W) from `similarity_maps`.
+        inside: (N, H, W) bool.
+        row: Row of the pixel in the first image.
+        column: Its column.
+    """
+    figure, axes = _grid(2, len(images), side=2.2)
+    low, high = np.percentile(similarity[inside], [2, 99.5])
+    for i in range(len(images)):
+        _show(axes[0, i], images[i], "the chosen pixel" if i == 0 else "another image")
+        shown = axes[1, i].imshow(np.where(inside[i], similarity[i], np.nan), cmap="cividis", vmin=low, vmax=high)
+        axes[1, i].set_axis_off()
+    for line in axes:
+        line[0].plot(column, row, "o", markersize=9, markerfacecolor="none", markeredgecolor="cyan", markeredgewidth=2)
+    figure.colorbar(shown, ax=axes[1], shrink=0.8, label="cosine similarity")
+    return figure
+
+
+def loss_curves(rows: list[dict]) -> tuple[Figure, pd.DataFrame]:
+    """Loss terms and cluster areas over the epochs of all stages.
+
+    Args:
+        rows: Rows of the training log.
+
+    Returns:
+        The figure and the drawn numbers.
+    """
+    table = pd.DataFrame(rows).drop(columns="seconds", errors="ignore")
+    table.index = pd.Index(range(1, len(table) + 1), name="epoch")
+    terms = [name for name in ("patch", "mixup", "region", "entropy", "area") if name in table]
+    figure, axes = plt.subplots(1, len(terms) + 1, figsize=(2.4 * (len(terms) + 1), 2.2), layout="constrained")
+    for axis, name in zip(axes, terms):
+        sns.lineplot(x=table.index, y=table[name], hue=table["stage"], palette="colorblind", marker="o", ax=axis, legend=False)
+        axis.set(title=name, xlabel="epoch", ylabel="")
+    if "smallest_area" in table:
+        axes[-1].fill_between(table.index, table["smallest_area"], table["largest_area"], alpha=0.4)
+        axes[-1].set(title="cluster areas, smallest to largest", xlabel="epoch", ylim=(0, None))
+        axes[-1].title.set_fontsize(9)
+    else:
+        axes[-1].set_axis_off()
+    sns.despine(figure)
+    return figure, table

@@ -1,0 +1,150 @@
+"""The two-branch network: a shared encoder and decoder, an embedding branch and a clustering branch."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def on_sphere(x: torch.Tensor) -> torch.Tensor:
+    """Scales every pixel's vector to length one, (B, D, H, W) to (B, D, H, W).
+
+    Multiplies by the reciprocal length: the gradient of a division would pass over the full-resolution map twice as often.
+    """
+    return x * x.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
+
+
+def _conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
+    """A 3x3 convolution that repeats the border: zeros there would tell every pixel where in the view it lies."""
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate")
+
+
+def _convolution(channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(_conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+
+
+class Encoder(nn.Module):
+    """Small VGG-16 that returns the feature map of every resolution, finest first.
+
+    Args:
+        in_channels: 3 for photographs, 1 for X-rays.
+
+    Calling it on (B, in_channels, H, W) with H and W multiples of 16 returns five maps of 16, 32, 64, 128 and 128
+    channels at 1/1, 1/2, 1/4, 1/8 and 1/16 of the size. 922,896 parameters for three input channels.
+
+    Source: Chen et al. 2021, section 3.1 (network). Taught in notebook 02, section 2.
+    """
+
+    widths = (16, 32, 64, 128, 128)
+    depths = (2, 2, 3, 3, 3)
+
+    def __init__(self, in_channels: int = 3):
+        super().__init__()
+        self.in_channels = in_channels
+        groups, channels = [], in_channels
+        for width, depth in zip(self.widths, self.depths):
+            layers = [_convolution(channels if i == 0 else width, width) for i in range(depth)]
+            groups.append(nn.Sequential(*layers))
+            channels = width
+        self.groups = nn.ModuleList(groups)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        features = []
+        for level, group in enumerate(self.groups):
+            x = group(F.max_pool2d(x, 2) if level else x)
+            features.append(x)
+        return features
+
+
+class Decoder(nn.Module):
+    """U-Net decoder from the encoder's five maps to one shared 32-channel map at full resolution.
+
+    Source: Chen et al. 2021, section 3.1 (network). Taught in notebook 02, section 2.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.levels = nn.ModuleList(
+            nn.Sequential(_convolution(2 * width, width), _convolution(width, width // 2)) for width in (128, 64, 32)
+        )
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        *skips, x = features
+        for level, skip in zip([*self.levels, nn.Identity()], reversed(skips)):
+            x = level(torch.cat([F.interpolate(x, scale_factor=2.0), skip], 1))
+        return x
+
+
+class TwoBranchNet(nn.Module):
+    """Embeds every pixel on a hypersphere and assigns it softly to clusters.
+
+    Args:
+        in_channels: Channels of the image (3 colour, 1 X-ray).
+        embedding_dim: Dimension D of the space in which the unit sphere lies.
+        n_clusters: Number K of clusters.
+
+    Raises:
+        ValueError: A size that is not positive, or, when called, an image batch of another shape or channel count.
+
+    Example:
+        >>> embeddings, clusters = TwoBranchNet()(torch.rand(2, 3, 100, 80))
+        >>> embeddings.shape, clusters.shape
+        (torch.Size([2, 32, 100, 80]), torch.Size([2, 16, 100, 80]))
+
+    Source: Chen et al. 2021, section 3.1 (network). Taught in notebook 02, section 2.
+    """
+
+    def __init__(self, in_channels: int = 3, embedding_dim: int = 32, n_clusters: int = 16):
+        super().__init__()
+        for name, value in dict(in_channels=in_channels, embedding_dim=embedding_dim, n_clusters=n_clusters).items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
+        self.in_channels, self.embedding_dim, self.n_clusters = in_channels, embedding_dim, n_clusters
+        self.encoder = Encoder(in_channels)
+        self.decoder = Decoder()
+        self.embedding_branch = nn.Sequential(_convolution(32, 32), _conv3x3(32, embedding_dim))
+        self.clustering_branch = nn.Sequential(_convolution(32, n_clusters), _conv3x3(n_clusters, n_clusters))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+
+    def _check(self, x: torch.Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_channels or min(x.shape) < 1:
+            raise ValueError(
+                f"this network takes image batches (B, {self.in_channels}, H, W), not {tuple(x.shape)}; "
+                f"build it with in_channels equal to the channels of your images"
+            )
+
+    def shared_map(self, x: torch.Tensor) -> torch.Tensor:
+        """The (B, 32, H', W') map that both branches read; H' and W' are H and W rounded up to multiples of 16."""
+        self._check(x)
+        height, width = x.shape[-2:]
+        x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")
+        return self.decoder(self.encoder(x))
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """Embedding branch alone: (B, D, H, W) unit vectors v(p)."""
+        return self.embeddings(self.shared_map(x), x.shape[-2:])
+
+    def embeddings(self, shared: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Unit vectors v(p) from the shared map, cut to the image's height and width."""
+        raw = self.embedding_branch(shared)[..., : size[0], : size[1]]
+        return on_sphere(raw.float())
+
+    def assignments(self, shared: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Cluster assignments a_k(p) from the shared map, cut to the image's height and width."""
+        raw = self.clustering_branch(shared)[..., : size[0], : size[1]]
+        activated = raw.float().sigmoid()
+        return activated * activated.sum(1, keepdim=True).clamp(min=1e-12).reciprocal()
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeds and clusters an image batch.
+
+        Args:
+            x: (B, in_channels, H, W) images in [0, 1], any H and W.
+
+        Returns:
+            Embeddings v(p), (B, D, H, W) unit vectors, and cluster assignments a_k(p), (B, K, H, W) summing to 1 over K.
+        """
+        shared, size = self.shared_map(x), x.shape[-2:]
+        return self.embeddings(shared, size), self.assignments(shared, size)

@@ -1,0 +1,177 @@
+"""Run records: what was run, with what, on what, and what came out; figures with the numbers drawn in them."""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from .data.files import written_whole
+
+PACKAGES = ("torch", "torchvision", "fastai", "kornia", "numpy", "scikit-image", "scikit-learn", "ldr_lib")
+
+
+def project_root() -> Path:
+    """The checkout this package lies in, or the working folder when the package was installed elsewhere."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _git_revision() -> str | None:
+    def git(*arguments):
+        done = subprocess.run(["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "ldr_lib")
+        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def peak_memory_mib() -> dict[str, int]:
+    """Largest memory this process has held so far, in MiB, and on the GPU where there is one."""
+    try:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory = {"process": round(peak / (2**20 if sys.platform == "darwin" else 2**10))}
+    except ImportError:
+        memory = {}
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_available():
+        memory["gpu"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    return memory
+
+
+class Run:
+    """One run of a notebook or script; its folder receives `record.json`, the figures and their numbers.
+
+    Args:
+        name: The notebook's name, for example "00_quickstart".
+        parameters: Everything that was chosen, plain values; must hold "seed".
+        out_dir: Folder of the run; "" takes runs/<name> of this project.
+
+    Attributes:
+        folder: Where everything is written.
+
+    Taught in notebook 00, section 1.
+    """
+
+    def __init__(self, name: str, parameters: dict, out_dir: str = ""):
+        self.folder = Path(out_dir) if out_dir else project_root() / "runs" / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.started = time.perf_counter()
+        self.record = {
+            "name": name,
+            "parameters": parameters,
+            "seed": parameters["seed"],
+            "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "versions": _versions(),
+            "git_revision": _git_revision(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "data": {},
+            "metrics": {},
+            "claims": {},
+            "figures": [],
+        }
+
+    def data(self, **fingerprints: str) -> None:
+        """Notes the fingerprint of the images used under a role, for example train=..., test=..."""
+        self.record["data"] |= fingerprints
+
+    def metrics(self, **values) -> None:
+        """Notes results: numbers, or tables as DataFrames."""
+        for name, value in values.items():
+            plain = json.loads(value.round(4).to_json(orient="index")) if isinstance(value, pd.DataFrame) else value
+            self.record["metrics"][name] = plain
+
+    def claim(self, sentence: str, better: float, worse: float) -> bool:
+        """Tests that one number exceeds another, prints and records the outcome.
+
+        Returns:
+            Whether it does.
+        """
+        holds = bool(better > worse)
+        self.record["claims"][sentence] = {"holds": holds, "better": round(float(better), 4), "worse": round(float(worse), 4)}
+        print(f"{'holds      ' if holds else 'does not   '} {sentence}: {better:.3f} against {worse:.3f}")
+        return holds
+
+    def figure(self, figure, name: str, numbers: pd.DataFrame | None = None) -> Path:
+        """Saves a matplotlib figure as PNG and what it draws as CSV beside it.
+
+        Returns:
+            The PNG's path.
+        """
+        path = self.folder / f"{name}.png"
+        with written_whole(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=80, bbox_inches="tight")
+        if numbers is not None:
+            with written_whole(path.with_suffix(".csv")) as temporary:
+                numbers.round(4).to_csv(temporary)
+        self.record["figures"].append(path.name)
+        return path
+
+    def finish(self) -> Path:
+        """Writes `record.json` and returns its path."""
+        if "torch" in sys.modules:
+            from .device import describe, pick_device
+
+            self.record["device"] = describe(pick_device())
+        self.record["wall_seconds"] = round(time.perf_counter() - self.started, 1)
+        self.record["peak_memory_mib"] = peak_memory_mib()
+        path = self.folder / "record.json"
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(self.record, indent=1) + "\n")
+        return path
+
+
+def committed_records(name: str, **parameters) -> list[dict]:
+    """Records of earlier runs of a notebook that are kept with the project, one per seed.
+
+    Args:
+        name: The notebook's name.
+        parameters: Values that the records' parameters must have, for example dataset="simulated_fundus".
+
+    Returns:
+        The records, by seed.
+    """
+    paths = sorted((project_root() / "figures" / name / "records").glob("*.json"))
+    records = [json.loads(path.read_text()) for path in paths]
+    fitting = [r for r in records if all(r["parameters"].get(key) == value for key, value in parameters.items())]
+    return sorted(fitting, key=lambda record: record["seed"])
+
+
+def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean and standard deviation of a recorded table over records.
+
+    Args:
+        records: As `committed_records` returns them.
+        table: Name under which the table was recorded.
+
+    Returns:
+        Mean and standard deviation (n - 1), DataFrames of the table's shape.
+
+    Raises:
+        ValueError: Fewer than three records.
+    """
+    if len(records) < 3:
+        raise ValueError(f"a comparison needs at least three seeds; {len(records)} records were found")
+    tables = [pd.DataFrame(record["metrics"][table]).T for record in records]
+    stacked = pd.concat(tables, keys=range(len(tables)))
+    by_row = stacked.groupby(level=1, sort=False)
+    return by_row.mean(), by_row.std()

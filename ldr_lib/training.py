@@ -1,0 +1,461 @@
+"""The two stages of training as fastai Learners with small callbacks, checkpoints and resume."""
+
+import csv
+import json
+import math
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.progress import ProgressCallback
+from fastai.callback.schedule import ParamScheduler
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner, Recorder
+from fastai.optimizer import OptimWrapper
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from .data.files import DataError, Progress, written_whole
+from .data.views import ViewMaker, Views
+from .device import mixed_precision, pick_device, to_device
+from .losses import (
+    cluster_area,
+    cluster_entropy,
+    hypersphere_mixup,
+    patch_discrimination,
+    patch_grid,
+    region_discrimination,
+)
+from .network import TwoBranchNet
+
+PATCH_STAGE = {"patch": 1.0, "mixup": 1.0}
+BOTH_BRANCHES = {"patch": 1.0, "mixup": 1.0, "region": 10.0, "entropy": 0.1}
+
+
+class CollapseWarning(UserWarning):
+    """The clusters are merging or most pixels go to one of them."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a training run computes.
+
+    Attributes:
+        embedding_dim: Dimension D of the embedding space.
+        n_clusters: Number K of clusters.
+        pairs: B; a step sees 2B source images as 4B views and B mixed images.
+        view_size: Side of the views in pixels.
+        crop_scale: Smallest and largest share of the image's side that a crop covers.
+        grid: Cells along each side of the patch grid.
+        stages: One dictionary of loss weights per stage; keys "patch", "mixup", "region", "entropy", "area".
+        epochs: Epochs of each stage.
+        steps: Steps per epoch.
+        learning_rate: Highest learning rate of Adam.
+        schedule: "one_cycle", or "published": halved every 10 epochs.
+        seed: Fixes the initial weights, the order of images and their views.
+    """
+
+    embedding_dim: int = 32
+    n_clusters: int = 16
+    pairs: int = 4
+    view_size: int = 128
+    crop_scale: tuple[float, float] = (0.9, 1.0)
+    grid: int = 8
+    stages: tuple[dict, ...] = (PATCH_STAGE, BOTH_BRANCHES)
+    epochs: tuple[int, ...] = (4, 4)
+    steps: int = 50
+    learning_rate: float = 1e-3
+    schedule: str = "one_cycle"
+    seed: int = 0
+
+    def __post_init__(self):
+        if len(self.stages) != len(self.epochs):
+            raise ValueError(f"{len(self.stages)} stages need as many numbers of epochs, not {self.epochs}")
+        if self.schedule not in ("one_cycle", "published"):
+            raise ValueError(f'schedule must be "one_cycle" or "published", not {self.schedule!r}')
+        known = {"patch", "mixup", "region", "entropy", "area"}
+        for stage in self.stages:
+            if unknown := set(stage) - known:
+                raise ValueError(f"unknown loss {sorted(unknown)}; known are {sorted(known)}")
+        for name in ("pairs", "view_size", "grid", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+class LocalDiscrimination:
+    """The weighted sum of the losses of one stage; remembers the single terms of the last step in `terms`.
+
+    Args:
+        weights: Loss name to weight; losses not named are not computed.
+        grid: Cells along each side of the patch grid.
+
+    Source: Chen et al. 2021, equations of sections 3.2 and 3.3. Taught in notebook 02, sections 3 to 5.
+    """
+
+    def __init__(self, weights: dict[str, float], grid: int = 8):
+        self.weights, self.grid, self.terms = weights, grid, {}
+
+    def __call__(self, outputs: tuple[torch.Tensor, torch.Tensor | None], views: Views) -> torch.Tensor:
+        embeddings, clusters = outputs
+        terms = {}
+        if self.weights.keys() & {"patch", "mixup"}:
+            first, second, mixed = (patch_grid(v, self.grid) for v in views.split(embeddings))
+            if "patch" in self.weights:
+                rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
+                terms["patch"] = patch_discrimination(rows(first), rows(views.realign(second)))
+            if "mixup" in self.weights:
+                terms["mixup"] = hypersphere_mixup(mixed, *first.chunk(2), views.lam)
+        if clusters is not None:
+            unmixed, assigned = embeddings[: len(clusters)], clusters
+            if "region" in self.weights:
+                terms["region"] = region_discrimination(unmixed, assigned)
+            if "entropy" in self.weights:
+                terms["entropy"] = cluster_entropy(assigned)
+            if "area" in self.weights:
+                terms["area"] = cluster_area(assigned)
+        self.terms = {name: value.detach() for name, value in terms.items()}
+        return sum(self.weights[name] * value for name, value in terms.items())
+
+
+class _StageNet(torch.nn.Module):
+    """What a stage runs of the network: no clustering branch where no loss reads it, and never on mixed images."""
+
+    def __init__(self, net: TwoBranchNet, clusters: bool):
+        super().__init__()
+        self.net, self.clusters = net, clusters
+
+    def forward(self, views: Views) -> tuple[torch.Tensor, torch.Tensor | None]:
+        x = views.stack()
+        with mixed_precision(x.device):
+            shared, size = self.net.shared_map(x), x.shape[-2:]
+            unmixed = shared[: len(x) - len(views.mixed)]
+            assignments = self.net.assignments(unmixed, size) if self.clusters else None
+            return self.net.embeddings(shared, size), assignments
+
+
+class MakeViews(Callback):
+    """Replaces the batch of source images by their views, on the device."""
+
+    def __init__(self, make_views: ViewMaker):
+        self.make_views = make_views
+
+    def before_batch(self):
+        images = self.xb[0].to(next(self.model.parameters()).device, non_blocking=True)
+        views = self.make_views(images.permute(0, 3, 1, 2))
+        self.learn.xb, self.learn.yb = (views,), (views,)
+
+
+class SeedEpoch(Callback):
+    """Gives each epoch its own random numbers, so that a resumed epoch repeats the interrupted one exactly."""
+
+    order = -100
+
+    def __init__(self, seed: int, stage: int):
+        self.seed, self.stage = seed, stage
+
+    def before_epoch(self):
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.stage, self.epoch]).generate_state(1)[0]))
+
+
+class LossLog(Callback):
+    """Averages every loss term over an epoch, measures the cluster areas, and warns of a collapse.
+
+    Attributes:
+        rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area, seconds.
+    """
+
+    def __init__(self, stage: int, rows: list[dict], path: Path | None = None):
+        self.stage, self.rows, self.path = stage, rows, path
+
+    def before_fit(self):
+        self.progress = Progress(f"stage {self.stage}", self.n_epoch * len(self.dls.train))
+        self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * len(self.dls.train)
+
+    def before_epoch(self):
+        self.sums, self.areas, self.epoch_started = {}, [], time.perf_counter()
+
+    def after_loss(self):
+        if not torch.isfinite(self.loss):
+            raise FloatingPointError(f"the loss became {self.loss.item()} in epoch {self.epoch}; lower the learning rate")
+        for name, value in self.loss_func.terms.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+        if self.pred[1] is not None:
+            self.areas.append(self.pred[1].detach().mean((0, 2, 3)))
+
+    def after_batch(self):
+        self.progress.step()
+
+    def after_train(self):
+        row = {"stage": self.stage, "epoch": self.epoch}
+        row |= {name: float(value) / len(self.dls.train) for name, value in self.sums.items()}
+        if self.areas:
+            areas = torch.stack(self.areas).mean(0)
+            row |= {"smallest_area": float(areas.min()), "largest_area": float(areas.max())}
+            self._watch(row, len(areas))
+        self.rows.append(row | {"seconds": round(time.perf_counter() - self.epoch_started, 2)})
+        if self.path:
+            write_log(self.rows, self.path)
+
+    def _watch(self, row: dict, k: int):
+        signs = []
+        if row["largest_area"] > 0.9:
+            signs.append(f"one cluster covers {row['largest_area']:.0%} of the pixels")
+        if row["smallest_area"] < 0.01 / k:
+            signs.append(f"the smallest cluster covers {row['smallest_area']:.2%} of the pixels")
+        if self.epoch > 0 and row.get("region", 0) > 0.9 * math.log(k):
+            signs.append(f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: all regions coincide")
+        if signs:
+            warnings.warn(
+                f"clusters may be collapsing in epoch {self.epoch}: {'; '.join(signs)}. Train stage 1 longer, "
+                'or give the "area" loss a weight.',
+                CollapseWarning,
+                stacklevel=2,
+            )
+
+    def after_fit(self):
+        self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
+
+
+def write_log(rows: list[dict], path: Path) -> None:
+    """Writes the epochs' rows as CSV."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with written_whole(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class _EpochBatches(torch.utils.data.Sampler):
+    """Index lists for an epoch of `steps` batches that pass over all images before one comes again."""
+
+    def __init__(self, n_images: int, batch: int, steps: int):
+        self.n_images, self.batch, self.steps = n_images, batch, steps
+
+    def __len__(self):
+        return self.steps
+
+    def __iter__(self):
+        needed = self.batch * self.steps
+        order = torch.cat([torch.randperm(self.n_images) for _ in range(math.ceil(needed / self.n_images))])
+        yield from order[:needed].reshape(self.steps, self.batch).tolist()
+
+
+class _Rows(torch.utils.data.Dataset):
+    """Reads whole batches of rows from a (memory-mapped) array of images."""
+
+    def __init__(self, images: np.ndarray):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitems__(self, rows: list[int]) -> torch.Tensor:
+        return torch.from_numpy(np.stack([self.images[row] for row in rows]))
+
+
+def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
+    return (batch,)
+
+
+def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, pin: bool = False):
+    """A loader of `steps` random batches of 2 * pairs images a pass; deterministic given torch's seed.
+
+    Args:
+        images: (N, H, W, C) uint8, in memory or memory-mapped.
+        pairs: B; each batch holds 2B images.
+        steps: Batches per pass.
+        workers: Processes that read ahead; 0 reads in this one.
+        pin: Page-locked batches, for a GPU.
+
+    Returns:
+        Loader of (2B, H, W, C) uint8 tensors.
+
+    Raises:
+        DataError: Fewer than two images, or an array of another shape or type.
+    """
+    if getattr(images, "ndim", 0) != 4 or images.dtype != np.uint8 or images.shape[1] != images.shape[2]:
+        raise DataError(f"training takes square uint8 images (N, S, S, C), not {images.dtype} {images.shape}")
+    if len(images) < 2:
+        raise DataError(f"training compares images with each other and needs at least 2, not {len(images)}")
+    return torch.utils.data.DataLoader(
+        _Rows(images), batch_sampler=_EpochBatches(len(images), 2 * pairs, steps), collate_fn=_as_tuple,
+        generator=torch.Generator(), num_workers=workers, persistent_workers=workers > 0, pin_memory=pin,
+    )
+
+
+def stage_learner(
+    net: TwoBranchNet, images: np.ndarray, settings: Settings, stage: int = 0, rows: list | None = None,
+    log: Path | None = None,
+) -> Learner:
+    """A fastai Learner for one stage; train it with `fit`, `fit_one_cycle` or any callback of your own.
+
+    Args:
+        net: The network, trained in place.
+        images: (N, S, S, C) uint8 images.
+        settings: Batch, views, losses and seed.
+        stage: Which of `settings.stages`, from 0.
+        rows: List that receives one dictionary per epoch; read it from `learn.loss_log.rows`.
+        log: CSV file kept up to date with these rows.
+
+    Returns:
+        The Learner.
+
+    Raises:
+        DataError: The images do not fit the network.
+
+    Source: Chen et al. 2021, section 3. Taught in notebook 02, sections 3 and 5.
+    """
+    if images.shape[-1] != net.in_channels:
+        raise DataError(
+            f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}; "
+            f"build TwoBranchNet(in_channels={images.shape[-1]})"
+        )
+    device = next(net.parameters()).device
+    weights = settings.stages[stage]
+    on_gpu = device.type == "cuda"
+    batches = image_batches(images, settings.pairs, settings.steps, workers=4 if on_gpu else 0, pin=on_gpu)
+    learn = Learner(
+        DataLoaders(batches, [], device=device),
+        _StageNet(net, clusters=bool(weights.keys() & {"region", "entropy", "area"})),
+        loss_func=LocalDiscrimination(weights, settings.grid),
+        opt_func=partial(OptimWrapper, opt=torch.optim.Adam),
+        lr=settings.learning_rate,
+        cbs=[
+            SeedEpoch(settings.seed, stage),
+            MakeViews(ViewMaker(settings.view_size, settings.crop_scale)),
+            LossLog(stage + 1, [] if rows is None else rows, log),
+        ],
+    )
+    learn.remove_cbs([Recorder, ProgressCallback])
+    return learn
+
+
+def save_model(net: TwoBranchNet, path: Path | str) -> None:
+    """Writes weights and sizes of a network to one safetensors file, whole or not at all."""
+    about = {"in_channels": net.in_channels, "embedding_dim": net.embedding_dim, "n_clusters": net.n_clusters}
+    with written_whole(Path(path)) as temporary:
+        save_file(_plain(net.state_dict()), temporary, {"network": json.dumps(about)})
+
+
+def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
+    """Builds the network that `save_model` wrote.
+
+    Args:
+        path: The safetensors file.
+        device: As in `pick_device`.
+
+    Raises:
+        DataError: The file is missing, damaged or not written by `save_model`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            net = TwoBranchNet(**json.loads(file.metadata()["network"]))
+            net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
+    except Exception as error:
+        raise DataError(f"{path} is no network saved by this package ({error})") from error
+    return to_device(net, pick_device(device))
+
+
+def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+class Checkpoint(Callback):
+    """Keeps, after every epoch, all that an interrupted run needs to go on as if nothing had happened.
+
+    One safetensors file: weights, optimizer state, and as plain JSON in its header the settings, the place reached and
+    the log.
+    """
+
+    order = 10
+
+    def __init__(self, net: TwoBranchNet, path: Path, about: dict, stage: int, rows: list[dict]):
+        self.net, self.path, self.about, self.stage, self.rows = net, path, about, stage, rows
+
+    def after_train(self):
+        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
+        for i, parameter in enumerate(_parameters(self.learn)):
+            state = self.opt.opt.state[parameter]
+            tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items() if torch.is_tensor(value)}
+        place = {"stage": self.stage, "next_epoch": self.epoch + 1, "rows": self.rows}
+        with written_whole(self.path) as temporary:
+            save_file(_plain(tensors), temporary, {"about": json.dumps(self.about | place)})
+
+
+def _parameters(learn: Learner) -> list[torch.nn.Parameter]:
+    return [parameter for group in learn.opt.opt.param_groups for parameter in group["params"]]
+
+
+def _restore(path: Path, about: dict) -> tuple[dict[str, torch.Tensor], dict]:
+    try:
+        with safe_open(path, "pt") as file:
+            place = json.loads(file.metadata()["about"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except Exception as error:
+        raise DataError(f"checkpoint {path} cannot be read ({error}); remove it to start anew") from error
+    changed = [name for name in about if place.get(name) != about[name]]
+    if changed:
+        details = ", ".join(f"{name} was {place.get(name)!r} and is {about[name]!r}" for name in changed)
+        raise DataError(f"checkpoint {path} belongs to another run: {details}. Choose another folder or resume=False.")
+    return tensors, place
+
+
+def train(
+    images: np.ndarray, settings: Settings, folder: Path | str, device: str = "auto", data: str = "", resume: bool = False
+) -> tuple[TwoBranchNet, list[dict]]:
+    """Trains a network through all stages and saves it.
+
+    Args:
+        images: (N, S, S, C) uint8, in memory or memory-mapped.
+        settings: What to compute.
+        folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
+        device: As in `pick_device`.
+        data: Fingerprint of the images; a checkpoint of other images is refused.
+        resume: Go on from the folder's checkpoint if there is one; the result is that of an uninterrupted run.
+
+    Returns:
+        The network, and the rows of the log, one per epoch.
+
+    Raises:
+        DataError: Images, checkpoint or folder cannot be used; the message says why.
+
+    Source: Chen et al. 2021, section 3; two stages. Taught in notebook 02.
+    """
+    folder, place = Path(folder), pick_device(device)
+    torch.manual_seed(settings.seed)
+    image_batches(images, settings.pairs, 1)
+    net = to_device(TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters), place)
+    about = json.loads(json.dumps(asdict(settings) | {"data": data}))
+    checkpoint, tensors, reached, next_epoch, rows = folder / "checkpoint.safetensors", {}, 0, 0, []
+    if resume and checkpoint.exists():
+        tensors, found = _restore(checkpoint, about)
+        reached, next_epoch, rows = found["stage"], found["next_epoch"], found["rows"]
+        net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
+
+    for stage in range(reached, len(settings.stages)):
+        n_epochs = settings.epochs[stage]
+        learn = stage_learner(net, images, settings, stage, rows, folder / "log.csv")
+        learn.add_cb(Checkpoint(net, checkpoint, about, stage, rows))
+        learn.create_opt()
+        if stage == reached:
+            for i, parameter in enumerate(_parameters(learn)):
+                prefix = f"optimizer.{i}."
+                state = {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
+                learn.opt.opt.state[parameter].update(
+                    {key: torch.empty_like(parameter).copy_(value) if value.ndim else value for key, value in state.items()}
+                )
+        start = next_epoch if stage == reached else 0
+        if start >= n_epochs:
+            continue
+        if settings.schedule == "one_cycle":
+            learn.fit_one_cycle(n_epochs, settings.learning_rate, start_epoch=start)
+        else:
+            halved = lambda share: settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
+            learn.fit(n_epochs, cbs=ParamScheduler({"lr": halved}), start_epoch=start)
+    save_model(net, folder / "model.safetensors")
+    return net, rows
