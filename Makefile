@@ -23,14 +23,14 @@ lab: .venv/ready
 figures: .venv/ready
 	@set -e; for notebook in $(NOTEBOOKS); do \
 		name=$$(basename $$notebook .ipynb); \
-		$(BIN)/python -m ldr_lib.notebooks execute $$notebook; \
+		$(BIN)/python -m ldr_lib.runs execute $$notebook; \
 		mkdir -p figures/$$name; \
 		cp runs/$$name/*.png runs/$$name/*.csv runs/$$name/record.json figures/$$name/; \
 	done
 
 records: .venv/ready
 	@set -e; for name in 00_quickstart 02_two_branch_training; do for seed in $(SEEDS); do \
-		$(BIN)/python -m ldr_lib.notebooks record notebooks/$$name.ipynb -p seed $$seed; \
+		$(BIN)/python -m ldr_lib.runs record notebooks/$$name.ipynb -p seed $$seed; \
 	done; done
 
 .venv/ready: pyproject.toml constraints.txt

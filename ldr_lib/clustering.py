@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from scipy import ndimage
 from sklearn.cluster import MiniBatchKMeans
 
 from .data.files import DataError
@@ -82,6 +83,41 @@ def anatomy_of(prepared: Prepared, modality: str) -> tuple[np.ndarray, list[str]
     for number, name in enumerate(names, start=1):
         labels[prepared.masks[name]] = number
     return labels, names
+
+
+def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
+    """Chooses by rule a pixel whose likes are worth looking for.
+
+    Where masks are known: the middle of the thickest piece of the structure (vessel outside the disc, else the first
+    structure). Where not: the place in the field of view that is darkest against its surroundings.
+
+    Args:
+        prepared: Prepared images.
+        modality: "fundus" or "chest".
+
+    Returns:
+        Number of the image, row, column, and what was chosen in words.
+
+    Taught in notebook 00, section 5.
+    """
+    names = anatomy_of(prepared, modality)[1]
+    for i in range(len(prepared)):
+        if names:
+            name = "vessel" if "vessel" in names else names[0]
+            target = np.array(prepared.masks[name][i])
+            if "disc" in names and name != "disc":
+                target &= ~ndimage.binary_dilation(prepared.masks["disc"][i], iterations=4)
+            depth, what = ndimage.distance_transform_edt(target), f"middle of the largest piece of {name}"
+        else:
+            grey = np.asarray(prepared.images[i], dtype=np.float32).mean(2)
+            well_inside = ndimage.binary_erosion(prepared.masks["field_of_view"][i], iterations=len(grey) // 10)
+            spread = len(grey) / 32
+            depth = (ndimage.gaussian_filter(grey, spread) - ndimage.gaussian_filter(grey, spread / 4)) * well_inside
+            what = "darkest place against its surroundings"
+        if depth.max() > 0:
+            row, column = np.unravel_index(depth.argmax(), depth.shape)
+            return i, int(row), int(column), f"{what} in {prepared.names[i]}"
+    raise DataError("no image shows anything to choose a pixel from")
 
 
 def agreement(

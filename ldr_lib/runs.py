@@ -1,7 +1,13 @@
-"""Run records: what was run, with what, on what, and what came out; figures with the numbers drawn in them."""
+"""Run records: what was run, with what, on what, and what came out; and running notebooks from the command line.
 
+`python -m ldr_lib.runs execute notebooks/00_quickstart.ipynb` rewrites a notebook's outputs in place;
+`python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p seed 1` runs it aside and keeps its record with the project.
+"""
+
+import argparse
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from .data.files import written_whole
 
@@ -175,3 +182,54 @@ def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFr
     stacked = pd.concat(tables, keys=range(len(tables)))
     by_row = stacked.groupby(level=1, sort=False)
     return by_row.mean(), by_row.std()
+
+
+def execute_in_place(path: Path) -> None:
+    """Runs a notebook in its folder and rewrites its outputs, without error streams, widget state and timings."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}).execute()
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    with written_whole(path) as temporary:
+        nbformat.write(notebook, temporary)
+
+
+def keep_record(path: Path, parameters: dict) -> Path:
+    """Runs a notebook with parameters through papermill and copies its record to `figures/<notebook>/records/`."""
+    import papermill
+
+    label = "_".join(str(parameters[key]) for key in ("dataset", "seed") if key in parameters) or "default"
+    folder = project_root() / "runs" / "records" / path.stem / label
+    folder.mkdir(parents=True, exist_ok=True)
+    papermill.execute_notebook(
+        str(path), str(folder / path.name), {**parameters, "out_dir": str(folder)}, cwd=str(path.parent), progress_bar=False
+    )
+    kept = project_root() / "figures" / path.stem / "records" / f"{label}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "record.json", kept)
+    return kept
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["execute", "record"])
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
+    chosen = parser.parse_args()
+    if not chosen.notebook.exists():
+        parser.error(f"{chosen.notebook} does not exist")
+    if chosen.what == "execute":
+        execute_in_place(chosen.notebook)
+    else:
+        print(keep_record(chosen.notebook, {name: yaml.safe_load(value) for name, value in chosen.p}))
+
+
+if __name__ == "__main__":
+    main()

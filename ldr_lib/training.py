@@ -35,6 +35,7 @@ from .network import TwoBranchNet
 
 PATCH_STAGE = {"patch": 1.0, "mixup": 1.0}
 BOTH_BRANCHES = {"patch": 1.0, "mixup": 1.0, "region": 10.0, "entropy": 0.1}
+SHORT_BOTH_BRANCHES = BOTH_BRANCHES | {"entropy": 1.0, "area": 50.0}
 
 
 class CollapseWarning(UserWarning):
