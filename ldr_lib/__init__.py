@@ -14,8 +14,8 @@ _PUBLIC = {
     "Settings": "training",
     "stage_learner": "training",
     "train": "training",
-    "save_model": "training",
-    "load_model": "training",
+    "save_model": "checkpoint",
+    "load_model": "checkpoint",
     "represent": "clustering",
     "compare": "clustering",
 }

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .data.batches import image_batches
 from .data.views import ViewMaker, Views
 from .device import describe, pick_device, to_device
 from .losses import cluster_entropy, hypersphere_mixup, patch_discrimination
 from .network import TwoBranchNet
 from .runs import peak_memory_mib
-from .training import BOTH_BRANCHES, LocalDiscrimination, _StageNet, image_batches
+from .training import BOTH_BRANCHES, LocalDiscrimination, _StageNet
 
 PAIRS, SIZE = 4, 128
 

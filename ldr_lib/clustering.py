@@ -109,7 +109,7 @@ def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
                 target &= ~ndimage.binary_dilation(prepared.masks["disc"][i], iterations=4)
             depth, what = ndimage.distance_transform_edt(target), f"middle of the largest piece of {name}"
         else:
-            grey = np.asarray(prepared.images[i], dtype=np.float32).mean(2)
+            grey = np.asarray(prepared.originals[i], dtype=np.float32).mean(2)
             well_inside = ndimage.binary_erosion(prepared.masks["field_of_view"][i], iterations=len(grey) // 10)
             spread = len(grey) / 32
             depth = (ndimage.gaussian_filter(grey, spread) - ndimage.gaussian_filter(grey, spread / 4)) * well_inside
@@ -161,14 +161,19 @@ def compare(
         seed: Fixes k-means and the query pixels.
 
     Returns:
-        Rows "colour, k-means", then for each network "<name>, clusters" and "<name>, k-means"; columns as `agreement`.
+        Rows "colour, k-means", for photographs of the retina also "evened colour, k-means" (see `even_light`), then for
+        each network "<name>, clusters" and "<name>, k-means"; columns as `agreement`.
 
     Taught in notebook 00, section 4 and notebook 02, section 6.
     """
     inside = np.asarray(prepared.masks["field_of_view"])
     n_clusters = next(iter(nets.values())).n_clusters
-    colours = np.asarray(prepared.images, dtype=np.float32) / 255
-    rows = {"colour, k-means": agreement(colours, k_means(colours, inside, n_clusters, seed), prepared, modality, seed)}
+    rows = {}
+    for name, pictures in {"colour": prepared.originals, "evened colour": prepared.images}.items():
+        if name == "colour" or modality == "fundus":
+            colours = np.asarray(pictures, dtype=np.float32) / 255
+            labels = k_means(colours, inside, n_clusters, seed)
+            rows[f"{name}, k-means"] = agreement(colours, labels, prepared, modality, seed)
     for name, net in nets.items():
         embeddings, labels = represent(net, prepared.images)
         rows[f"{name}, clusters"] = agreement(embeddings, labels, prepared, modality, seed)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 
 
@@ -153,11 +154,33 @@ def loss_curves(rows: list[dict]) -> tuple[Figure, pd.DataFrame]:
     for axis, name in zip(axes, terms):
         sns.lineplot(x=table.index, y=table[name], hue=table["stage"], palette="colorblind", marker="o", ax=axis, legend=False)
         axis.set(title=name, xlabel="epoch", ylabel="")
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     if "smallest_area" in table:
         axes[-1].fill_between(table.index, table["smallest_area"], table["largest_area"], alpha=0.4)
         axes[-1].set(title="cluster areas, smallest to largest", xlabel="epoch", ylim=(0, None))
         axes[-1].title.set_fontsize(9)
+        axes[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
     else:
         axes[-1].set_axis_off()
     sns.despine(figure)
     return figure, table
+
+
+def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
+    """Pairs of points on the unit sphere in three dimensions, partners in one colour.
+
+    Args:
+        states: Title to (2N, 3) unit vectors; rows i and N + i are partners.
+
+    Taught in notebook 02, section 1.
+    """
+    figure = plt.figure(figsize=(2.8 * len(states), 2.8), layout="constrained")
+    for place, (title, points) in enumerate(states.items(), start=1):
+        axis = figure.add_subplot(1, len(states), place, projection="3d")
+        longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
+        sphere = np.cos(longitude) * np.sin(latitude), np.sin(longitude) * np.sin(latitude), np.cos(latitude)
+        axis.plot_wireframe(*sphere, color="0.85", linewidth=0.4)
+        axis.scatter(*points.T, c=np.tile(np.arange(len(points) // 2), 2), cmap="tab20", s=28, depthshade=False)
+        axis.set(title=title, aspect="equal")
+        axis.set_axis_off()
+    return figure

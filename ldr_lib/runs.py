@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -26,6 +27,11 @@ def project_root() -> Path:
     """The checkout this package lies in, or the working folder when the package was installed elsewhere."""
     root = Path(__file__).resolve().parents[1]
     return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def runs_folder() -> Path:
+    """Where runs are kept: $LDR_RUNS, else runs/ of this project."""
+    return Path(os.environ.get("LDR_RUNS") or project_root() / "runs")
 
 
 def _versions() -> dict[str, str]:
@@ -71,7 +77,7 @@ class Run:
     Args:
         name: The notebook's name, for example "00_quickstart".
         parameters: Everything that was chosen, plain values; must hold "seed".
-        out_dir: Folder of the run; "" takes runs/<name> of this project.
+        out_dir: Folder of the run; "" takes runs/<name> of this project (or $LDR_RUNS/<name>).
 
     Attributes:
         folder: Where everything is written.
@@ -80,7 +86,7 @@ class Run:
     """
 
     def __init__(self, name: str, parameters: dict, out_dir: str = ""):
-        self.folder = Path(out_dir) if out_dir else project_root() / "runs" / name
+        self.folder = Path(out_dir) if out_dir else runs_folder() / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.started = time.perf_counter()
         self.record = {
@@ -184,6 +190,27 @@ def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFr
     return by_row.mean(), by_row.std()
 
 
+def claims_over(records: list[dict]) -> pd.DataFrame:
+    """In how many of the recorded runs each claim held, and by how much on average.
+
+    Args:
+        records: As `committed_records` returns them.
+
+    Returns:
+        One row per claim: "held in", "mean difference", "smallest difference".
+    """
+    rows = {}
+    for sentence in records[0]["claims"]:
+        outcomes = [record["claims"][sentence] for record in records]
+        gaps = [outcome["better"] - outcome["worse"] for outcome in outcomes]
+        rows[sentence] = {
+            "held in": f"{sum(outcome['holds'] for outcome in outcomes)} of {len(records)}",
+            "mean difference": round(sum(gaps) / len(gaps), 3),
+            "smallest difference": round(min(gaps), 3),
+        }
+    return pd.DataFrame(rows).T
+
+
 def execute_in_place(path: Path) -> None:
     """Runs a notebook in its folder and rewrites its outputs, without error streams, widget state and timings."""
     import nbformat
@@ -206,7 +233,7 @@ def keep_record(path: Path, parameters: dict) -> Path:
     import papermill
 
     label = "_".join(str(parameters[key]) for key in ("dataset", "seed") if key in parameters) or "default"
-    folder = project_root() / "runs" / "records" / path.stem / label
+    folder = runs_folder() / "records" / path.stem / label
     folder.mkdir(parents=True, exist_ok=True)
     papermill.execute_notebook(
         str(path), str(folder / path.name), {**parameters, "out_dir": str(folder)}, cwd=str(path.parent), progress_bar=False

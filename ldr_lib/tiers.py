@@ -12,7 +12,7 @@ _SHORT = Settings(
 _VIEWS = {"fundus": {"image_size": 256, "crop_scale": (0.25, 0.3)}, "chest": {"image_size": 128, "crop_scale": (0.5, 0.7)}}
 
 
-def plan(tier: str, modality: str, seed: int, quick: bool = False) -> tuple[str, int, Settings]:
+def plan(tier: str, modality: str, seed: int) -> tuple[str, int, Settings]:
     """Image size and training settings of a tier.
 
     Args:
@@ -20,7 +20,6 @@ def plan(tier: str, modality: str, seed: int, quick: bool = False) -> tuple[str,
             schedule, for a GPU). The environment variable LDR_TIER overrides it.
         modality: "fundus" or "chest".
         seed: Seed of the training.
-        quick: The shorter class-tier training of notebook 00.
 
     Returns:
         The tier in force, the side of the prepared images in pixels, and the settings.
@@ -37,7 +36,7 @@ def plan(tier: str, modality: str, seed: int, quick: bool = False) -> tuple[str,
     if tier == "smoke":
         return tier, 64, replace(_SHORT, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=2, seed=seed)
     if tier == "class":
-        return tier, size, replace(_SHORT, crop_scale=scale, epochs=(5, 5) if quick else (6, 6), steps=20, seed=seed)
+        return tier, size, replace(_SHORT, crop_scale=scale, epochs=(5, 5), steps=20, seed=seed)
     if tier == "full":
         return tier, 512, Settings(view_size=448, epochs=(20, 80), steps=1000, schedule="published", seed=seed)
     raise DataError(f'unknown tier "{tier}"; known are smoke, class and full')

@@ -1,4 +1,4 @@
-"""The two stages of training as fastai Learners with small callbacks, checkpoints and resume."""
+"""The two stages of training as fastai Learners with small callbacks."""
 
 import csv
 import json
@@ -17,9 +17,9 @@ from fastai.callback.schedule import ParamScheduler
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
-from safetensors import safe_open
-from safetensors.torch import save_file
 
+from .checkpoint import Checkpoint, Progressed, restore, restore_optimizer, save_model
+from .data.batches import image_batches
 from .data.files import DataError, Progress, written_whole
 from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
@@ -231,64 +231,6 @@ def write_log(rows: list[dict], path: Path) -> None:
         writer.writerows(rows)
 
 
-class _EpochBatches(torch.utils.data.Sampler):
-    """Index lists for an epoch of `steps` batches that pass over all images before one comes again."""
-
-    def __init__(self, n_images: int, batch: int, steps: int):
-        self.n_images, self.batch, self.steps = n_images, batch, steps
-
-    def __len__(self):
-        return self.steps
-
-    def __iter__(self):
-        needed = self.batch * self.steps
-        order = torch.cat([torch.randperm(self.n_images) for _ in range(math.ceil(needed / self.n_images))])
-        yield from order[:needed].reshape(self.steps, self.batch).tolist()
-
-
-class _Rows(torch.utils.data.Dataset):
-    """Reads whole batches of rows from a (memory-mapped) array of images."""
-
-    def __init__(self, images: np.ndarray):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitems__(self, rows: list[int]) -> torch.Tensor:
-        return torch.from_numpy(np.stack([self.images[row] for row in rows]))
-
-
-def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
-    return (batch,)
-
-
-def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, pin: bool = False):
-    """A loader of `steps` random batches of 2 * pairs images a pass; deterministic given torch's seed.
-
-    Args:
-        images: (N, H, W, C) uint8, in memory or memory-mapped.
-        pairs: B; each batch holds 2B images.
-        steps: Batches per pass.
-        workers: Processes that read ahead; 0 reads in this one.
-        pin: Page-locked batches, for a GPU.
-
-    Returns:
-        Loader of (2B, H, W, C) uint8 tensors.
-
-    Raises:
-        DataError: Fewer than two images, or an array of another shape or type.
-    """
-    if getattr(images, "ndim", 0) != 4 or images.dtype != np.uint8 or images.shape[1] != images.shape[2]:
-        raise DataError(f"training takes square uint8 images (N, S, S, C), not {images.dtype} {images.shape}")
-    if len(images) < 2:
-        raise DataError(f"training compares images with each other and needs at least 2, not {len(images)}")
-    return torch.utils.data.DataLoader(
-        _Rows(images), batch_sampler=_EpochBatches(len(images), 2 * pairs, steps), collate_fn=_as_tuple,
-        generator=torch.Generator(), num_workers=workers, persistent_workers=workers > 0, pin_memory=pin,
-    )
-
-
 def stage_learner(
     net: TwoBranchNet, images: np.ndarray, settings: Settings, stage: int = 0, rows: list | None = None,
     log: Path | None = None,
@@ -336,78 +278,14 @@ def stage_learner(
     return learn
 
 
-def save_model(net: TwoBranchNet, path: Path | str) -> None:
-    """Writes weights and sizes of a network to one safetensors file, whole or not at all."""
-    about = {"in_channels": net.in_channels, "embedding_dim": net.embedding_dim, "n_clusters": net.n_clusters}
-    with written_whole(Path(path)) as temporary:
-        save_file(_plain(net.state_dict()), temporary, {"network": json.dumps(about)})
-
-
-def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
-    """Builds the network that `save_model` wrote.
-
-    Args:
-        path: The safetensors file.
-        device: As in `pick_device`.
-
-    Raises:
-        DataError: The file is missing, damaged or not written by `save_model`.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            net = TwoBranchNet(**json.loads(file.metadata()["network"]))
-            net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
-    except Exception as error:
-        raise DataError(f"{path} is no network saved by this package ({error})") from error
-    return to_device(net, pick_device(device))
-
-
-def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-
-
-class Checkpoint(Callback):
-    """Keeps, after every epoch, all that an interrupted run needs to go on as if nothing had happened.
-
-    One safetensors file: weights, optimizer state, and as plain JSON in its header the settings, the place reached and
-    the log.
-    """
-
-    order = 10
-
-    def __init__(self, net: TwoBranchNet, path: Path, about: dict, stage: int, rows: list[dict]):
-        self.net, self.path, self.about, self.stage, self.rows = net, path, about, stage, rows
-
-    def after_train(self):
-        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        for i, parameter in enumerate(_parameters(self.learn)):
-            state = self.opt.opt.state[parameter]
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items() if torch.is_tensor(value)}
-        place = {"stage": self.stage, "next_epoch": self.epoch + 1, "rows": self.rows}
-        with written_whole(self.path) as temporary:
-            save_file(_plain(tensors), temporary, {"about": json.dumps(self.about | place)})
-
-
-def _parameters(learn: Learner) -> list[torch.nn.Parameter]:
-    return [parameter for group in learn.opt.opt.param_groups for parameter in group["params"]]
-
-
-def _restore(path: Path, about: dict) -> tuple[dict[str, torch.Tensor], dict]:
-    try:
-        with safe_open(path, "pt") as file:
-            place = json.loads(file.metadata()["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except Exception as error:
-        raise DataError(f"checkpoint {path} cannot be read ({error}); remove it to start anew") from error
-    changed = [name for name in about if place.get(name) != about[name]]
-    if changed:
-        details = ", ".join(f"{name} was {place.get(name)!r} and is {about[name]!r}" for name in changed)
-        raise DataError(f"checkpoint {path} belongs to another run: {details}. Choose another folder or resume=False.")
-    return tensors, place
-
-
 def train(
-    images: np.ndarray, settings: Settings, folder: Path | str, device: str = "auto", data: str = "", resume: bool = False
+    images: np.ndarray,
+    settings: Settings,
+    folder: Path | str,
+    device: str = "auto",
+    data: str = "",
+    start: TwoBranchNet | None = None,
+    resume: bool = False,
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network through all stages and saves it.
 
@@ -417,6 +295,7 @@ def train(
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
         data: Fingerprint of the images; a checkpoint of other images is refused.
+        start: Network whose weights the training starts from, left as it is; None draws them from the seed.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an uninterrupted run.
 
     Returns:
@@ -425,38 +304,38 @@ def train(
     Raises:
         DataError: Images, checkpoint or folder cannot be used; the message says why.
 
-    Source: Chen et al. 2021, section 3; two stages. Taught in notebook 02.
+    Source: Chen et al. 2021, section 3; two stages. Taught in notebook 02, section 5.
     """
     folder, place = Path(folder), pick_device(device)
-    torch.manual_seed(settings.seed)
     image_batches(images, settings.pairs, 1)
-    net = to_device(TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters), place)
-    about = json.loads(json.dumps(asdict(settings) | {"data": data}))
-    checkpoint, tensors, reached, next_epoch, rows = folder / "checkpoint.safetensors", {}, 0, 0, []
-    if resume and checkpoint.exists():
-        tensors, found = _restore(checkpoint, about)
-        reached, next_epoch, rows = found["stage"], found["next_epoch"], found["rows"]
-        net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
+    torch.manual_seed(settings.seed)
+    net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
+    if start is not None:
+        net.load_state_dict(start.state_dict())
+    net = to_device(net, place)
 
-    for stage in range(reached, len(settings.stages)):
-        n_epochs = settings.epochs[stage]
-        learn = stage_learner(net, images, settings, stage, rows, folder / "log.csv")
-        learn.add_cb(Checkpoint(net, checkpoint, about, stage, rows))
+    checkpoint, about = folder / "checkpoint.safetensors", json.loads(json.dumps(asdict(settings) | {"data": data}))
+    found = restore(checkpoint, about) if resume and checkpoint.exists() else Progressed()
+    if found.net:
+        net.load_state_dict(found.net)
+    for stage in range(found.stage, len(settings.stages)):
+        learn = stage_learner(net, images, settings, stage, found.rows, folder / "log.csv")
+        learn.add_cb(Checkpoint(net, checkpoint, about, stage, found.rows))
         learn.create_opt()
-        if stage == reached:
-            for i, parameter in enumerate(_parameters(learn)):
-                prefix = f"optimizer.{i}."
-                state = {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
-                learn.opt.opt.state[parameter].update(
-                    {key: torch.empty_like(parameter).copy_(value) if value.ndim else value for key, value in state.items()}
-                )
-        start = next_epoch if stage == reached else 0
-        if start >= n_epochs:
-            continue
-        if settings.schedule == "one_cycle":
-            learn.fit_one_cycle(n_epochs, settings.learning_rate, start_epoch=start)
-        else:
-            halved = lambda share: settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
-            learn.fit(n_epochs, cbs=ParamScheduler({"lr": halved}), start_epoch=start)
+        first_epoch = 0
+        if stage == found.stage:
+            first_epoch = found.next_epoch
+            restore_optimizer(learn, found.optimizer)
+        if first_epoch < settings.epochs[stage]:
+            _fit(learn, settings, stage, first_epoch)
     save_model(net, folder / "model.safetensors")
-    return net, rows
+    return net, found.rows
+
+
+def _fit(learn: Learner, settings: Settings, stage: int, first_epoch: int) -> None:
+    n_epochs = settings.epochs[stage]
+    if settings.schedule == "one_cycle":
+        learn.fit_one_cycle(n_epochs, settings.learning_rate, start_epoch=first_epoch)
+    else:
+        halved = lambda share: settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
+        learn.fit(n_epochs, cbs=ParamScheduler({"lr": halved}), start_epoch=first_epoch)

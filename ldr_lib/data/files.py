@@ -55,7 +55,8 @@ class Progress:
     def __init__(self, label: str, total: int):
         self.label, self.total, self.done = label, total, 0
         self.line = self.bar = None
-        if "ipykernel" in sys.modules:
+        ipython = sys.modules.get("IPython")
+        if ipython and hasattr(ipython.get_ipython(), "kernel"):
             from IPython.display import display
 
             self.line = display({"text/plain": label}, raw=True, display_id=True)

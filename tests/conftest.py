@@ -1,0 +1,69 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_DATA = Path(os.environ.get("LDR_DATA") or ROOT / ".." / "shared" / "data").resolve()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(cache, tmp_path_factory):
+    """Tests neither read nor fill the user's cache, nor write into the user's runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LDR_CACHE", str(cache))
+        patch.setenv("LDR_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.delenv("LDR_TIER", raising=False)
+        yield
+
+
+@pytest.fixture
+def real_data():
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"real images are not at {REAL_DATA}; set LDR_DATA to the folder that holds CHASE_DB1 and the others")
+    return REAL_DATA
+
+
+@pytest.fixture
+def photograph():
+    """Makes a plausible photograph: a lit disc with texture on black, (H, W, 3) uint8."""
+
+    def make(seed: int = 0, height: int = 96, width: int = 96) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        rows, columns = np.mgrid[:height, :width]
+        inside = np.hypot(rows - height / 2, columns - width / 2) < min(height, width) * 0.45
+        texture = 120 + 40 * np.sin(rows / (5 + seed % 3)) + 20 * rng.random((height, width))
+        return (inside[..., None] * texture[..., None] * [1.0, 0.6, 0.4]).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def save():
+    """Writes an array as an image file, making folders as needed."""
+
+    def write(path: Path, pixels: np.ndarray) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def unit():
+    """Seeded random unit vectors along dimension 1."""
+
+    def draw(*shape: int, seed: int = 0, dtype=torch.float32) -> torch.Tensor:
+        x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+        return torch.nn.functional.normalize(x, dim=1)
+
+    return draw

@@ -1,0 +1,171 @@
+import json
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import numpy as np
+import pytest
+
+from ldr_lib import DataError, open_dataset, prepare
+from ldr_lib.data.datasets import Folder
+from ldr_lib.data.prepare import even_light, field_of_view, prepare_sample
+from ldr_lib.data.simulate import Sample, fundus
+
+
+@pytest.fixture
+def eyes(tmp_path, photograph, save):
+    """A folder of eight photographs of different sizes."""
+    for i in range(8):
+        save(tmp_path / "eyes" / f"eye{i}.png", photograph(i, 80 + i, 100))
+    return tmp_path / "eyes"
+
+
+def test_field_of_view_is_the_lit_disc_with_its_dark_places(photograph):
+    image = photograph(0, 200, 260)
+    image[90:110, 120:140] = 0
+    rows, columns = np.mgrid[:200, :260]
+    truth = np.hypot(rows - 100, columns - 130) < 90
+    found = field_of_view(image)
+    assert (found == truth).mean() > 0.98 and found[100, 130]
+
+
+def test_field_of_view_ignores_a_label_in_the_corner(photograph):
+    image = photograph(0, 200, 200)
+    image[5:15, 5:25] = 255
+    assert not field_of_view(image)[:20, :30].any()
+
+
+def test_a_black_image_has_no_field_of_view():
+    with pytest.raises(DataError, match="almost.*black"):
+        field_of_view(np.full((64, 64, 3), 3, np.uint8))
+
+
+def test_prepared_masks_stay_on_their_structure(photograph):
+    image = photograph(0, 150, 220)
+    structure = np.zeros((150, 220), bool)
+    structure[60:90, 100:125] = True
+    image[structure] = (250, 250, 0)
+    small, masks, (top, left, height, width) = prepare_sample(Sample(image, {"disc": structure}), 64, crop=True)
+    assert small.shape == (64, 64, 3) and height == width and set(masks) == {"field_of_view", "disc"}
+    yellow = (small[..., 1] > 200) & (small[..., 2] < 60)
+    assert 2 * (yellow & masks["disc"]).sum() / (yellow.sum() + masks["disc"].sum()) > 0.85
+
+
+def test_even_light_does_not_mind_how_the_image_was_lit():
+    sample = fundus(128, 2, lesions=False)
+    inside = sample.masks["field_of_view"]
+    rows = np.linspace(0.6, 1.0, 128)[:, None, None]
+    half_lit = (sample.image * rows).round().astype(np.uint8)
+    one, other = (even_light(image, inside).astype(float)[inside] for image in (sample.image, half_lit))
+    raw = np.corrcoef(sample.image[inside][:, 1], half_lit[inside][:, 1])[0, 1]
+    evened = np.corrcoef(one[:, 1], other[:, 1])[0, 1]
+    assert evened > 0.95 and evened > raw
+    assert (even_light(sample.image, inside)[~inside] == 0).all()
+
+
+def test_cache_is_filled_once_and_mapped(eyes, tmp_path, monkeypatch):
+    first = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    assert first.images.shape == (8, 48, 48, 3) and isinstance(first.images, np.memmap)
+    assert not first.images.flags.writeable and first.masks["field_of_view"].any()
+    monkeypatch.setattr(Folder, "__getitem__", lambda *_: pytest.fail("decoded a second time"))
+    second = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    np.testing.assert_array_equal(first.images, second.images)
+    assert first.fingerprint == second.fingerprint and first.names == second.names
+
+
+def test_cache_follows_content_not_names(eyes, tmp_path, photograph, save):
+    keys = [prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").fingerprint]
+    save(eyes / "eye0.png", photograph(99, 80, 100))
+    keys.append(prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").fingerprint)
+    keys.append(prepare(open_dataset("folder", eyes, "all"), 64, tmp_path / "cache").fingerprint)
+    assert len(set(keys)) == 3
+
+
+def test_x_rays_keep_their_light(tmp_path, photograph, save):
+    for i in range(3):
+        save(tmp_path / "x" / f"{i}.png", photograph(i)[..., 0])
+    prepared = prepare(open_dataset("folder", tmp_path / "x"), 48, tmp_path / "cache")
+    np.testing.assert_array_equal(prepared.images, prepared.originals)
+    assert prepared.masks["field_of_view"].all()
+
+
+def test_one_bad_file_in_more_than_a_hundred_is_left_out(tmp_path, photograph, save):
+    for i in range(101):
+        save(tmp_path / "many" / f"{i:03d}.png", photograph(i % 7, 40, 40))
+    (tmp_path / "many" / "050.png").write_bytes(b"\x89PNG truncated")
+    with pytest.warns(UserWarning, match="left out: .*050.png cannot be read"):
+        prepared = prepare(open_dataset("folder", tmp_path / "many", "all"), 32, tmp_path / "cache")
+    assert len(prepared) == 100 and "050" not in prepared.names and len(prepared.skipped) == 1
+
+
+def test_more_bad_files_are_an_error_that_lists_them(eyes, tmp_path):
+    for name in ("eye2.png", "eye5.png"):
+        (eyes / name).write_text("no image")
+    with pytest.raises(DataError, match=r"(?s)2 of 8 files of folder are unusable.*eye2.png.*eye5.png"):
+        prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    assert not any((tmp_path / "cache").glob("*"))
+
+
+def test_a_black_photograph_is_named(eyes, tmp_path, save):
+    almost = np.zeros((60, 60, 3), np.uint8)
+    almost[0, 0] = 1
+    save(eyes / "eye3.png", almost)
+    with pytest.raises(DataError, match="eye3.png: no field of view"):
+        prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+
+
+def test_too_little_space_is_said_before_work_begins(eyes, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(DataError, match="needs . MiB and 0 MiB are free.*LDR_CACHE"):
+        prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="this system cannot limit the size of files")
+def test_a_disk_that_fills_while_caching_leaves_nothing_half_written(eyes, tmp_path):
+    program = textwrap.dedent(f"""
+        import resource, signal
+        from ldr_lib import open_dataset, prepare, DataError
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        dataset = open_dataset("folder", {str(eyes)!r}, "all")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        try:
+            prepare(dataset, 64, {str(tmp_path / "cache")!r})
+        except DataError as error:
+            print(error)
+    """)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True)
+    assert "could not write" in done.stdout and "nothing half-written was kept" in done.stdout, done.stderr
+    assert not any((tmp_path / "cache").glob("*")) and not any((tmp_path / "cache").glob(".*"))
+    assert len(prepare(open_dataset("folder", eyes, "all"), 64, tmp_path / "cache")) == 8
+
+
+def test_a_damaged_cache_is_made_anew(eyes, tmp_path):
+    whole = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    expected = np.array(whole.images)
+    folder = next((tmp_path / "cache").iterdir())
+    os.truncate(folder / "images.u8", 100)
+    np.testing.assert_array_equal(prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").images, expected)
+    (folder / "about.json").write_text("{")
+    np.testing.assert_array_equal(prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").images, expected)
+    assert json.loads((folder / "about.json").read_text())["names"] == whole.names
+
+
+@pytest.mark.parametrize("size", [8, 5000])
+def test_sizes_out_of_range_are_refused(eyes, tmp_path, size):
+    with pytest.raises(DataError, match="between 32 and 4096"):
+        prepare(open_dataset("folder", eyes), size, tmp_path)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["chase_db1", "drions", "covid19_cxr_seg"])
+def test_real_images_are_prepared_without_a_warning(real_data, tmp_path, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prepared = prepare(open_dataset(name, real_data, "test"), 64, tmp_path)
+    lit = prepared.originals.max(3) > 20
+    assert (lit & prepared.masks["field_of_view"]).sum() > 0.9 * lit.sum()
+    structure = next(name for name in ("vessel", "disc", "lungs") if name in prepared.masks)
+    assert all(mask.any() for mask in prepared.masks[structure])

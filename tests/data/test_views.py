@@ -1,0 +1,85 @@
+"""The geometry is tested with an image whose channels are its own coordinates."""
+
+import pytest
+import torch
+
+from ldr_lib import ViewMaker
+
+EXACT = dict(wobble=0.0, colour=0.0, grey=0.0)
+
+
+def coordinate_images(n, size):
+    ramp = (torch.arange(size) + 0.5) / size
+    rows, columns = torch.meshgrid(ramp, ramp, indexing="ij")
+    which = torch.arange(n)[:, None, None].expand(n, size, size) / n
+    return torch.stack([rows.expand(n, size, size), columns.expand(n, size, size), which], 1)
+
+
+def cells(views, grid=8):
+    return torch.nn.functional.adaptive_avg_pool2d(views, grid)
+
+
+@pytest.mark.parametrize("scale", [(0.3, 0.5), (0.5, 0.6)])
+def test_both_views_show_the_same_place_in_the_same_cell(scale):
+    torch.manual_seed(0)
+    views = ViewMaker(32, scale, **EXACT)(coordinate_images(32, 64))
+    assert set(views.pose.tolist()) == set(range(8))
+    torch.testing.assert_close(views.realign(cells(views.second)), cells(views.first), atol=1e-5, rtol=0)
+
+
+def test_without_turning_back_they_do_not():
+    torch.manual_seed(0)
+    views = ViewMaker(32, (0.3, 0.5), **EXACT)(coordinate_images(32, 64))
+    apart = (cells(views.second) - cells(views.first)).abs().amax((1, 2, 3))
+    assert (apart[views.pose > 0] > 0.01).all() and (apart[views.pose == 0] < 1e-5).all()
+
+
+def test_wobble_moves_cells_by_no_more_than_it_says():
+    torch.manual_seed(0)
+    views = ViewMaker(32, (0.5, 0.5), rotation=0.0, wobble=2.0, colour=0.0, grey=0.0)(coordinate_images(64, 64))
+    off = (views.realign(cells(views.second)) - cells(views.first))[:, :2].norm(dim=1)
+    off = off[(views.stack()[:64, :2] > 0.03).flatten(1).all(1) & (views.stack()[64:128, :2] > 0.03).flatten(1).all(1)]
+    farthest = 0.5 * 2**0.5 / 2 * 2 * torch.deg2rad(torch.tensor(2.0))
+    assert 0.002 < off.max() <= farthest
+
+
+def test_crops_keep_to_their_scale_and_inside_the_image():
+    torch.manual_seed(0)
+    views = ViewMaker(32, (0.4, 0.5), rotation=0.0, **EXACT)(coordinate_images(64, 64))
+    covered = views.first[:, :2].amax((2, 3)) - views.first[:, :2].amin((2, 3))
+    assert (covered > 0.4 * 31 / 32 - 0.02).all() and (covered < 0.5 + 0.01).all()
+    assert (views.first[:, :2] > 0).all()
+
+
+def test_mixed_images_are_the_stated_mixture():
+    torch.manual_seed(0)
+    views = ViewMaker(16)(torch.rand(6, 3, 32, 32))
+    share = views.lam[:, None, None, None]
+    torch.testing.assert_close(views.mixed, share * views.first[:3] + (1 - share) * views.first[3:])
+    assert (views.lam >= 0.2).all() and (views.lam <= 0.8).all()
+
+
+def test_stack_and_split_are_inverse():
+    views = ViewMaker(16)(torch.rand(4, 3, 32, 32))
+    for part, original in zip(views.split(views.stack()), (views.first, views.second, views.mixed)):
+        assert torch.equal(part, original)
+    assert len(views.stack()) == 5 * 2
+
+
+def test_looks_differ_and_stay_in_range():
+    torch.manual_seed(0)
+    views = ViewMaker(32, (0.9, 1.0))(torch.randint(0, 256, (8, 3, 48, 48), dtype=torch.uint8))
+    assert 0 <= views.stack().min() and views.stack().max() <= 1
+    assert (views.first - views.second).abs().mean() > 0.02
+    grey = (views.stack()[:16].amax(1) - views.stack()[:16].amin(1)).amax((1, 2)) < 1e-3
+    assert 0 < grey.sum() < 16
+
+
+def test_x_rays_have_one_channel():
+    assert ViewMaker(32)(torch.rand(2, 1, 40, 40)).stack().shape == (5, 1, 32, 32)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 32, 32), (2, 3, 32, 40)])
+def test_odd_numbers_and_oblong_images_are_refused(shape):
+    with pytest.raises(ValueError, match="even number of square images"):
+        ViewMaker(16)(torch.rand(shape))

@@ -1,0 +1,218 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ldr_lib import DataError, Settings, TwoBranchNet, load_model, losses, save_model, stage_learner, train
+from ldr_lib.data.batches import image_batches
+from ldr_lib.data.views import ViewMaker
+from ldr_lib.training import BOTH_BRANCHES, PATCH_STAGE, CollapseWarning, LocalDiscrimination
+
+TINY = Settings(n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5)
+pytestmark = pytest.mark.filterwarnings("ignore::ldr_lib.training.CollapseWarning")
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (12, 12, 12, 3))
+    return coarse.repeat(4, 1).repeat(4, 2).astype(np.uint8)
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one) and one.keys() == other.keys()
+
+
+def test_the_stage_loss_is_the_weighted_sum_of_its_parts(images):
+    torch.manual_seed(0)
+    views = ViewMaker(32)(torch.from_numpy(images[:4]).permute(0, 3, 1, 2))
+    net = TwoBranchNet(n_clusters=3).eval()
+    v, a = net(views.stack())
+    weights = BOTH_BRANCHES | {"area": 2.0}
+    loss = LocalDiscrimination(weights)((v, a[:8]), views)
+    grids = [losses.patch_grid(part) for part in views.split(v)]
+    rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
+    expected = {
+        "patch": losses.patch_discrimination(rows(grids[0]), rows(views.realign(grids[1]))),
+        "mixup": losses.hypersphere_mixup(grids[2], grids[0][:2], grids[0][2:], views.lam),
+        "region": losses.region_discrimination(v[:8], a[:8]),
+        "entropy": losses.cluster_entropy(a[:8]),
+        "area": losses.cluster_area(a[:8]),
+    }
+    torch.testing.assert_close(loss, sum(weights[name] * expected[name] for name in expected))
+
+
+def test_training_lowers_the_patch_loss(images, tmp_path):
+    longer = replace(TINY, stages=(PATCH_STAGE,), epochs=(5,), steps=8, learning_rate=4e-3)
+    _, log = train(images, longer, tmp_path, device="cpu")
+    assert log[-1]["patch"] < log[0]["patch"] - 0.3
+
+
+def test_both_stages_are_logged_and_saved(images, tmp_path):
+    net, log = train(images, TINY, tmp_path, device="cpu")
+    assert [(row["stage"], row["epoch"]) for row in log] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert "region" not in log[0] and {"region", "entropy", "smallest_area"} <= log[-1].keys()
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
+    assert same(load_model(tmp_path / "model.safetensors", "cpu").state_dict(), net.state_dict())
+
+
+def test_a_seed_decides_the_weights_whatever_came_before(images, tmp_path):
+    one, _ = train(images, TINY, tmp_path / "1", device="cpu")
+    torch.rand(100)
+    again, _ = train(images, TINY, tmp_path / "2", device="cpu")
+    other, _ = train(images, replace(TINY, seed=6), tmp_path / "3", device="cpu")
+    assert same(one.state_dict(), again.state_dict()) and not same(one.state_dict(), other.state_dict())
+
+
+def test_training_can_start_from_a_network_and_leaves_it_alone(images, tmp_path):
+    start = TwoBranchNet(n_clusters=3)
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    frozen = replace(TINY, learning_rate=0.0)
+    net, _ = train(images, frozen, tmp_path, device="cpu", start=start)
+    assert same(start.state_dict(), before)
+    assert all(torch.equal(p, before[name]) for name, p in net.named_parameters())
+
+
+PROGRAM = """
+    import sys, time, numpy as np
+    from dataclasses import replace
+    from pathlib import Path
+    from ldr_lib import Settings, train
+    from ldr_lib.training import LossLog
+    images = np.load(sys.argv[1])
+    settings = Settings(n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5,
+                        schedule=sys.argv[3])
+    if sys.argv[4] == "slow":
+        step = LossLog.after_batch
+        LossLog.after_batch = lambda self: (step(self), print("step", self.stage, self.epoch, flush=True), time.sleep(0.3))
+    train(images, settings, sys.argv[2], device="cpu", resume=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="kills a process by POSIX signal")
+@pytest.mark.parametrize("schedule, killed_in", [("one_cycle", "step 2 1"), ("published", "step 1 1")])
+def test_a_run_killed_in_mid_epoch_ends_like_one_left_alone(images, tmp_path, schedule, killed_in):
+    np.save(tmp_path / "images.npy", images)
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(PROGRAM))
+    call = lambda folder, pace: [sys.executable, "-W", "ignore", script, tmp_path / "images.npy", folder, schedule, pace]
+    with subprocess.Popen(call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith(killed_in):
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / "killed" / "model.safetensors").exists()
+    for folder in ("killed", "alone"):
+        subprocess.run(call(tmp_path / folder, "fast"), check=True)
+    killed, alone = (load_file(tmp_path / folder / "model.safetensors") for folder in ("killed", "alone"))
+    assert same(killed, alone)
+    strip = lambda folder: [line.rsplit(",")[:4] for line in (tmp_path / folder / "log.csv").read_text().splitlines()]
+    assert strip("killed") == strip("alone")
+
+
+def test_a_checkpoint_of_another_run_is_refused(images, tmp_path):
+    train(images, TINY, tmp_path, device="cpu", data="these")
+    with pytest.raises(DataError, match="belongs to another run: seed was 5 and is 7"):
+        train(images, replace(TINY, seed=7), tmp_path, device="cpu", data="these", resume=True)
+    with pytest.raises(DataError, match="data was 'these' and is 'those'"):
+        train(images, TINY, tmp_path, device="cpu", data="those", resume=True)
+
+
+def test_damaged_files_are_named(images, tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"torn")
+    with pytest.raises(DataError, match="checkpoint.safetensors cannot be read.*remove it to start anew"):
+        train(images, TINY, tmp_path, device="cpu", resume=True)
+    with pytest.raises(DataError, match="checkpoint.safetensors is no network saved by this package"):
+        load_model(tmp_path / "checkpoint.safetensors", "cpu")
+    with pytest.raises(DataError, match="absent.safetensors is no network"):
+        load_model(tmp_path / "absent.safetensors", "cpu")
+
+
+def test_saved_networks_keep_their_sizes(tmp_path):
+    save_model(TwoBranchNet(1, 8, 5), tmp_path / "net.safetensors")
+    net = load_model(tmp_path / "net.safetensors", "cpu")
+    assert (net.in_channels, net.embedding_dim, net.n_clusters) == (1, 8, 5)
+
+
+def test_collapsing_clusters_are_announced(images):
+    net = TwoBranchNet(n_clusters=3)
+    with torch.no_grad():
+        net.clustering_branch[-1].weight.zero_()
+        net.clustering_branch[-1].bias.copy_(torch.tensor([9.0, -9.0, -9.0]))
+    still = replace(TINY, stages=(BOTH_BRANCHES,), epochs=(1,), learning_rate=0.0)
+    with pytest.warns(CollapseWarning, match='one cluster covers 100% of the pixels.*"area" loss'):
+        stage_learner(net, images, still).fit(1, lr=0.0)
+
+
+def test_undecided_clusters_are_announced(images):
+    net = TwoBranchNet(n_clusters=3)
+    with torch.no_grad():
+        net.clustering_branch[-1].weight.zero_()
+    still = replace(TINY, stages=(BOTH_BRANCHES,), epochs=(2,))
+    with pytest.warns(CollapseWarning, match=f"near ln K = {math.log(3):.2f}: all regions coincide"):
+        stage_learner(net, images, still).fit(2, lr=0.0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(images):
+    net = TwoBranchNet(n_clusters=3)
+    with torch.no_grad():
+        net.embedding_branch[-1].weight.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="the loss became nan in epoch 0; lower the learning rate"):
+        stage_learner(net, images, TINY).fit(1)
+
+
+def test_the_published_schedule_halves_every_ten_epochs(images, tmp_path, monkeypatch):
+    rates = []
+
+    def note(self):
+        rates.append(self.opt.hypers[-1]["lr"])
+
+    monkeypatch.setattr("ldr_lib.training.SeedEpoch.after_batch", note, raising=False)
+    settings = replace(TINY, stages=(PATCH_STAGE,), epochs=(21,), steps=1, schedule="published", view_size=16)
+    train(images, settings, tmp_path, device="cpu")
+    assert rates == pytest.approx([1e-3] * 10 + [5e-4] * 10 + [2.5e-4])
+
+
+def test_a_pass_shows_every_image_before_one_comes_again(images):
+    marked = images.copy()
+    marked[:, 0, 0, 0] = range(12)
+    seen = [int(i) for (batch,) in image_batches(marked, pairs=2, steps=6) for i in batch[:, 0, 0, 0]]
+    assert sorted(seen[:12]) == sorted(seen[12:]) == list(range(12))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(stages=(PATCH_STAGE,)), "1 stages need as many numbers of epochs"),
+        (dict(schedule="cosine"), 'must be "one_cycle" or "published"'),
+        (dict(stages=({"patches": 1.0}, {})), r"unknown loss \['patches'\]; known are \['area'"),
+        (dict(pairs=0), "pairs must be at least 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **change)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (np.zeros((1, 32, 32, 3), np.uint8), "at least 2, not 1"),
+        (np.zeros((4, 32, 32, 3), np.float32), r"uint8 images \(N, S, S, C\), not float32"),
+        (np.zeros((4, 32, 40, 3), np.uint8), "square uint8"),
+    ],
+)
+def test_images_that_cannot_be_trained_on_are_refused(tmp_path, wrong, message):
+    with pytest.raises(DataError, match=message):
+        train(wrong, TINY, tmp_path, device="cpu")
+    with pytest.raises(DataError, match=r"takes 3 channels and the images have 1; build TwoBranchNet\(in_channels=1\)"):
+        stage_learner(TwoBranchNet(), np.zeros((4, 32, 32, 1), np.uint8), TINY)
