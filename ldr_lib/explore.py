@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
@@ -183,4 +184,50 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
         axis.scatter(*points.T, c=np.tile(np.arange(len(points) // 2), 2), cmap="tab20", s=28, depthshade=False)
         axis.set(title=title, aspect="equal")
         axis.set_axis_off()
+    return figure
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, colour: tuple[float, float, float] = (0.0, 0.9, 1.0)) -> np.ndarray:
+    """An image with a mask painted over it.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        mask: (H, W) bool.
+        colour: Of the mask, in [0, 1].
+
+    Returns:
+        (H, W, 3) floats in [0, 1].
+
+    Taught in notebook 01, section 2.
+    """
+    shown = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image
+    return np.where(mask[..., None], 0.3 * shown / 255 + 0.7 * np.array(colour), shown / 255)
+
+
+def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
+    """First views above, second views below, with their patch grids and one cell marked in both.
+
+    Args:
+        views: `Views` of a batch.
+        grid: Cells along each side.
+        cell: Row and column of the marked cell in the first views.
+        n: How many images are shown.
+
+    Taught in notebook 01, section 6.
+    """
+    n, side = min(n, len(views.first)), views.first.shape[-1]
+    numbers = torch.arange(grid * grid, dtype=torch.float32).reshape(1, 1, grid, grid).expand(len(views.first), -1, -1, -1)
+    back = views.realign(numbers)[:, 0, cell[0], cell[1]].long()
+    figure, axes = _grid(2, n)
+    for i in range(n):
+        places = cell, divmod(int(back[i]), grid)
+        for axis, view, (row, column) in zip(axes[:, i], (views.first[i], views.second[i]), places):
+            _show(axis, view.permute(1, 2, 0).numpy())
+            for line in np.arange(1, grid) * side / grid - 0.5:
+                axis.axhline(line, color="white", linewidth=0.3)
+                axis.axvline(line, color="white", linewidth=0.3)
+            corner = (column * side / grid - 0.5, row * side / grid - 0.5)
+            axis.add_patch(plt.Rectangle(corner, side / grid, side / grid, fill=False, edgecolor="cyan", linewidth=2))
+    axes[0, 0].set_title("first views", fontsize=9)
+    axes[1, 0].set_title("second views", fontsize=9)
     return figure

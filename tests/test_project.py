@@ -1,0 +1,67 @@
+"""What the project promises about itself: one list of dependencies, commands that exist, notebooks kept by the rules."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli", reason="reading pyproject.toml needs Python 3.11 or tomli")
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_environment_yml_lists_what_pyproject_does():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
+    project = PYPROJECT["project"]
+    assert pip == project["dependencies"] + project["optional-dependencies"]["test"] + ["-e ."]
+    assert f"python{project['requires-python']}" in conda
+
+
+def test_constraints_fit_the_ranges():
+    from packaging.requirements import Requirement
+
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
+    pinned = {name.lower().replace("_", "-"): version for name, version in pinned.items()}
+    project = PYPROJECT["project"]
+    for line in project["dependencies"] + project["optional-dependencies"]["test"]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), line
+
+
+def test_readme_commands_are_makefile_targets():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert {"quickstart", "test", "lab", "figures"} <= named <= targets
+
+
+def test_readme_names_only_files_that_exist():
+    text = (ROOT / "README.md").read_text()
+    linked = re.findall(r"\]\(((?!http)[^)#]+)\)", text)
+    assert linked and all((ROOT / path).exists() for path in linked), [p for p in linked if not (ROOT / p).exists()]
+
+
+def test_the_package_imports_lazily_and_lists_its_names():
+    program = "import sys, ldr_lib; assert 'torch' not in sys.modules; [getattr(ldr_lib, name) for name in ldr_lib.__all__]"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
+    import ldr_lib
+
+    with pytest.raises(AttributeError, match="no attribute 'train_model'; public are TwoBranchNet"):
+        ldr_lib.train_model
+
+
+def test_public_functions_say_what_they_take_and_give():
+    missing = []
+    for path in (ROOT / "ldr_lib").rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") and node.name != "main":
+                if not ast.get_docstring(node) and not any("ImageDataset" in ast.unparse(b) or "PriorMasks" in ast.unparse(b) or "Simulated" in ast.unparse(b) for b in getattr(node, "bases", [])):
+                    missing.append(f"{path.name}: {node.name}")
+    assert not missing
