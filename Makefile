@@ -4,29 +4,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 SEEDS ?= 0 1 2
+export LDR_DATA ?= $(realpath ../shared/data)
 export PYTHONWARNINGS := ignore
 
 .PHONY: quickstart test lab figures records
 
 quickstart: .venv/ready
-	mkdir -p runs/00_quickstart
+	@mkdir -p runs/00_quickstart
 	$(BIN)/papermill --cwd notebooks notebooks/00_quickstart.ipynb runs/00_quickstart/00_quickstart.ipynb
-	@echo "Done. The pictures and numbers: $(CURDIR)/runs/00_quickstart"
-	@ls runs/00_quickstart
+	@echo "Done. Look at the pictures in $(CURDIR)/runs/00_quickstart:"
+	@cd runs/00_quickstart && ls *.png *.csv record.json 00_quickstart.ipynb
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+	LDR_TIER=smoke LDR_RUNS=runs/tests $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
 
 figures: .venv/ready
-	@set -e; for notebook in $(NOTEBOOKS); do \
-		name=$$(basename $$notebook .ipynb); \
-		$(BIN)/python -m ldr_lib.runs execute $$notebook; \
-		mkdir -p figures/$$name; \
-		cp runs/$$name/*.png runs/$$name/*.csv runs/$$name/record.json figures/$$name/; \
-	done
+	@set -e; for notebook in $(NOTEBOOKS); do $(BIN)/python -m ldr_lib.runs execute $$notebook; done
 
 records: .venv/ready
 	@set -e; for name in 00_quickstart 02_two_branch_training; do for seed in $(SEEDS); do \
@@ -37,5 +34,7 @@ records: .venv/ready
 	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]" || { \
+		echo "The exact versions in constraints.txt do not fit this Python; taking the newest that fit."; \
+		$(BIN)/python -m pip install --quiet -e ".[test]"; }
 	touch $@

@@ -1,6 +1,6 @@
 """Run records: what was run, with what, on what, and what came out; and running notebooks from the command line.
 
-`python -m ldr_lib.runs execute notebooks/00_quickstart.ipynb` rewrites a notebook's outputs in place;
+`python -m ldr_lib.runs execute notebooks/00_quickstart.ipynb` rewrites a notebook's outputs in place and its figures;
 `python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p seed 1` runs it aside and keeps its record with the project.
 """
 
@@ -228,6 +228,18 @@ def execute_in_place(path: Path) -> None:
         nbformat.write(notebook, temporary)
 
 
+def keep_figures(name: str) -> Path:
+    """Copies the figures, their numbers and the record of a notebook's run to `figures/<notebook>/`, in place of older ones."""
+    kept = project_root() / "figures" / name
+    kept.mkdir(parents=True, exist_ok=True)
+    for old in (*kept.glob("*.png"), *kept.glob("*.csv")):
+        old.unlink()
+    run = runs_folder() / name
+    for path in (*run.glob("*.png"), *run.glob("*.csv"), run / "record.json"):
+        shutil.copyfile(path, kept / path.name)
+    return kept
+
+
 def keep_record(path: Path, parameters: dict) -> Path:
     """Runs a notebook with parameters through papermill and copies its record to `figures/<notebook>/records/`."""
     import papermill
@@ -253,7 +265,9 @@ def main() -> None:
     if not chosen.notebook.exists():
         parser.error(f"{chosen.notebook} does not exist")
     if chosen.what == "execute":
+        shutil.rmtree(runs_folder() / chosen.notebook.stem, ignore_errors=True)
         execute_in_place(chosen.notebook)
+        print(keep_figures(chosen.notebook.stem))
     else:
         print(keep_record(chosen.notebook, {name: yaml.safe_load(value) for name, value in chosen.p}))
 
