@@ -43,6 +43,20 @@ def test_runs_go_where_they_are_told(project, tmp_path, monkeypatch):
     assert runs.Run("x", {"seed": 0}).folder == tmp_path / "elsewhere" / "x"
 
 
+def test_figures_kept_with_the_project_replace_older_ones(project):
+    old = project / "figures" / "nb" / "old.png"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old")
+    (old.parent / "records").mkdir()
+    run = runs.Run("nb", {"seed": 0})
+    figure, _ = plt.subplots()
+    run.figure(figure, "new")
+    plt.close(figure)
+    run.finish()
+    kept = runs.keep_figures("nb")
+    assert {path.name for path in kept.iterdir()} == {"new.png", "record.json", "records"}
+
+
 def keep(project, seed, value, tier="class"):
     folder = project / "figures" / "nb" / "records"
     folder.mkdir(parents=True, exist_ok=True)
