@@ -24,11 +24,11 @@ def literal_loss(net: TwoBranchNet, views: Views) -> torch.Tensor:
     """The stage-2 loss as a reader of the equations would first write it: products over n, k, d, h and w."""
     shared = net.shared_map(torch.cat([views.first, views.second, views.mixed]))
     v = F.normalize(net.embedding_branch(shared), dim=1)
-    a = F.normalize(net.clustering_branch(shared).sigmoid(), p=1, dim=1)
+    n = 4 * PAIRS
+    a = F.normalize(net.clustering_branch(shared[:n]).sigmoid(), p=1, dim=1)
     first, second, mixed = (F.normalize(F.adaptive_avg_pool2d(part, 8), dim=1) for part in views.split(v))
     rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
-    n = 4 * PAIRS
-    regions = F.normalize((a[:n, :, None] * v[:n, None]).mean((3, 4)), dim=2)
+    regions = F.normalize((a[:, :, None] * v[:n, None]).mean((3, 4)), dim=2)
     prototypes = F.normalize(regions.mean(0), dim=1)
     logits = (regions[:, :, None] * prototypes).sum(3) / 0.2
     region = -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
@@ -36,7 +36,7 @@ def literal_loss(net: TwoBranchNet, views: Views) -> torch.Tensor:
         "patch": patch_discrimination(rows(first), rows(views.realign(second))),
         "mixup": hypersphere_mixup(mixed, *first.chunk(2), views.lam),
         "region": region,
-        "entropy": cluster_entropy(a[:n]),
+        "entropy": cluster_entropy(a),
     }
     return sum(BOTH_BRANCHES[name] * value for name, value in terms.items())
 

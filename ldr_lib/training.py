@@ -105,7 +105,7 @@ class LocalDiscrimination:
         embeddings, clusters = outputs
         terms = {}
         if self.weights.keys() & {"patch", "mixup"}:
-            first, second, mixed = (patch_grid(v, self.grid) for v in views.split(embeddings))
+            first, second, mixed = views.split(patch_grid(embeddings, self.grid))
             if "patch" in self.weights:
                 rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
                 terms["patch"] = patch_discrimination(rows(first), rows(views.realign(second)))
