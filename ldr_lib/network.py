@@ -13,13 +13,37 @@ def on_sphere(x: torch.Tensor) -> torch.Tensor:
     return x * x.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 
 
-def _conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
+class _RepeatBorder(torch.autograd.Function):
+    """Repeats the outermost pixels once around; torch's own padding leaves channels_last, at a tenth of the step's time."""
+
+    @staticmethod
+    def forward(context, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
+        return torch.cat([x[..., :1], x, x[..., -1:]], 3)
+
+    @staticmethod
+    def backward(context, gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient.clone()
+        gradient[:, :, 1] += gradient[:, :, 0]
+        gradient[:, :, -2] += gradient[:, :, -1]
+        gradient[..., 1] += gradient[..., 0]
+        gradient[..., -2] += gradient[..., -1]
+        return gradient[:, :, 1:-1, 1:-1]
+
+
+class _Conv3x3(nn.Conv2d):
     """A 3x3 convolution that repeats the border: zeros there would tell every pixel where in the view it lies."""
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="replicate")
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__(channels_in, channels_out, 3)
+        self.pad = _RepeatBorder.apply
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(self.pad(x))
 
 
 def _convolution(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(_conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+    return nn.Sequential(_Conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
 class Encoder(nn.Module):
@@ -101,8 +125,8 @@ class TwoBranchNet(nn.Module):
         self.in_channels, self.embedding_dim, self.n_clusters = in_channels, embedding_dim, n_clusters
         self.encoder = Encoder(in_channels)
         self.decoder = Decoder()
-        self.embedding_branch = nn.Sequential(_convolution(32, 32), _conv3x3(32, embedding_dim))
-        self.clustering_branch = nn.Sequential(_convolution(32, n_clusters), _conv3x3(n_clusters, n_clusters))
+        self.embedding_branch = nn.Sequential(_convolution(32, 32), _Conv3x3(32, embedding_dim))
+        self.clustering_branch = nn.Sequential(_convolution(32, n_clusters), _Conv3x3(n_clusters, n_clusters))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -112,13 +112,12 @@ class LocalDiscrimination:
             if "mixup" in self.weights:
                 terms["mixup"] = hypersphere_mixup(mixed, *first.chunk(2), views.lam)
         if clusters is not None:
-            unmixed, assigned = embeddings[: len(clusters)], clusters
             if "region" in self.weights:
-                terms["region"] = region_discrimination(unmixed, assigned)
+                terms["region"] = region_discrimination(views.unmixed(embeddings), clusters)
             if "entropy" in self.weights:
-                terms["entropy"] = cluster_entropy(assigned)
+                terms["entropy"] = cluster_entropy(clusters)
             if "area" in self.weights:
-                terms["area"] = cluster_area(assigned)
+                terms["area"] = cluster_area(clusters)
         self.terms = {name: value.detach() for name, value in terms.items()}
         return sum(self.weights[name] * value for name, value in terms.items())
 
@@ -134,8 +133,7 @@ class _StageNet(torch.nn.Module):
         x = views.stack()
         with mixed_precision(x.device):
             shared, size = self.net.shared_map(x), x.shape[-2:]
-            unmixed = shared[: len(x) - len(views.mixed)]
-            assignments = self.net.assignments(unmixed, size) if self.clusters else None
+            assignments = self.net.assignments(views.unmixed(shared), size) if self.clusters else None
             return self.net.embeddings(shared, size), assignments
 
 

@@ -15,6 +15,20 @@ def test_parameter_counts_of_the_paper():
     assert parameters(net.decoder, net.embedding_branch, net.clustering_branch) == 510_384
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 3)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_convolutions_repeat_the_border_in_values_and_gradients(size, layout):
+    torch.manual_seed(0)
+    convolution = Encoder(2).double().groups[0][0][0]
+    x = torch.randn(2, 2, *size, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    found = convolution(x)
+    padded = torch.nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    expected = torch.nn.functional.conv2d(padded, convolution.weight, convolution.bias)
+    torch.testing.assert_close(found, expected)
+    upstream = torch.randn_like(expected)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, upstream)[0] for y in (found, expected)))
+
+
 def test_encoder_maps_are_taken_before_each_pool():
     maps = Encoder(1)(torch.rand(2, 1, 64, 32))
     assert [tuple(m.shape[1:]) for m in maps] == [(16, 64, 32), (32, 32, 16), (64, 16, 8), (128, 8, 4), (128, 4, 2)]

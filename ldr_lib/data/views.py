@@ -34,6 +34,10 @@ class Views:
         """Cuts network outputs of `stack()` into those of the first, second and mixed images."""
         return outputs.split([len(self.first), len(self.second), len(self.mixed)])
 
+    def unmixed(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The network outputs of the first and second views; cut by padding, as a slice's gradient loses channels_last."""
+        return F.pad(outputs, (0, 0, 0, 0, 0, 0, 0, -len(self.mixed)))
+
     def realign(self, grid: torch.Tensor) -> torch.Tensor:
         """Turns a grid of the second views back, so that cell (i, j) shows what cell (i, j) of the first view shows.
 
