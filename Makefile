@@ -5,7 +5,6 @@ BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 SEEDS ?= 0 1 2
 export LDR_DATA ?= $(realpath ../shared/data)
-export PYTHONWARNINGS := ignore
 
 .PHONY: quickstart test lab figures records
 
@@ -26,9 +25,12 @@ figures: .venv/ready
 	@set -e; for notebook in $(NOTEBOOKS); do $(BIN)/python -m ldr_lib.runs execute $$notebook; done
 
 records: .venv/ready
-	@set -e; for name in 00_quickstart 02_two_branch_training; do for seed in $(SEEDS); do \
-		$(BIN)/python -m ldr_lib.runs record notebooks/$$name.ipynb -p seed $$seed; \
-	done; done
+	@set -e; for seed in $(SEEDS); do \
+		for dataset in simulated_fundus simulated_chest $(if $(LDR_DATA),chase_db1); do \
+			$(BIN)/python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p dataset $$dataset -p data_dir "$(LDR_DATA)" -p seed $$seed; \
+		done; \
+		$(BIN)/python -m ldr_lib.runs record notebooks/02_two_branch_training.ipynb -p dataset simulated_fundus -p seed $$seed; \
+	done
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"

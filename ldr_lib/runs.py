@@ -1,7 +1,8 @@
 """Run records: what was run, with what, on what, and what came out; and running notebooks from the command line.
 
 `python -m ldr_lib.runs execute notebooks/00_quickstart.ipynb` rewrites a notebook's outputs in place and its figures;
-`python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p seed 1` runs it aside and keeps its record with the project.
+`python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p seed 1` runs it aside and keeps its record with the project;
+`python -m ldr_lib.runs summary notebooks/00_quickstart.ipynb -p dataset chase_db1` prints the README's table of kept records.
 """
 
 import argparse
@@ -190,6 +191,32 @@ def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFr
     return by_row.mean(), by_row.std()
 
 
+def summary(name: str, table: str = "agreement", **parameters) -> str:
+    """The README's table of a notebook's kept runs, in Markdown.
+
+    Args:
+        name: The notebook's name.
+        table: Name under which the table was recorded; rows "<what>, clusters" and "<what>, k-means".
+        parameters: As in `committed_records`.
+
+    Returns:
+        One row for each <what>, with the better of its two clusterings in every run; mean ± standard deviation over runs.
+
+    Raises:
+        ValueError: Fewer than three records.
+    """
+    records = committed_records(name, **parameters)
+    over_seeds(records, table)
+    better = []
+    for record in records:
+        rows = pd.DataFrame(record["metrics"][table]).T
+        better.append(rows.groupby(rows.index.str.rsplit(", ").str[0], sort=False).max())
+    by_row = pd.concat(better).groupby(level=0, sort=False)
+    shown = by_row.mean().map("{:.2f}".format) + " ± " + by_row.std().map("{:.2f}".format)
+    lines = [["", *shown.columns], ["---"] * (1 + len(shown.columns)), *([row, *values] for row, values in zip(shown.index, shown.values))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def claims_over(records: list[dict]) -> pd.DataFrame:
     """In how many of the recorded runs each claim held, and by how much on average.
 
@@ -258,18 +285,21 @@ def keep_record(path: Path, parameters: dict) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["execute", "record"])
+    parser.add_argument("what", choices=["execute", "record", "summary"])
     parser.add_argument("notebook", type=Path)
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
     chosen = parser.parse_args()
     if not chosen.notebook.exists():
         parser.error(f"{chosen.notebook} does not exist")
+    parameters = {name: yaml.safe_load(value) for name, value in chosen.p}
     if chosen.what == "execute":
         shutil.rmtree(runs_folder() / chosen.notebook.stem, ignore_errors=True)
         execute_in_place(chosen.notebook)
         print(keep_figures(chosen.notebook.stem))
+    elif chosen.what == "record":
+        print(keep_record(chosen.notebook, parameters))
     else:
-        print(keep_record(chosen.notebook, {name: yaml.safe_load(value) for name, value in chosen.p}))
+        print(summary(chosen.notebook.stem, **parameters))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import torch
 from ldr_lib import DataError, TwoBranchNet, compare, represent
 from ldr_lib.clustering import agreement, anatomy_of, k_means, query_pixel
 from ldr_lib.data.prepare import Prepared
+from ldr_lib.device import mixed_precision
 
 
 def prepared_with(images, **masks):
@@ -27,7 +28,7 @@ def test_represent_is_the_network_in_evaluation_whatever_the_batch(two_kinds):
     net = TwoBranchNet(n_clusters=4)
     v, labels = represent(net, two_kinds.images, batch=2)
     assert net.training
-    with torch.no_grad():
+    with torch.no_grad(), mixed_precision(torch.device("cpu")):
         expected, a = net.eval()(torch.from_numpy(two_kinds.images[2:]).permute(0, 3, 1, 2) / 255)
     np.testing.assert_allclose(v[2], expected[0].permute(1, 2, 0).numpy(), atol=1e-5)
     np.testing.assert_array_equal(labels[2], a[0].argmax(0).numpy())

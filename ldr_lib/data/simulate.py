@@ -126,9 +126,9 @@ def fundus(size: int = 256, seed: int = 0, eye: str | None = None, lesions: bool
     kinds = {"vein": [t for t in tree if t.is_vein], "artery": [t for t in tree if not t.is_vein]}
     supersample = 4 if size <= 512 else 2
     cover = {name: draw_vessels(vessels, size, field_radius, supersample) for name, vessels in kinds.items()}
-    strength, faint = rng.uniform(0.7, 1.15), 0.35 + 0.65 * np.exp(-((np.hypot(x, y) / 1.4) ** 2))
+    strength, faint = rng.uniform(0.5, 1.05), 0.35 + 0.65 * np.exp(-((np.hypot(x, y) / 1.4) ** 2))
     for name, density in (("artery", 0.62), ("vein", 0.95)):
-        absorbed = np.array([rng.uniform(0.2, 0.42), 0.85, 0.5], np.float32)
+        absorbed = np.array([rng.uniform(0.15, 0.35), 0.85, 0.8], np.float32)
         image *= np.exp(-strength * density * (cover[name] * (0.6 + 0.4 * faint))[..., None] * absorbed)
         if name == "artery":
             core = np.maximum(0, gaussian_filter(cover[name], size / 260) - 0.55)
@@ -290,7 +290,7 @@ def chest(size: int = 256, seed: int = 0) -> Sample:
     # What the beam meets: soft tissue, air, heart and great vessels, spine, bone with dense rims.
     round_trunk = np.sqrt(np.clip(1 - (x / (flank + 0.25)) ** 2, 0, 1))
     thickness = film.blur(share["body"], 0.006) * (0.35 + 0.65 * round_trunk)
-    air = film.blur(lungs, 0.004)
+    air = film.blur(lungs * (1 - 0.75 * share["heart"]), 0.004)
     bowel = np.clip((down - 0.93) / 0.14, 0, 1) * (1 - air)
     absorbed = thickness * (0.7 + rng.uniform(0.24, 0.36) * bowel) - rng.uniform(0.3, 0.46) * air * (0.75 + 0.25 * np.clip(down, 0, 1.1))
     absorbed += rng.uniform(0.12, 0.2) * film.blur(share["heart"], 0.01)
@@ -299,7 +299,7 @@ def chest(size: int = 256, seed: int = 0) -> Sample:
     absorbed += 0.2 * mediastinum - 0.1 * trachea
     spacing = height / rng.uniform(11, 13)
     discs = 0.5 + 0.5 * np.cos(2 * np.pi * (rows - top) / spacing)
-    absorbed += (0.07 + 0.05 * discs) * np.exp(-((x / 0.105) ** 6)) * share["body"]
+    absorbed += (0.05 + 0.04 * discs) * np.exp(-((x / 0.105) ** 6)) * share["body"]
     bone = rng.uniform(0.9, 1.7)
     cortex = lambda band, blur: film.blur(band, blur) + 1.4 * np.maximum(0, band - film.blur(band, 3 * blur))
     absorbed += bone * thickness * (

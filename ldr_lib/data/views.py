@@ -1,10 +1,14 @@
 """Two aligned views of every image and mixed images, made for a whole batch at once on the device."""
 
+import warnings
 from dataclasses import dataclass
 
-import kornia.augmentation as augment
 import torch
 import torch.nn.functional as F
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+    import kornia.augmentation as augment
 
 
 @dataclass
