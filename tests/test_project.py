@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 from conftest import ROOT
+from ldr_lib import runs
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,6 +47,19 @@ def test_readme_names_only_files_that_exist():
     text = (ROOT / "README.md").read_text()
     linked = re.findall(r"\]\(((?!http)[^)#]+)\)", text)
     assert linked and all((ROOT / path).exists() for path in linked), [p for p in linked if not (ROOT / p).exists()]
+
+
+@pytest.mark.parametrize(
+    "name, dataset",
+    [
+        ("00_quickstart", "chase_db1"),
+        ("00_quickstart", "simulated_fundus"),
+        ("00_quickstart", "simulated_chest"),
+        ("02_two_branch_training", "simulated_fundus"),
+    ],
+)
+def test_readme_tables_are_those_of_the_records(name, dataset):
+    assert runs.summary(name, dataset=dataset) in (ROOT / "README.md").read_text()
 
 
 def test_the_package_imports_lazily_and_lists_its_names():

@@ -81,6 +81,19 @@ def test_means_over_seeds_come_from_matching_records_only(project):
     assert runs.committed_records("absent") == []
 
 
+def test_a_summary_takes_the_better_clustering_of_every_run(project):
+    for seed, value in enumerate([0.2, 0.3, 0.4]):
+        keep(project, seed, value)
+        path = project / "figures" / "nb" / "records" / f"class{seed}.json"
+        record = json.loads(path.read_text())
+        record["metrics"]["t"] = {"net, clusters": {"NMI": value}, "net, k-means": {"NMI": 0.3}, "colour, k-means": {"NMI": 0.1}}
+        path.write_text(json.dumps(record))
+    lines = runs.summary("nb", "t").splitlines()
+    assert lines == ["|  | NMI |", "| --- | --- |", "| net | 0.33 ± 0.06 |", "| colour | 0.10 ± 0.00 |"]
+    with pytest.raises(ValueError, match="three seeds; 0 records"):
+        runs.summary("nb", "t", tier="full")
+
+
 @pytest.mark.slow
 def test_a_notebook_executed_in_place_keeps_results_and_drops_noise(tmp_path):
     notebook = nbformat.v4.new_notebook()
