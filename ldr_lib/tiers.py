@@ -9,7 +9,7 @@ from .training import PATCH_STAGE, SHORT_BOTH_BRANCHES, Settings
 _SHORT = Settings(
     n_clusters=8, pairs=4, view_size=64, learning_rate=4e-3, stages=(PATCH_STAGE, SHORT_BOTH_BRANCHES)
 )
-_VIEWS = {"fundus": {"image_size": 256, "crop_scale": (0.5, 0.6)}, "chest": {"image_size": 128, "crop_scale": (0.5, 0.7)}}
+_VIEWS = {"fundus": {"image_size": 256, "crop_scale": (0.5, 0.6)}, "chest": {"image_size": 128, "crop_scale": (0.8, 1.0)}}
 
 
 def plan(tier: str, modality: str, seed: int) -> tuple[str, int, Settings]:
