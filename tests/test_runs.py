@@ -142,3 +142,24 @@ def test_unknown_tiers_and_modalities_are_named(monkeypatch):
         plan("huge", "fundus", 0)
     with pytest.raises(DataError, match='modality "mask"; there are plans for fundus, chest'):
         plan("class", "mask", 0)
+
+
+def test_large_pictures_in_outputs_become_light_and_small_ones_stay():
+    import base64
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    def output(size):
+        png = io.BytesIO()
+        noise = np.random.default_rng(0).integers(0, 256, (size, 2 * size, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(png, "PNG")
+        return {"image/png": base64.b64encode(png.getvalue()).decode()}
+
+    small, large = output(20), output(600)
+    before = dict(small)
+    runs.lighten(small)
+    runs.lighten(large)
+    assert small == before and large.keys() == {"image/jpeg"}
+    assert Image.open(io.BytesIO(base64.b64decode(large["image/jpeg"]))).size == (800, 400)
