@@ -128,12 +128,8 @@ class Run:
         print(f"{'holds      ' if holds else 'does not   '} {sentence}: {better:.3f} against {worse:.3f}")
         return holds
 
-    def figure(self, figure, name: str, numbers: pd.DataFrame | None = None) -> Path:
-        """Saves a matplotlib figure as PNG and what it draws as CSV beside it.
-
-        Returns:
-            The PNG's path.
-        """
+    def figure(self, figure, name: str, numbers: pd.DataFrame | None = None) -> None:
+        """Saves a matplotlib figure as PNG and what it draws as CSV beside it."""
         path = self.folder / f"{name}.png"
         with written_whole(path) as temporary:
             figure.savefig(temporary, format="png", dpi=80, bbox_inches="tight")
@@ -141,7 +137,6 @@ class Run:
             with written_whole(path.with_suffix(".csv")) as temporary:
                 numbers.round(4).to_csv(temporary)
         self.record["figures"].append(path.name)
-        return path
 
     def finish(self) -> Path:
         """Writes `record.json` and returns its path."""
