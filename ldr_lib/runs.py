@@ -168,6 +168,11 @@ def committed_records(name: str, **parameters) -> list[dict]:
     return sorted(fitting, key=lambda record: record["seed"])
 
 
+def _refuse_fewer_than_three(records: list[dict]) -> None:
+    if len(records) < 3:
+        raise ValueError(f"a comparison needs at least three seeds; {len(records)} records were found")
+
+
 def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mean and standard deviation of a recorded table over records.
 
@@ -181,8 +186,7 @@ def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFr
     Raises:
         ValueError: Fewer than three records.
     """
-    if len(records) < 3:
-        raise ValueError(f"a comparison needs at least three seeds; {len(records)} records were found")
+    _refuse_fewer_than_three(records)
     tables = [pd.DataFrame(record["metrics"][table]).T for record in records]
     stacked = pd.concat(tables, keys=range(len(tables)))
     by_row = stacked.groupby(level=1, sort=False)
@@ -204,14 +208,15 @@ def summary(name: str, table: str = "agreement", **parameters) -> str:
         ValueError: Fewer than three records.
     """
     records = committed_records(name, **parameters)
-    over_seeds(records, table)
+    _refuse_fewer_than_three(records)
     better = []
     for record in records:
         rows = pd.DataFrame(record["metrics"][table]).T
         better.append(rows.groupby(rows.index.str.rsplit(", ").str[0], sort=False).max())
     by_row = pd.concat(better).groupby(level=0, sort=False)
     shown = by_row.mean().map("{:.2f}".format) + " ± " + by_row.std().map("{:.2f}".format)
-    lines = [["", *shown.columns], ["---"] * (1 + len(shown.columns)), *([row, *values] for row, values in zip(shown.index, shown.values))]
+    body = [[row, *values] for row, values in zip(shown.index, shown.values)]
+    lines = [["", *shown.columns], ["---"] * (1 + len(shown.columns)), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -106,12 +106,13 @@ def test_simulated_splits_never_meet():
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     "name, sizes",
-    [("chase_db1", (20, 8)), ("hrf", (25, 20)), ("drions", (90, 19)), ("kermany", (1000, 200)), ("covid19_cxr_seg", (21, 21))],
+    [("chase_db1", (20, 8)), ("hrf", (25, 20)), ("drions", (90, 19)), ("kermany", None), ("covid19_cxr_seg", (21, 21))],
 )
 def test_real_datasets_read_in_their_official_split(real_data, name, sizes):
     train, test, whole = (open_dataset(name, real_data, split) for split in ("train", "test", "all"))
     assert len(train) + len(test) == len(whole)
-    assert (len(train), len(test)) == sizes
+    if sizes:  # Kermany comes whole or reduced
+        assert (len(train), len(test)) == sizes
     for dataset in (train, test):
         sample = dataset[0]
         assert sample.image.ndim == (3 if dataset.channels == 3 else 2)
