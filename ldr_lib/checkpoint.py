@@ -1,7 +1,7 @@
 """Networks and unfinished trainings on disk: safetensors with plain JSON beside the weights, never a pickle."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,14 +12,16 @@ from safetensors.torch import save_file
 
 from .data.files import DataError, written_whole
 from .device import pick_device, to_device
+from .guide import Guide
 from .network import TwoBranchNet
 
 
 def save_model(net: TwoBranchNet, path: Path | str) -> None:
     """Writes weights and sizes of a network to one safetensors file, whole or not at all."""
     about = {"in_channels": net.in_channels, "embedding_dim": net.embedding_dim, "n_clusters": net.n_clusters}
+    guide = asdict(net.guide) if net.guide else None
     with written_whole(Path(path)) as temporary:
-        save_file(_plain(net.state_dict()), temporary, {"network": json.dumps(about)})
+        save_file(_plain(net.state_dict()), temporary, {"network": json.dumps(about), "guide": json.dumps(guide)})
 
 
 def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
@@ -34,7 +36,10 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
     """
     try:
         with safe_open(path, "pt") as file:
-            net = TwoBranchNet(**json.loads(file.metadata()["network"]))
+            about = file.metadata()
+            net = TwoBranchNet(**json.loads(about["network"]))
+            guide = json.loads(about.get("guide", "null"))
+            net.guide = Guide(**guide) if guide else None
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except Exception as error:
         raise DataError(f"{path} is no network saved by this package ({error})") from error

@@ -106,6 +106,9 @@ class TwoBranchNet(nn.Module):
         embedding_dim: Dimension D of the space in which the unit sphere lies.
         n_clusters: Number K of clusters.
 
+    Attributes:
+        guide: Which clusters stand for which structure (`ldr_lib.guide.Guide`), None if no cluster was guided.
+
     Raises:
         ValueError: A size that is not positive, or, when called, an image batch of another shape or channel count.
 
@@ -123,6 +126,7 @@ class TwoBranchNet(nn.Module):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive whole number, not {value!r}")
         self.in_channels, self.embedding_dim, self.n_clusters = in_channels, embedding_dim, n_clusters
+        self.guide = None
         self.encoder = Encoder(in_channels)
         self.decoder = Decoder()
         self.embedding_branch = nn.Sequential(_convolution(32, 32), _Conv3x3(32, embedding_dim))

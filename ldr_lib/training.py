@@ -5,9 +5,11 @@ import json
 import math
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,6 +63,8 @@ class Settings:
         seed: Fixes the initial weights, the order of images and their views.
     """
 
+    known_losses: ClassVar[tuple[str, ...]] = ("patch", "mixup", "region", "entropy", "area")
+
     embedding_dim: int = 32
     n_clusters: int = 16
     pairs: int = 4
@@ -79,10 +83,9 @@ class Settings:
             raise ValueError(f"{len(self.stages)} stages need as many numbers of epochs, not {self.epochs}")
         if self.schedule not in ("one_cycle", "published"):
             raise ValueError(f'schedule must be "one_cycle" or "published", not {self.schedule!r}')
-        known = {"patch", "mixup", "region", "entropy", "area"}
         for stage in self.stages:
-            if unknown := set(stage) - known:
-                raise ValueError(f"unknown loss {sorted(unknown)}; known are {sorted(known)}")
+            if unknown := set(stage) - set(self.known_losses):
+                raise ValueError(f"unknown loss {sorted(unknown)}; known are {sorted(self.known_losses)}")
         for name in ("pairs", "view_size", "grid", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -168,8 +171,8 @@ class LossLog(Callback):
         rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area, seconds.
     """
 
-    def __init__(self, stage: int, rows: list[dict], path: Path | None = None):
-        self.stage, self.rows, self.path = stage, rows, path
+    def __init__(self, stage: int, rows: list[dict], path: Path | None = None, watch: bool = True):
+        self.stage, self.rows, self.path, self.watch = stage, rows, path, watch
 
     def before_fit(self):
         self.progress = Progress(f"stage {self.stage}", self.n_epoch * len(self.dls.train))
@@ -195,12 +198,13 @@ class LossLog(Callback):
         if self.areas:
             areas = torch.stack(self.areas).mean(0)
             row |= {"smallest_area": float(areas.min()), "largest_area": float(areas.max())}
-            self._watch(row, len(areas))
+            if self.watch:
+                self._warn_of_collapse(row, len(areas))
         self.rows.append(row | {"seconds": round(time.perf_counter() - self.epoch_started, 2)})
         if self.path:
             write_log(self.rows, self.path)
 
-    def _watch(self, row: dict, k: int):
+    def _warn_of_collapse(self, row: dict, k: int):
         signs = []
         if row["largest_area"] > 0.9:
             signs.append(f"one cluster covers {row['largest_area']:.0%} of the pixels")
@@ -312,13 +316,35 @@ def train(
         net.load_state_dict(start.state_dict())
     net = to_device(net, place)
 
+    learner = lambda stage, rows: stage_learner(net, images, settings, stage, rows, folder / "log.csv")
+    rows = run_stages(net, learner, settings, folder, data, resume)
+    save_model(net, folder / "model.safetensors")
+    return net, rows
+
+
+def run_stages(
+    whole: torch.nn.Module, learner: Callable[[int, list], Learner], settings: Settings, folder: Path, data: str, resume: bool
+) -> list[dict]:
+    """Trains through all stages with a checkpoint after every epoch.
+
+    Args:
+        whole: All that is trained; its state goes into the checkpoint.
+        learner: Makes the Learner of a stage, given its number and the rows of the log so far.
+        settings: What to compute.
+        folder: Receives `checkpoint.safetensors`.
+        data: Fingerprint of the images; a checkpoint of other images is refused.
+        resume: Go on from the folder's checkpoint if there is one.
+
+    Returns:
+        The rows of the log.
+    """
     checkpoint, about = folder / "checkpoint.safetensors", json.loads(json.dumps(asdict(settings) | {"data": data}))
     found = restore(checkpoint, about) if resume and checkpoint.exists() else Progressed()
     if found.net:
-        net.load_state_dict(found.net)
+        whole.load_state_dict(found.net)
     for stage in range(found.stage, len(settings.stages)):
-        learn = stage_learner(net, images, settings, stage, found.rows, folder / "log.csv")
-        learn.add_cb(Checkpoint(net, checkpoint, about, stage, found.rows))
+        learn = learner(stage, found.rows)
+        learn.add_cb(Checkpoint(whole, checkpoint, about, stage, found.rows))
         learn.create_opt()
         first_epoch = 0
         if stage == found.stage:
@@ -326,14 +352,13 @@ def train(
             restore_optimizer(learn, found.optimizer)
         if first_epoch < settings.epochs[stage]:
             _fit(learn, settings, stage, first_epoch)
-    save_model(net, folder / "model.safetensors")
-    return net, found.rows
+    return found.rows
 
 
 def _fit(learn: Learner, settings: Settings, stage: int, first_epoch: int) -> None:
     n_epochs = settings.epochs[stage]
     if settings.schedule == "one_cycle":
-        learn.fit_one_cycle(n_epochs, settings.learning_rate, start_epoch=first_epoch)
+        learn.fit_one_cycle(n_epochs, learn.lr, start_epoch=first_epoch)
     else:
         halved = lambda share: settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
         learn.fit(n_epochs, cbs=ParamScheduler({"lr": halved}), start_epoch=first_epoch)

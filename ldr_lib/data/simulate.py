@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy.interpolate import splev, splprep
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import binary_fill_holes, gaussian_filter, zoom
 
 from .vessel_tree import draw_vessels, grow_vessel_tree
 
@@ -213,8 +213,8 @@ def chest(size: int = 256, seed: int = 0) -> Sample:
         seed: The same seed gives the same image.
 
     Returns:
-        Sample with a uint8 (size, size) image and masks `field_of_view` (all of it), `body`, `lungs`, `left_lung`,
-        `right_lung`, `heart`, `clavicles` and `ribs`.
+        Sample with a uint8 (size, size) image and masks `field_of_view` (all of it), `body`, `lungs`, `lungs_whole` (with
+        what lies behind the heart), `left_lung`, `right_lung`, `heart`, `clavicles` and `ribs`.
 
     Raises:
         ValueError: Size out of range.
@@ -327,10 +327,16 @@ def chest(size: int = 256, seed: int = 0) -> Sample:
         ImageDraw.Draw(label).text((size * 0.08, size * 0.08), "R", fill=255, font_size=max(8, size // 14))
         image = np.maximum(image, np.asarray(label) / 255 * 0.95)
 
+    # Lung behind the heart: from the inner border of each lung to the heart's outline, above the diaphragm.
+    behind_heart = np.zeros((size, size), np.float32)
+    for side, inner, floor in ((-1, 0.2, 0.84), (1, 0.16, 0.9)):
+        column = [at(side, inner, 0.3), at(side, 1.2, 0.3), at(side, 1.2, 1.02), at(side, 0.55, floor), at(side, inner, floor - 0.03)]
+        behind_heart = np.maximum(behind_heart, film.area(np.array(column)))
     covered = {name: value > 0.5 for name, value in share.items()}
     masks = {
         "field_of_view": np.ones((size, size), bool),
         "body": covered["body"],
+        "lungs_whole": binary_fill_holes(covered["left_lung"] | covered["right_lung"] | (behind_heart > 0.5) & covered["heart"]),
         "lungs": (covered["left_lung"] | covered["right_lung"]) & ~covered["heart"],
         "left_lung": covered["left_lung"] & ~covered["heart"],
         "right_lung": covered["right_lung"] & ~covered["heart"],
