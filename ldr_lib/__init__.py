@@ -18,6 +18,10 @@ _PUBLIC = {
     "load_model": "checkpoint",
     "represent": "clustering",
     "compare": "clustering",
+    "train_guided": "guided",
+    "GuidedSettings": "guided",
+    "load_pretrained": "structures",
+    "predict_structure": "structures",
 }
 __all__ = list(_PUBLIC)
 

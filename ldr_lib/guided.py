@@ -25,13 +25,11 @@ from .network import TwoBranchNet
 from .rendering import Pairs
 from .training import BOTH_BRANCHES, PATCH_STAGE, LocalDiscrimination, LossLog, SeedEpoch, Settings, run_stages
 
+_GENTLE = {"guided": 1.0, "region": 0.1, "entropy": 0.01}
 METHODS = {
     "adversarial": (PATCH_STAGE, BOTH_BRANCHES | {"adversary": 1.0}),
-    "rendered": ({"guided": 1.0}, {"guided": 1.0, "region": 1.0, "entropy": 0.1}),
-    "combined": (
-        {"guided": 1.0},
-        {"guided": 1.0, "region": 1.0, "entropy": 0.1, "adversary": 0.02, "agree": 0.5},
-    ),
+    "rendered": ({"guided": 1.0}, _GENTLE),
+    "combined": ({"guided": 1.0}, _GENTLE | {"adversary": 0.01, "agree": 0.1}),
 }
 
 
@@ -41,11 +39,15 @@ class GuidedSettings(Settings):
 
     Attributes:
         rendered: Rendered images a step, shared out evenly among the sources of pairs.
+        later_rate: Learning rate of the later stages as a share of `learning_rate`: they refine.
+        upright: Views of real images keep their upper side above, give or take 10 degrees.
     """
 
     known_losses: ClassVar[tuple[str, ...]] = (*Settings.known_losses, "guided", "adversary", "agree")
 
     rendered: int = 12
+    later_rate: float = 0.3
+    upright: bool = False
 
 
 def method_stages(method: str) -> tuple[dict, dict]:
@@ -220,6 +222,8 @@ def guided_learner(
         raise DataError(f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}")
     weights = settings.stages[stage]
     needs_views = bool(weights.keys() - {"guided"})
+    rate = settings.learning_rate * (settings.later_rate if stage else 1.0)
+    look = ViewMaker(settings.view_size, settings.crop_scale, 10.0 if settings.upright else 180.0, wobble=0.0, upright=settings.upright)
     judged = sources[0](1).known[0].nonzero().flatten().tolist()
     learn = Learner(
         DataLoaders(image_batches(images, settings.pairs, settings.steps), [], device=next(net.parameters()).device),
@@ -227,12 +231,10 @@ def guided_learner(
         loss_func=GuidedDiscrimination(weights, settings.grid, net.guide, discriminator, judged),
         opt_func=lambda groups, lr: OptimWrapper(groups, torch.optim.Adam, lr=lr[0]),
         splitter=lambda whole: [list(whole.net.parameters()), list(whole.discriminator.parameters())],
-        lr=[settings.learning_rate, 0.05 * settings.learning_rate],
+        lr=[rate, 0.05 * rate],
         cbs=[
             SeedEpoch(settings.seed, stage),
-            MakeGuidedBatch(
-                ViewMaker(settings.view_size, settings.crop_scale, wobble=0.0) if needs_views else None, sources, settings.rendered
-            ),
+            MakeGuidedBatch(look if needs_views else None, sources, settings.rendered),
             LossLog(stage + 1, [] if rows is None else rows, log, watch=False),
         ],
     )
@@ -249,6 +251,7 @@ def train_guided(
     device: str = "auto",
     data: str = "",
     resume: bool = False,
+    after_epoch: Callable[[TwoBranchNet], None] | None = None,
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network whose first clusters become the guide's structures, and saves it.
 
@@ -261,6 +264,7 @@ def train_guided(
         device: As in `pick_device`.
         data: Fingerprint of images and priors; a checkpoint of others is refused.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an uninterrupted run.
+        after_epoch: Called with the network after every epoch, for example to keep what it predicts.
 
     Returns:
         The network, and the rows of the log, one per epoch.
@@ -276,9 +280,11 @@ def train_guided(
     net.guide = guide
     players = torch.nn.ModuleDict({"net": net, "discriminator": Discriminator(int(sources[0](1).known.sum()))})
     players = to_device(players, place)
-    learner = lambda stage, rows: guided_learner(
-        players["net"], players["discriminator"], images, sources, settings, stage, rows, folder / "log.csv"
-    )
+
+    def learner(stage: int, rows: list) -> Learner:
+        learn = guided_learner(net, players["discriminator"], images, sources, settings, stage, rows, folder / "log.csv")
+        return learn.add_cb(Callback(after_train=lambda: after_epoch(net))) if after_epoch else learn
+
     rows = run_stages(players, learner, settings, folder, data, resume)
     save_model(net, folder / "model.safetensors")
     return net, rows

@@ -156,3 +156,21 @@ def vessel_trees(n: int = 40, seed: int = 0, size: int = 512) -> MaskBank:
     """
     masks = Parallel(2)(delayed(_tree)(1000 * seed + i, size) for i in range(n))
     return mask_bank(masks, "simulated vessel trees", size)
+
+
+def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
+    """A vessel prior by its source.
+
+    Args:
+        name: "octa" or "dsa" (masks in `data_dir`/priors), "simulated", or any folder of masks.
+        data_dir: Folder of the datasets.
+        seed: Of the simulated trees.
+
+    Raises:
+        DataError: It cannot be used; the message says why.
+
+    Taught in notebook 04, section 1.
+    """
+    if name == "simulated":
+        return vessel_trees(40, seed)
+    return masks_in(Path(data_dir or ".") / "priors" / f"{name}_vessel_masks" if name in ("octa", "dsa") else name)

@@ -11,6 +11,7 @@ from skimage.morphology import disk
 
 from .data.files import DataError
 from .data.simulate import chest, fundus
+from .guide import guide_for
 from .priors import MaskBank
 
 WHOLE = {"lungs": "lungs_whole"}
@@ -87,6 +88,26 @@ def without_vessels(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return out
 
 
+def grain_of(images: np.ndarray, inside: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """What the median took away, cut off at twice the median: the texture of tissue and camera, hardly any vessel.
+
+    Args:
+        images: (N, S, S, C) uint8.
+        inside: (N, S, S) bool, the field of view.
+        free: (N, S/2, S/2, C) from `without_vessels`.
+
+    Returns:
+        (N, S, S, C) int8, in levels of the images.
+    """
+    out = np.zeros(images.shape, np.int8)
+    for i in range(len(images)):
+        ground = free[i].repeat(2, 0).repeat(2, 1)[: images.shape[1], : images.shape[2]]
+        rest = images[i].astype(np.int16) - ground
+        limit = np.maximum(1, 2 * np.median(np.abs(rest[inside[i]]), axis=0))
+        out[i] = np.clip(rest, -limit, limit).clip(-127, 127) * inside[i][..., None]
+    return out
+
+
 def clouds(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
     """Smooth noise of about unit spread, (n, 1, size, size), whose blobs measure size / cells."""
     margin = 2
@@ -115,33 +136,40 @@ def _blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     return F.conv2d(x, kernel[..., None], groups=channels)
 
 
-def crops(arrays: list[torch.Tensor], size: int, scale: tuple[float, float], turn: bool, bend: float = 0.0) -> list[torch.Tensor]:
+def crops(
+    arrays: list[torch.Tensor], size: int, scale: tuple[float, float], turn: bool, mirror: bool = True, bend: float = 0.0
+) -> list[torch.Tensor]:
     """The same random square of every array, resampled.
 
     Args:
         arrays: (B, C_i, S_i, S_i) floats that show the same field.
         size: Side of the result.
         scale: Smallest and largest side as a share of the whole.
-        turn: Rotate by any angle and mirror; otherwise by up to 10 degrees.
-        bend: Spread of a smooth displacement, as a share of half the side; also stretches by up to four times that share.
+        turn: Rotate by any angle; otherwise by up to 10 degrees.
+        mirror: Exchange left and right in every second image.
+        bend: Spread of a smooth displacement, as a share of half the side; also stretches by up to six times that share.
+
+    Returns:
+        (B, C_i, size, size) floats; outside the first array's border its outermost pixels are repeated, all others get 0.
     """
     n, device = len(arrays[0]), arrays[0].device
     uniform = lambda low, high, *shape: torch.empty(n, *shape, device=device).uniform_(low, high)
     side = torch.exp(uniform(np.log(scale[0]), np.log(scale[1])))
     angle = uniform(-torch.pi, torch.pi) if turn else uniform(-0.17, 0.17)
-    flip = 2.0 * torch.randint(2, (n,), device=device) - 1
+    flip = 2.0 * torch.randint(2, (n,), device=device) - 1 if mirror else torch.ones(n, device=device)
     cos, sin = side * angle.cos(), side * angle.sin()
     centre = uniform(-1, 1, 2) * (1 - side).abs()[:, None]
-    stretch = 1 + 4 * bend * uniform(-1, 1)
+    stretch = 1 + 6 * bend * uniform(-1, 1)
     theta = torch.stack([cos * flip * stretch, -sin, centre[:, 0], sin * flip * stretch, cos, centre[:, 1]], 1).reshape(n, 2, 3)
     grid = F.affine_grid(theta, [n, 1, size, size], align_corners=False)
     if bend:
         moved = F.interpolate(bend * torch.randn(n, 2, 5, 5, device=device), (size, size), mode="bicubic")
         grid = grid + moved.permute(0, 2, 3, 1)
-    return [F.grid_sample(array, grid, align_corners=False) for array in arrays]
+    padding = ["border"] + ["zeros"] * (len(arrays) - 1)
+    return [F.grid_sample(array, grid, padding_mode=mode, align_corners=False) for array, mode in zip(arrays, padding)]
 
 
-def _camera(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+def other_camera(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """Another camera: contrast, colour and light of the standardised image, focus and noise."""
     n, channels, size, _ = images.shape
     uniform = lambda low, high, *shape: torch.empty(n, *shape, device=images.device).uniform_(low, high)
@@ -165,13 +193,18 @@ class VesselPairs:
         prior: Vessel masks.
         n_structures: Guided structures; vessels are number 0 and the only ones known.
         size: Side of the pairs.
+        distractors: Whether these are drawn.
+        shuffled: Give every picture the mask of another, a negative control.
 
     Taught in notebook 04, section 3.
     """
 
-    def __init__(self, images: np.ndarray, inside: np.ndarray, prior: MaskBank, n_structures: int = 3, size: int = 128,
-                 distractors: bool = True, shuffled: bool = False):
+    def __init__(
+        self, images: np.ndarray, inside: np.ndarray, prior: MaskBank, n_structures: int = 3, size: int = 128,
+        distractors: bool = True, shuffled: bool = False,
+    ):
         self.backgrounds, self.inside, self.prior = without_vessels(images, inside), np.asarray(inside), prior
+        self.grain = grain_of(np.asarray(images), self.inside, self.backgrounds)
         self.statistics = [torch.from_numpy(x) for x in colour_statistics(np.asarray(images), self.inside)]
         self.n_structures, self.size, self.distractors, self.shuffled = n_structures, size, distractors, shuffled
 
@@ -197,14 +230,18 @@ class VesselPairs:
             cover = torch.maximum(cover, drawn)
         target = cover
 
+        quarter = [slice(start, start + self.grain.shape[1] // 2) for start in torch.randint(self.grain.shape[1] // 4, (2,)).tolist()]
+        grain = self.grain[torch.randint(len(self.grain), (n,)).numpy()][:, quarter[0], quarter[1]]
+        grain = torch.from_numpy(grain).to(device).permute(0, 3, 1, 2).float() / 255
+        ground = ground + uniform(0.0, 1.2, 1, 1, 1) * crops([grain], size, (0.4, 0.8), turn=True)[0]
         ground = ground * (1 + 0.03 * clouds(n, size, 8, device) + 0.02 * clouds(n, size, 24, device))
         if self.distractors:
             ground = self._distract(ground, n, device)
         colour = torch.stack([uniform(0.1, 0.4), uniform(0.85, 1.0), uniform(0.4, 1.0)], 1)[..., None, None]
         light = _blur(light, float(torch.empty(1).uniform_(0.4, 1.1)))
-        image = ground * torch.exp(-uniform(0.18, 0.6, 1, 1, 1) * light * colour)
+        image = ground * torch.exp(-uniform(0.22, 0.65, 1, 1, 1) * light * colour)
         mean, spread = (x[chosen].to(device)[..., None, None] for x in self.statistics)
-        image = _camera(0.4 + 0.15 * (image - mean) / spread, seen)
+        image = other_camera(0.4 + 0.15 * (image - mean) / spread, seen)
         targets = torch.zeros(n, self.n_structures, size, size, device=device)
         targets[:, :1] = (target * seen)[torch.randperm(n) if self.shuffled else slice(None)]
         known = torch.zeros(n, self.n_structures, dtype=torch.bool, device=device)
@@ -274,22 +311,57 @@ class SimulatedPairs:
         images = np.stack([np.atleast_3d(sample.image) for sample in samples])
         self.images, self.size = standardise(images, self.masks[:, 0]), size
         self.known = torch.tensor([name not in unknown for name in structures])
-        self.scale, self.haze = {"fundus": ((0.5, 1.1), 0.12), "chest": ((0.6, 1.2), 0.15)}[modality]
-        self.clouded = structures.index("lungs") if "lungs" in structures else None
+        self.scale, self.haze = {"fundus": ((0.5, 1.1), 0.12), "chest": ((0.6, 1.05), 0.15)}[modality]
+        self.grey = modality == "chest"
+        self.clouded, self.pale = (structures.index(name) if name in structures else None for name in ("lungs", "disc"))
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
         chosen = torch.randint(len(self.images), (n,)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()
-        images, masks = crops([images, masks], self.size, self.scale, turn=False, bend=0.05)
-        inside, targets = (masks[:, :1] > 0.5).float(), masks[:, 1:]
+        images, masks = crops([images, masks], self.size, self.scale, turn=False, mirror=not self.grey, bend=0.02 + 0.01 * self.grey)
+        inside = torch.ones_like(masks[:, :1]) if self.grey else (masks[:, :1] > 0.5).float()
+        targets = masks[:, 1:]
         uniform = lambda low, high: torch.empty(n, 1, 1, 1, device=device).uniform_(low, high)
         if self.clouded is not None:
             lung = _blur(targets[:, self.clouded, None], 2.0)
             for cells in (2, 5):
-                opaque = (clouds(n, self.size, cells, device) + uniform(-1.0, 0.7)).clamp(0, 1.5)
-                images = images + uniform(0, 0.22) * (uniform(0, 1) < 0.6) * opaque * lung
+                opaque = (clouds(n, self.size, cells, device) + uniform(-1.0, 1.0)).clamp(0, 1.5)
+                images = images + uniform(0, 0.28) * (uniform(0, 1) < 0.6) * opaque * lung
+        if self.pale is not None:
+            # Bright nerve fibres around the disc, and a disc that stands out less.
+            disc = targets[:, self.pale, None]
+            halo = _blur(disc, float(torch.empty(1).uniform_(5, 14)))
+            halo = halo / halo.amax((2, 3), keepdim=True).clamp(min=0.1) * (1 + 0.5 * clouds(n, self.size, 12, device)).clamp(0, 2)
+            images = images + uniform(-0.05, 0.25) * halo - uniform(0, 0.15) * _blur(disc, 1.0)
         for cells in (2, 4, 8):
             images = images + uniform(-0.03, self.haze) * clouds(n, self.size, cells, device).clamp(min=0) * inside
-        return Pairs(_camera(images, inside), targets, self.known.to(device).expand(n, -1))
+        return Pairs(other_camera(images, inside), targets, self.known.to(device).expand(n, -1))
+
+
+def guided_sources(
+    modality: str, images: np.ndarray, inside: np.ndarray, prior: MaskBank | None, n_images: int = 400, seed: int = 0,
+    size: int = 128, distractors: bool = True, shuffled: bool = False,
+) -> list:
+    """The makers of rendered pairs of a training.
+
+    Args:
+        modality: "fundus": two thirds of the pairs hold vessels of the prior, one third simulated discs and foveas.
+            "chest": all are simulated X-rays.
+        images: (N, S, S, C) uint8 real images in their own light, for the backgrounds.
+        inside: (N, S, S) bool, their field of view.
+        prior: Vessel masks; not used for the chest.
+        n_images: Simulated images to draw from.
+        seed: Fixes them.
+        size: Side of the pairs.
+        distractors: Whether also drawn is what could be taken for vessels.
+        shuffled: Give every picture the mask of another: a negative control.
+
+    Taught in notebook 04, section 4.
+    """
+    structures = guide_for(modality).structures
+    if modality == "chest":
+        return [SimulatedPairs("chest", structures, n_images, seed, size)]
+    vessels = VesselPairs(images, inside, prior, len(structures), size, distractors, shuffled)
+    return [vessels, vessels, SimulatedPairs("fundus", structures, n_images, seed, size, unknown=("vessel",))]

@@ -4,6 +4,8 @@ import os
 from dataclasses import replace
 
 from .data.files import DataError
+from .guide import guide_for
+from .guided import GuidedSettings, method_stages
 from .training import PATCH_STAGE, SHORT_BOTH_BRANCHES, Settings
 
 _SHORT = Settings(
@@ -40,3 +42,40 @@ def plan(tier: str, modality: str, seed: int) -> tuple[str, int, Settings]:
     if tier == "full":
         return tier, 512, Settings(view_size=448, epochs=(20, 80), steps=1000, schedule="published", seed=seed)
     raise DataError(f'unknown tier "{tier}"; known are smoke, class and full')
+
+
+def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, int, int, GuidedSettings]:
+    """Image size and training settings of a tier for guided clusters.
+
+    Args:
+        tier: "smoke", "class" and "full" as in `plan`; "study" is what the shipped weights were trained with, a quarter of an
+            hour on two cores. LDR_TIER overrides it.
+        modality: "fundus" or "chest".
+        method: As in `method_stages`.
+        seed: Seed of the training.
+
+    Returns:
+        The tier in force, the side of the prepared images in pixels, the number of simulated images, and the settings.
+
+    Raises:
+        DataError: Unknown tier, modality or method.
+
+    Taught in notebook 04, section 4.
+    """
+    tier = os.environ.get("LDR_TIER") or tier
+    guide_for(modality)
+    fundus = modality == "fundus"
+    guided = GuidedSettings(
+        n_clusters=8, pairs=1, view_size=128, crop_scale=(0.2, 0.5) if fundus else (0.8, 1.0), upright=not fundus,
+        rendered=12 if fundus else 8, stages=method_stages(method), steps=50, learning_rate=3e-3, seed=seed,
+    )
+    size = 512 if fundus else 128
+    if tier == "smoke":
+        return tier, 64, 8, replace(guided, pairs=1, view_size=64, rendered=3, epochs=(1, 1), steps=2)
+    if tier == "class":
+        return tier, size, 150, replace(guided, epochs=(7, 2) if fundus else (3, 2))
+    if tier == "study":
+        return tier, size, 400, replace(guided, epochs=(8, 8) if fundus else (6, 6))
+    if tier == "full":
+        return tier, size, 2000, replace(guided, pairs=8, rendered=48, epochs=(10, 10), steps=1000)
+    raise DataError(f'unknown tier "{tier}"; known are smoke, class, study and full')

@@ -68,6 +68,7 @@ class ViewMaker:
         wobble: Largest further rotation of either view in degrees, drawn separately for both.
         colour: Strength of brightness, contrast, saturation (X-rays: brightness and contrast only); hue gets 1/20 of it.
         grey: Probability that a colour view loses its colour.
+        upright: No flips and quarter turns of the second view, for images whose upper side means something.
 
     Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01, section 4.
     """
@@ -78,6 +79,7 @@ class ViewMaker:
     wobble: float = 2.0
     colour: float = 0.4
     grey: float = 0.2
+    upright: bool = False
 
     def __call__(self, images: torch.Tensor) -> Views:
         """Makes the views.
@@ -100,7 +102,7 @@ class ViewMaker:
         side = uniform(*self.scale)
         centre = (1 - side)[:, None] * uniform(-1, 1, n, 2)
         turn = uniform(-self.rotation, self.rotation)
-        pose = torch.randint(8, (n,), device=images.device)
+        pose = torch.randint(1 if self.upright else 8, (n,), device=images.device)
         first, second = (
             self._look(self._crop(images, centre, side, turn + uniform(-self.wobble, self.wobble), k))
             for k in (torch.zeros_like(pose), pose)

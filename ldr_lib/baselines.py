@@ -1,0 +1,101 @@
+"""What guided clusters are compared with: filters, thresholds, mean masks, guesses, and a network given labels."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage.filters import frangi, sato, threshold_otsu
+
+from .data.prepare import field_of_view
+from .rendering import Pairs, other_camera, crops
+
+
+def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
+    """Response of a classical ridge filter to dark lines in the green channel.
+
+    Args:
+        image: (H, W, 3) uint8 photograph of the retina.
+        kind: "frangi" or "sato".
+
+    Returns:
+        (H, W) float, rank of the response among the pixels of the field of view in [0, 1]; 0 outside, where it is not
+        computed, and along its rim.
+
+    Source: Frangi et al. 1998; Sato et al. 1998; as in scikit-image. Taught in notebook 04, section 5.
+    """
+    inside = field_of_view(image)
+    step = max(1, round(max(image.shape[:2]) / 500))
+    green, seen = image[::step, ::step, 1].astype(np.float32) / 255, inside[::step, ::step]
+    nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    response = {"frangi": frangi, "sato": sato}[kind](green[tuple(nearest)], sigmas=(1, 1.5, 2, 3), black_ridges=True)
+    response = response * ndimage.binary_erosion(seen, iterations=4)
+    ranks = np.zeros(seen.shape, np.float32)
+    ranks[seen] = response[seen].argsort().argsort() / max(1, seen.sum() - 1)
+    grown = ndimage.zoom(ranks, np.array(image.shape[:2]) / ranks.shape, order=1)
+    return grown * inside
+
+
+def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
+    """Guess of the optic disc: a circle around the brightest place of the blurred photograph.
+
+    Args:
+        image: (H, W, 3) uint8.
+        radius: Of the circle, as a share of the field of view's half width.
+
+    Returns:
+        (H, W) bool.
+    """
+    inside = field_of_view(image)
+    pixels = radius * np.ptp(np.flatnonzero(inside.any(0))) / 2
+    well_inside = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] > pixels
+    bright = ndimage.gaussian_filter(image.astype(np.float32).mean(2), pixels / 2) * well_inside
+    at = np.unravel_index(bright.argmax(), bright.shape)
+    rows, columns = np.indices(inside.shape)
+    return np.hypot(rows - at[0], columns - at[1]) <= pixels
+
+
+def dark_in_body(image: np.ndarray) -> np.ndarray:
+    """Guess of the lungs: the two largest dark regions, by Otsu's threshold, that do not touch the X-ray's border.
+
+    Args:
+        image: (H, W) uint8.
+
+    Returns:
+        (H, W) bool.
+    """
+    dark = ndimage.binary_opening(image < threshold_otsu(image), iterations=max(1, len(image) // 128))
+    regions, n = ndimage.label(dark)
+    border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    sizes = np.bincount(regions.ravel(), minlength=n + 1)
+    sizes[border] = sizes[0] = 0
+    kept = np.argsort(sizes)[-2:]
+    return ndimage.binary_fill_holes(np.isin(regions, kept[sizes[kept] > 0]))
+
+
+class LabelledPairs:
+    """Crops of labelled images, to train the same network with supervision.
+
+    Args:
+        images: (N, S, S, C) uint8, `standardise`d.
+        targets: (N, S, S) bool masks of structure number 0.
+        inside: (N, S, S) bool, the field of view.
+        n_structures: Guided structures of the network.
+        size: Side of the crops.
+
+    Taught in notebook 04, section 5.
+    """
+
+    def __init__(self, images: np.ndarray, targets: np.ndarray, inside: np.ndarray, n_structures: int = 3, size: int = 128):
+        self.images, self.masks = images, np.stack([inside, targets], 1)
+        self.n_structures, self.size = n_structures, size
+
+    def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
+        """Makes n pairs; random numbers come from torch's generator."""
+        chosen = torch.randint(len(self.images), (n,)).numpy()
+        images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
+        masks = torch.from_numpy(self.masks[chosen]).to(device).float()
+        images, masks = crops([images, masks], self.size, (0.2, 0.4), turn=True)
+        targets = torch.zeros(n, self.n_structures, self.size, self.size, device=device)
+        targets[:, 0] = masks[:, 1]
+        known = torch.zeros(n, self.n_structures, dtype=torch.bool, device=device)
+        known[:, 0] = True
+        return Pairs(other_camera(images, (masks[:, :1] > 0.5).float()), targets, known)

@@ -1,0 +1,273 @@
+"""The numbers of notebook 04: guided trainings over seeds, priors, methods and controls, tested on real photographs.
+
+`python -m ldr_lib.prior_study fundus --prior octa --seed 0` trains one network, tests it and keeps its record with the project;
+`python -m ldr_lib.prior_study baselines` measures what it is compared with; `make priors` runs all of them.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from .baselines import LabelledPairs, brightest_blob, dark_in_body, vesselness
+from .data.datasets import open_dataset
+from .data.files import DataError, written_whole
+from .data.prepare import Prepared, prepare
+from .data.simulate import chest, fundus
+from .guide import guide_for
+from .guided import METHODS, train_guided
+from .metrics import centre, centreline_dice, dice
+from .network import TwoBranchNet
+from .priors import MaskBank, mask_bank, vessel_prior
+from .rendering import WHOLE, guided_sources, standardise
+from .runs import Run, committed_records, project_root, runs_folder
+from .structures import predict_structure
+from .tiers import guided_plan
+
+NAME = "04_prior_guided_clustering"
+UNLABELLED = {"fundus": ("chase_db1", "hrf", "drions"), "chest": ("covid19_cxr_seg", "kermany")}
+TESTED = {
+    "vessel": ("chase_db1", "vessel"), "disc": ("drions", "disc"),
+    "lungs": ("covid19_cxr_seg", "lungs"), "heart": ("covid19_cxr_seg", "heart"),
+}
+CONTROLS = ("none", "shuffled", "other structure", "no region", "no distractors", "untrained", "one label")
+
+
+def real_images(modality: str, data_dir: str, size: int, split: str = "train") -> tuple[np.ndarray, np.ndarray, str]:
+    """All unlabelled images of a modality.
+
+    Returns:
+        (N, S, S, C) uint8 images in their own light, (N, S, S) bool fields of view, and their fingerprint.
+    """
+    parts = [prepare(open_dataset(name, data_dir, split), size) for name in UNLABELLED[modality]]
+    fingerprint = hashlib.blake2b("".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
+    return (*joined(parts), fingerprint)
+
+
+def joined(parts: list[Prepared]) -> tuple[np.ndarray, np.ndarray]:
+    """Images and fields of view of several prepared datasets, one after the other."""
+    images = np.concatenate([np.asarray(part.originals) for part in parts])
+    return images, np.concatenate([np.asarray(part.masks["field_of_view"]) for part in parts])
+
+
+def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
+    """Optic discs where vessels are asked for: the prior of another structure, a negative control."""
+    return mask_bank([fundus(256, 10_000 + 100 * seed + i).masks["disc"] for i in range(n)], "simulated discs")
+
+
+def test(net: TwoBranchNet, structure: str, data_dir: str, by: str = "cluster", split: str = "test") -> pd.DataFrame:
+    """Overlap of a structure with its masks, image by image, at the images' own size and the fixed threshold 0.5.
+
+    Returns:
+        One row per image with "Dice", for vessels also "clDice".
+    """
+    name, mask = TESTED[structure]
+    dataset, rows = open_dataset(name, data_dir, split), {}
+    for sample in (dataset[i] for i in range(len(dataset))):
+        rows[sample.name] = overlap(predict_structure(net, sample.image, structure, by) > 0.5, sample.masks[mask], structure)
+    return pd.DataFrame(rows).T
+
+
+def overlap(found: np.ndarray, truth: np.ndarray, structure: str) -> dict[str, float]:
+    """"Dice", and for vessels "clDice"."""
+    return {"Dice": dice(found, truth)} | ({"clDice": centreline_dice(found, truth)} if structure == "vessel" else {})
+
+
+def fovea_found(net: TwoBranchNet | None, n: int = 50) -> pd.DataFrame:
+    """How far from the simulated fovea its predicted centre lies, in disc diameters; without a network, the image's centre.
+
+    Returns:
+        One row per image: "distance" (infinite where nothing was found) and "within half a disc diameter".
+    """
+    rows, seed = {}, 2_000_000
+    while len(rows) < n:
+        sample = fundus(384, seed, lesions=False)
+        seed += 1
+        if sample.masks["fovea"].sum() < 0.15 * sample.masks["disc"].sum():
+            continue  # the fovea lies beyond the rim
+        at = centre(predict_structure(net, sample.image, "fovea")) if net else (191.5, 191.5)
+        truth, diameter = centre(sample.masks["fovea"]), 2 * np.sqrt(sample.masks["disc"].sum() / np.pi)
+        distance = np.hypot(at[0] - truth[0], at[1] - truth[1]) / diameter if at else np.inf
+        rows[sample.name] = {"distance": distance, "within half a disc diameter": float(distance <= 0.5)}
+    return pd.DataFrame(rows).T
+
+
+def mean_mask(structure: str, n: int = 200) -> np.ndarray:
+    """Pixels that belong to the structure in more than half of the simulated X-rays, (192, 192) bool."""
+    name = WHOLE.get(structure, structure)
+    return np.mean([chest(192, 500_000 + i).masks[name] for i in range(n)], axis=0) > 0.5
+
+
+def fitted(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A mask stretched to an image's height and width."""
+    return np.asarray(Image.fromarray(mask).resize(shape[1::-1], Image.Resampling.NEAREST))
+
+
+def simulated_shapes(modality: str, n: int, seed: int = 0) -> np.ndarray:
+    """Pictures of simulated priors, a colour for each structure, (n, 192, 192, 3) uint8.
+
+    Taught in notebook 04, section 1.
+    """
+    simulate = {"fundus": fundus, "chest": chest}[modality]
+    masks = [simulate(192, 300_000 + 100 * seed + i).masks for i in range(n)]
+    first, second, third = {"fundus": ("vessel", "disc", "fovea"), "chest": ("lungs_whole", "heart", "heart")}[modality]
+    return np.stack([np.stack([255 * m[name].astype(np.uint8) for name in (first, second, third)], -1) for m in masks])
+
+
+def study(modality: str, prior: str, method: str, control: str, seed: int, data_dir: str, tier: str) -> Path:
+    """Trains one network, tests it on real photographs and keeps its record with the project.
+
+    Args:
+        modality: "fundus" or "chest".
+        prior: "octa", "dsa" or "simulated" for the vessels; the other structures always come from simulation.
+        method: As in `method_stages`.
+        control: "none", or what is taken away or exchanged: one of `CONTROLS`.
+        seed: Of everything random.
+        data_dir: Folder of the datasets.
+        tier: As in `guided_plan`.
+
+    Returns:
+        Path of the record.
+    """
+    if control not in CONTROLS:
+        raise DataError(f'unknown control "{control}"; known are {", ".join(CONTROLS)}')
+    label = "_".join([modality, prior, method, control.replace(" ", "-"), str(seed)])
+    parameters = dict(modality=modality, prior=prior, method=method, control=control, tier=tier, seed=seed)
+    run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
+    tier, size, n_images, settings = guided_plan(tier, modality, method, seed)
+    guide = guide_for(modality)
+    images, inside, fingerprint = real_images(modality, data_dir, size)
+    if control == "one label":
+        labelled = prepare(open_dataset("chase_db1", data_dir, "train"), size)
+        one = slice(6 * seed, 6 * seed + 1)
+        seen = np.asarray(labelled.masks["field_of_view"][one])
+        sources = [LabelledPairs(standardise(labelled.originals[one], seen), np.asarray(labelled.masks["vessel"][one]), seen, size=settings.view_size)]
+    else:
+        bank = disc_prior(seed=seed) if control == "other structure" else vessel_prior(prior, data_dir, seed) if modality == "fundus" else None
+        sources = guided_sources(
+            modality, images, inside, bank, n_images, seed, settings.view_size,
+            distractors=control != "no distractors", shuffled=control == "shuffled",
+        )
+    if control in ("no region", "one label"):
+        settings = replace(settings, stages=({"guided": 1.0}, {"guided": 1.0}))
+    if control == "untrained":
+        settings = replace(settings, epochs=(0, 0))
+    net, rows = train_guided(standardise(images, inside), sources, guide, settings, run.folder, data=fingerprint)
+    run.data(train=fingerprint)
+    run.metrics(settings=json.loads(json.dumps(asdict(settings))), last_epoch={k: round(v, 4) for k, v in rows[-1].items()} if rows else {})
+    structures = guide.structures if control == "none" else guide.structures[:1]
+    for structure in structures:
+        if structure == "fovea":
+            found = fovea_found(net)
+            run.metrics(fovea=dict(found.mean(numeric_only=True).drop("distance")) | {"median distance": float(found["distance"].median())})
+            continue
+        for by in ("cluster", "prototype"):
+            table = test(net, structure, data_dir, by)
+            run.metrics(**{f"{structure} by {by}": table.mean().round(4).to_dict(), f"{structure} by {by}, images": table})
+    return kept(run, label)
+
+
+def kept(run: Run, label: str) -> Path:
+    """Ends a run and copies its record to figures/<notebook>/records/."""
+    path = project_root() / "figures" / NAME / "records" / f"{label}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
+        shutil.copyfile(run.finish(), temporary)
+    return path
+
+
+def baselines(data_dir: str) -> Path:
+    """What needs no training: filters, thresholds, mean masks, guesses and the second observer, on the test images."""
+    run = Run(NAME, {"modality": "baselines", "seed": 0}, str(runs_folder() / "records" / NAME / "baselines"))
+    chase = open_dataset("chase_db1", data_dir, "test")
+    samples = [chase[i] for i in range(len(chase))]
+    rows = {}
+    for kind in ("frangi", "sato"):
+        responses = [vesselness(sample.image, kind) for sample in samples]
+        quantiles = np.arange(0.8, 0.97, 0.01)
+        curve = [np.mean([dice(r > q, s.masks["vessel"]) for r, s in zip(responses, samples)]) for q in quantiles]
+        for name, q in ((f"{kind}, top tenth", 0.9), (f"{kind}, oracle threshold", quantiles[int(np.argmax(curve))])):
+            scores = [overlap(r > q, s.masks["vessel"], "vessel") for r, s in zip(responses, samples)]
+            rows[name] = pd.DataFrame(scores).mean()
+    rows["second observer"] = pd.DataFrame(
+        [overlap(s.masks["vessel_second_observer"], s.masks["vessel"], "vessel") for s in samples]
+    ).mean()
+    run.metrics(vessel=pd.DataFrame(rows).T)
+    drions = open_dataset("drions", data_dir, "test")
+    run.metrics(disc={"brightest blob": float(np.mean([dice(brightest_blob(s.image), s.masks["disc"]) for s in map(drions.__getitem__, range(len(drions)))]))})
+    xrays = open_dataset("covid19_cxr_seg", data_dir, "test")
+    samples = [xrays[i] for i in range(len(xrays))]
+    for structure in ("lungs", "heart"):
+        mask = mean_mask(structure)
+        scores = {"mean simulated mask": float(np.mean([dice(fitted(mask, s.image.shape), s.masks[structure]) for s in samples]))}
+        if structure == "lungs":
+            scores["Otsu inside the body"] = float(np.mean([dice(dark_in_body(s.image), s.masks["lungs"]) for s in samples]))
+        run.metrics(**{structure: scores})
+    run.metrics(fovea={"image centre": float(fovea_found(None)["within half a disc diameter"].mean())})
+    return kept(run, "baselines")
+
+
+def study_table() -> pd.DataFrame:
+    """What the committed runs measured: one row for each way, mean ± standard deviation over its seeds.
+
+    Taught in notebook 04, section 9.
+    """
+    records = [r for r in committed_records(NAME) if "control" in r["parameters"]]
+    ways, rows = {}, {}
+    for record in records:
+        p = record["parameters"]
+        what = p["method"] if p["control"] in ("none", "no distractors", "shuffled", "other structure") else ""
+        name = ", ".join(filter(None, [p["prior"] + " prior" if p["modality"] == "fundus" and what else "", what, p["control"] if p["control"] != "none" else ""]))
+        ways.setdefault((p["modality"], name), []).append(record["metrics"])
+    for (modality, name), runs in ways.items():
+        for structure in guide_for(modality).structures:
+            for by in ("cluster", "prototype"):
+                scores = [pd.Series(run[f"{structure} by {by}"]) for run in runs if f"{structure} by {by}" in run]
+                if scores:
+                    rows[structure, f"{name}, by {by}"] = _spread(pd.DataFrame(scores))
+            scores = [{"found": run[structure]["within half a disc diameter"]} for run in runs if structure in run]
+            if scores:
+                rows[structure, name] = _spread(pd.DataFrame(scores))
+    for record in (r for r in committed_records(NAME) if r["parameters"].get("modality") == "baselines"):
+        for structure, table in record["metrics"].items():
+            for name, value in table.items():
+                value = value if isinstance(value, dict) else {"found" if structure == "fovea" else "Dice": value}
+                rows[structure, name] = {key: f"{number:.3f}" for key, number in value.items()} | {"seeds": ""}
+    table = pd.DataFrame(rows).T.fillna("")
+    order = ("vessel", "disc", "fovea", "lungs", "heart")
+    return table.loc[[key for structure in order for key in table.index if key[0] == structure]]
+
+
+def _spread(scores: pd.DataFrame) -> dict[str, str]:
+    spread = scores.std() if len(scores) > 1 else scores.mean() * np.nan
+    return {name: f"{scores[name].mean():.3f} ± {spread[name]:.3f}" for name in scores} | {"seeds": str(len(scores))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["fundus", "chest", "baselines"])
+    parser.add_argument("--prior", default="simulated", help="vessels: octa, dsa, simulated, or a folder of masks")
+    parser.add_argument("--method", default="combined", choices=METHODS)
+    parser.add_argument("--control", default="none", choices=CONTROLS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tier", default="study", help="smoke, class, study or full")
+    parser.add_argument("--data-dir", default=os.environ.get("LDR_DATA", ""))
+    chosen = parser.parse_args()
+    try:
+        if chosen.what == "baselines":
+            print(baselines(chosen.data_dir))
+        else:
+            print(study(chosen.what, chosen.prior, chosen.method, chosen.control, chosen.seed, chosen.data_dir, chosen.tier))
+    except DataError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Pictures drawn from priors: what is drawn is where the mask says, and nothing else is."""
+
+import numpy as np
+import pytest
+import torch
+from ldr_lib.data.files import DataError
+from ldr_lib.data.simulate import fundus
+from ldr_lib.priors import vessel_trees
+from ldr_lib.rendering import Pairs, SimulatedPairs, VesselPairs, clouds, colour_statistics, crops, standardise, without_vessels
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    samples = [fundus(256, seed) for seed in range(3)]
+    return np.stack([s.image for s in samples]), np.stack([s.masks["field_of_view"] for s in samples]), samples
+
+
+@pytest.fixture(scope="module")
+def bank():
+    return vessel_trees(3, 0, 256)
+
+
+def test_statistics_are_those_of_the_field_of_view(eyes):
+    images, inside, _ = eyes
+    mean, spread = colour_statistics(images, inside)
+    for image, seen, m, s in zip(images, inside, mean, spread):
+        pixels = image[seen].astype(np.float64) / 255
+        assert np.allclose(m, pixels.mean(0), atol=1e-4) and np.allclose(s, pixels.std(0), atol=1e-4)
+
+
+def test_standardised_images_do_not_depend_on_exposure(eyes):
+    images, inside, _ = eyes
+    darker = (images * 0.5).round().astype(np.uint8)
+    assert np.abs(standardise(images, inside).astype(int) - standardise(darker, inside))[inside].mean() < 3
+    assert (standardise(images, inside)[~inside] == 0).all()
+
+
+def test_median_takes_vessels_out_and_leaves_the_light(eyes):
+    images, inside, samples = eyes
+    free = without_vessels(images, inside)
+    for image, ground, sample in zip(images, free, samples):
+        vessel, tissue = (
+            mask[::2, ::2] & sample.masks["field_of_view"][::2, ::2] & ~sample.masks["disc"][::2, ::2]
+            for mask in (sample.masks["vessel"], ~sample.masks["vessel"])
+        )
+        contrast = lambda picture: float(picture[tissue].mean() - picture[vessel].mean())
+        assert contrast(ground[..., 1].astype(float)) < 0.5 * contrast(image[::2, ::2, 1].astype(float))
+        assert abs(ground[tissue].mean() - image[::2, ::2][tissue].mean()) < 8
+
+
+def contrast_of(pairs, structure=0):
+    green, target = pairs.images[:, 1], pairs.targets[:, structure]
+    seen = pairs.images.amax(1) > 0.02
+    return [float(g[s & (t < 0.1)].mean() - g[s & (t > 0.9)].mean()) for g, t, s in zip(green, target, seen) if (t > 0.9).sum() > 50]
+
+
+def test_vessels_are_dark_where_their_mask_is(eyes, bank):
+    images, inside, _ = eyes
+    torch.manual_seed(0)
+    pairs = VesselPairs(images, inside, bank)(24)
+    contrasts = np.array(contrast_of(pairs))
+    assert np.mean(contrasts > 0) > 0.8 and contrasts.mean() > 0.03
+    assert pairs.known.tolist() == [[True, False, False]] * 24
+    assert pairs.targets[:, 1:].abs().sum() == 0 and pairs.images.min() >= 0 and pairs.images.max() <= 1
+
+
+def test_shuffled_masks_fit_no_picture(eyes, bank):
+    images, inside, _ = eyes
+    torch.manual_seed(0)
+    right = np.mean(contrast_of(VesselPairs(images, inside, bank)(24)))
+    torch.manual_seed(0)
+    shuffled = np.mean(contrast_of(VesselPairs(images, inside, bank, shuffled=True)(24)))
+    assert abs(shuffled) < 0.4 * right
+
+
+def test_pairs_are_repeatable(eyes, bank):
+    images, inside, _ = eyes
+    make = VesselPairs(images, inside, bank)
+    torch.manual_seed(4)
+    first = make(3)
+    torch.manual_seed(4)
+    again = make(3)
+    assert torch.equal(first.images, again.images) and torch.equal(first.targets, again.targets)
+
+
+def test_simulated_pairs_keep_image_and_masks_together():
+    torch.manual_seed(0)
+    pairs = SimulatedPairs("fundus", ["vessel", "disc", "fovea"], 6, unknown=("vessel",))(16)
+    assert pairs.known.tolist() == [[False, True, True]] * 16
+    assert np.mean(np.array(contrast_of(pairs, 1)) < 0) > 0.8
+    assert np.mean(np.array(contrast_of(pairs, 0)) > 0) > 0.8
+
+
+def test_chest_pairs_are_upright_and_lungs_are_darker():
+    torch.manual_seed(0)
+    pairs = SimulatedPairs("chest", ["lungs", "heart"], 6)(24)
+    lungs, heart = pairs.targets[:, 0], pairs.targets[:, 1]
+    columns = torch.arange(128.0)
+    whole = [i for i in range(24) if heart[i].sum() > 300 and lungs[i].sum() > 2000]
+    offset = [float((heart[i].sum(0) * columns).sum() / heart[i].sum() - (lungs[i].sum(0) * columns).sum() / lungs[i].sum()) for i in whole]
+    assert np.mean(np.array(offset) > 0) > 0.8, "the heart lies right of the middle of the image"
+    with pytest.raises(DataError, match="has no"):
+        SimulatedPairs("chest", ["liver"], 1)
+
+
+def test_crops_cut_the_same_square_of_every_array():
+    torch.manual_seed(0)
+    x = torch.rand(5, 1, 64, 64)
+    a, b = crops([x, x], 32, (0.3, 0.6), turn=True, bend=0.05)
+    inner = b > 0
+    assert torch.allclose(a[inner], b[inner]) and inner.float().mean() > 0.8
+
+
+def test_clouds_are_smooth_and_of_unit_spread():
+    torch.manual_seed(0)
+    coarse, fine = clouds(50, 64, 4, "cpu"), clouds(50, 64, 32, "cpu")
+    step = lambda x: float((x[..., 1:] - x[..., :-1]).abs().mean())
+    assert 0.5 < coarse.std() < 1.2 and step(coarse) < 0.3 * step(fine)
+
+
+def test_pairs_are_joined_in_order():
+    part = lambda value: Pairs(torch.full((2, 3, 4, 4), value), torch.full((2, 1, 4, 4), value), torch.ones(2, 1, dtype=torch.bool))
+    joined = Pairs.join([part(0.0), part(1.0)])
+    assert joined.images[:, 0, 0, 0].tolist() == joined.targets[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
