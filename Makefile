@@ -1,12 +1,13 @@
 # quickstart: set up and run notebook 00 | test: set up and run all tests | lab: open JupyterLab
 # figures: re-execute all notebooks and redraw figures/ | records: the runs over three seeds behind the comparisons
+# priors: the trainings behind notebook 04's table on real images and its shipped weights, two hours on two cores
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 SEEDS ?= 0 1 2
 export LDR_DATA ?= $(realpath ../shared/data)
 
-.PHONY: quickstart test lab figures records
+.PHONY: quickstart test lab figures records priors
 
 quickstart: .venv/ready
 	@mkdir -p runs/00_quickstart
@@ -30,6 +31,21 @@ records: .venv/ready
 			$(BIN)/python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p dataset $$dataset -p data_dir "$(LDR_DATA)" -p seed $$seed; \
 		done; \
 		$(BIN)/python -m ldr_lib.runs record notebooks/02_two_branch_training.ipynb -p dataset simulated_fundus -p seed $$seed; \
+	done
+
+STUDY := $(BIN)/python -m ldr_lib.prior_study
+priors: .venv/ready
+	$(STUDY) baselines
+	@set -e; for seed in $(SEEDS); do \
+		$(STUDY) fundus --prior octa --seed $$seed; \
+		$(STUDY) chest --seed $$seed; \
+		for prior in octa dsa simulated; do $(STUDY) fundus --prior $$prior --tier class --seed $$seed; done; \
+		for method in rendered combined adversarial; do $(STUDY) fundus --prior octa --method $$method --tier short --seed $$seed; done; \
+		for control in shuffled "other structure" "no region" "no distractors" untrained "one label"; do \
+			$(STUDY) fundus --prior octa --control "$$control" --tier short --seed $$seed; \
+		done; \
+		$(STUDY) chest --method combined --tier short --seed $$seed; \
+		$(STUDY) chest --tier short --seed $$seed; \
 	done
 
 .venv/ready: pyproject.toml constraints.txt

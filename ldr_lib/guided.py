@@ -224,7 +224,13 @@ def guided_learner(
     needs_views = bool(weights.keys() - {"guided"})
     rate = settings.learning_rate * (settings.later_rate if stage else 1.0)
     look = ViewMaker(settings.view_size, settings.crop_scale, 10.0 if settings.upright else 180.0, wobble=0.0, upright=settings.upright)
-    judged = sources[0](1).known[0].nonzero().flatten().tolist()
+    sample = sources[0](1)
+    if sample.images.shape[1:] != (net.in_channels, settings.view_size, settings.view_size):
+        raise DataError(
+            f"the rendered images are {tuple(sample.images.shape[1:])} and the views of real ones "
+            f"{(net.in_channels, settings.view_size, settings.view_size)}; give both the same channels and size"
+        )
+    judged = sample.known[0].nonzero().flatten().tolist()
     learn = Learner(
         DataLoaders(image_batches(images, settings.pairs, settings.steps), [], device=next(net.parameters()).device),
         _GuidedNet(net, discriminator, weights),
@@ -283,7 +289,7 @@ def train_guided(
 
     def learner(stage: int, rows: list) -> Learner:
         learn = guided_learner(net, players["discriminator"], images, sources, settings, stage, rows, folder / "log.csv")
-        return learn.add_cb(Callback(after_train=lambda: after_epoch(net))) if after_epoch else learn
+        return learn.add_cb(Callback(after_train=lambda self: after_epoch(net))) if after_epoch else learn
 
     rows = run_stages(players, learner, settings, folder, data, resume)
     save_model(net, folder / "model.safetensors")

@@ -17,7 +17,8 @@ import pandas as pd
 from PIL import Image
 
 from .baselines import LabelledPairs, brightest_blob, dark_in_body, vesselness
-from .data.datasets import open_dataset
+from .checkpoint import load_model, save_model
+from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
 from .data.prepare import Prepared, prepare
 from .data.simulate import chest, fundus
@@ -28,7 +29,7 @@ from .network import TwoBranchNet
 from .priors import MaskBank, mask_bank, vessel_prior
 from .rendering import WHOLE, guided_sources, standardise
 from .runs import Run, committed_records, project_root, runs_folder
-from .structures import predict_structure
+from .structures import WEIGHTS, predict_structure
 from .tiers import guided_plan
 
 NAME = "04_prior_guided_clustering"
@@ -138,7 +139,7 @@ def study(modality: str, prior: str, method: str, control: str, seed: int, data_
     """
     if control not in CONTROLS:
         raise DataError(f'unknown control "{control}"; known are {", ".join(CONTROLS)}')
-    label = "_".join([modality, prior, method, control.replace(" ", "-"), str(seed)])
+    label = "_".join([modality, prior, method, control.replace(" ", "-"), tier, str(seed)])
     parameters = dict(modality=modality, prior=prior, method=method, control=control, tier=tier, seed=seed)
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
     tier, size, n_images, settings = guided_plan(tier, modality, method, seed)
@@ -214,6 +215,44 @@ def baselines(data_dir: str) -> Path:
     return kept(run, "baselines")
 
 
+def ship(modality: str, label: str) -> Path:
+    """Puts the network of a kept run into the package, at half precision, with a card of what it is.
+
+    Args:
+        modality: "fundus" or "chest"; the name under which `load_pretrained` finds it.
+        label: Of the run's record.
+    """
+    record = json.loads((project_root() / "figures" / NAME / "records" / f"{label}.json").read_text())
+    net = load_model(runs_folder() / "records" / NAME / label / "model.safetensors", "cpu")
+    save_model(net.half(), WEIGHTS / f"{modality}.safetensors")
+    settings, parameters = record["metrics"]["settings"], record["parameters"]
+    sets = [DATASETS[name] for name in UNLABELLED[modality]]
+    prior = f"vessel masks of the {parameters['prior']} prior, simulated discs and foveas" if modality == "fundus" else "simulated lungs and hearts"
+    measured = [
+        f"| {name} | {value['Dice']:.3f} |" for name, value in record["metrics"].items() if isinstance(value, dict) and "Dice" in value
+    ]
+    card = f"""# Pretrained network: {modality}
+
+- **Finds** {", ".join(net.guide.structures)}. Clusters of the clustering branch: {net.guide.clusters}.
+- **Data** training splits of {", ".join(kind.title for kind in sets)}, without any label; {prior}.
+- **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets)}.
+- **Steps** {settings["steps"]} x {settings["epochs"]} of {settings["rendered"]} rendered images, in the second stage with {5 * settings["pairs"]} views of real ones; method "{parameters["method"]}".
+- **Seed** {parameters["seed"]}; not chosen among seeds. Weights rounded to half precision.
+- **Made by** `python -m ldr_lib.prior_study {modality} --prior {parameters["prior"]} --tier {parameters["tier"]} --seed {parameters["seed"]}`
+
+Dice on the test splits, at the images' own size, threshold 0.5 (the run's record: figures/{NAME}/records/{label}.json):
+
+| way | Dice |
+|---|---|
+{chr(10).join(measured)}
+
+For research and teaching, not for diagnosis.
+"""
+    with written_whole(WEIGHTS / f"{modality}.md") as temporary:
+        temporary.write_text(card)
+    return WEIGHTS / f"{modality}.safetensors"
+
+
 def study_table() -> pd.DataFrame:
     """What the committed runs measured: one row for each way, mean ± standard deviation over its seeds.
 
@@ -252,17 +291,20 @@ def _spread(scores: pd.DataFrame) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fundus", "chest", "baselines"])
+    parser.add_argument("what", choices=["fundus", "chest", "baselines", "ship"])
     parser.add_argument("--prior", default="simulated", help="vessels: octa, dsa, simulated, or a folder of masks")
-    parser.add_argument("--method", default="combined", choices=METHODS)
+    parser.add_argument("--method", default="rendered", choices=METHODS)
     parser.add_argument("--control", default="none", choices=CONTROLS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tier", default="study", help="smoke, class, study or full")
+    parser.add_argument("--tier", default="study", help="smoke, short, class, study or full")
     parser.add_argument("--data-dir", default=os.environ.get("LDR_DATA", ""))
     chosen = parser.parse_args()
     try:
         if chosen.what == "baselines":
             print(baselines(chosen.data_dir))
+        elif chosen.what == "ship":
+            for modality, prior in (("fundus", "octa"), ("chest", "simulated")):
+                print(ship(modality, f"{modality}_{prior}_{chosen.method}_none_{chosen.tier}_{chosen.seed}"))
         else:
             print(study(chosen.what, chosen.prior, chosen.method, chosen.control, chosen.seed, chosen.data_dir, chosen.tier))
     except DataError as error:

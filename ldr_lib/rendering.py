@@ -221,7 +221,7 @@ class VesselPairs:
         cover = torch.zeros(n, 1, size, size, device=device)
         light = torch.zeros_like(cover)
         for layer in range(2):
-            drawn = self.prior.draw(n, size, (1.8, 5.5), device)
+            drawn = self.prior.draw(n, size, (1.8, 6.0), device)
             drawn = drawn * (uniform(0, 1, 1, 1, 1) < (1.0, 0.4)[layer])
             thick = _blur(drawn, 2.0)
             depth = drawn * (uniform(0.25, 1.0, 1, 1, 1) + thick) * (1 + 0.3 * clouds(n, size, 4, device)).clamp(0.3, 1.6)
@@ -238,7 +238,7 @@ class VesselPairs:
         if self.distractors:
             ground = self._distract(ground, n, device)
         colour = torch.stack([uniform(0.1, 0.4), uniform(0.85, 1.0), uniform(0.4, 1.0)], 1)[..., None, None]
-        light = _blur(light, float(torch.empty(1).uniform_(0.4, 1.1)))
+        light = _blur(light, float(torch.empty(1).uniform_(0.4, 1.2)))
         image = ground * torch.exp(-uniform(0.22, 0.65, 1, 1, 1) * light * colour)
         mean, spread = (x[chosen].to(device)[..., None, None] for x in self.statistics)
         image = other_camera(0.4 + 0.15 * (image - mean) / spread, seen)
@@ -311,7 +311,7 @@ class SimulatedPairs:
         images = np.stack([np.atleast_3d(sample.image) for sample in samples])
         self.images, self.size = standardise(images, self.masks[:, 0]), size
         self.known = torch.tensor([name not in unknown for name in structures])
-        self.scale, self.haze = {"fundus": ((0.5, 1.1), 0.12), "chest": ((0.6, 1.05), 0.15)}[modality]
+        self.scale, self.haze = {"fundus": ((0.5, 1.1), 0.12), "chest": ((0.75, 1.15), 0.15)}[modality]
         self.grey = modality == "chest"
         self.clouded, self.pale = (structures.index(name) if name in structures else None for name in ("lungs", "disc"))
 

@@ -83,7 +83,7 @@ def structure_maps(
     return a[:, list(model.guide.clusters[structure])].sum(1).clamp(0, 1)
 
 
-def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by: str = "cluster") -> np.ndarray:
+def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by: str = "") -> np.ndarray:
     """Finds a structure in an image, at the image's own size.
 
     The field of view is cut out, shown to the network at the size the guide names, and the map brought back; of a
@@ -94,7 +94,7 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
         image: uint8, (H, W, 3) photograph of the retina or (H, W) X-ray, of any size of 32 pixels and more.
         structure: "vessel", "disc" or "fovea" in photographs, "lungs" or "heart" in X-rays. The lungs include what lies
             behind the heart.
-        by: "cluster" or "prototype", as in `structure_maps`.
+        by: "cluster" or "prototype", as in `structure_maps`; "" takes the guide's.
 
     Returns:
         (H, W) float32 in [0, 1], 0 outside the field of view; above 0.5 counts as structure.
@@ -129,7 +129,7 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
     x = torch.from_numpy(standardise(small[None], inside[None])).to(next(model.parameters()).device)
     x = x.permute(0, 3, 1, 2).float() / 255
     seen = torch.from_numpy(inside)[None].to(x.device)
-    found = structure_maps(model, x, structure, by, seen)[0].float().cpu().numpy() * inside
+    found = structure_maps(model, x, structure, by or guide.by, seen)[0].float().cpu().numpy() * inside
     if structure in guide.pieces:
         found = _largest(found, guide.pieces[structure])
     grown = np.asarray(Image.fromarray(found).resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)

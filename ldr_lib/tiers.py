@@ -48,8 +48,8 @@ def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, 
     """Image size and training settings of a tier for guided clusters.
 
     Args:
-        tier: "smoke", "class" and "full" as in `plan`; "study" is what the shipped weights were trained with, a quarter of an
-            hour on two cores. LDR_TIER overrides it.
+        tier: "smoke", "class" and "full" as in `plan`; "short" is for controls, "study" what the shipped weights were trained
+            with. LDR_TIER overrides it.
         modality: "fundus" or "chest".
         method: As in `method_stages`.
         seed: Seed of the training.
@@ -72,10 +72,12 @@ def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, 
     size = 512 if fundus else 128
     if tier == "smoke":
         return tier, 64, 8, replace(guided, pairs=1, view_size=64, rendered=3, epochs=(1, 1), steps=2)
+    if tier == "short":
+        return tier, size, 150, replace(guided, epochs=(3, 1))
     if tier == "class":
-        return tier, size, 150, replace(guided, epochs=(7, 2) if fundus else (3, 2))
+        return tier, size, 150, replace(guided, epochs=(8, 1) if fundus else (4, 1))
     if tier == "study":
-        return tier, size, 400, replace(guided, epochs=(8, 8) if fundus else (6, 6))
+        return tier, size, 400, replace(guided, epochs=(14, 2) if fundus else (8, 2))
     if tier == "full":
         return tier, size, 2000, replace(guided, pairs=8, rendered=48, epochs=(10, 10), steps=1000)
-    raise DataError(f'unknown tier "{tier}"; known are smoke, class, study and full')
+    raise DataError(f'unknown tier "{tier}"; known are smoke, short, class, study and full')

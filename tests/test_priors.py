@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ldr_lib.data.files import DataError
-from ldr_lib.priors import mask_bank, masks_in, vessel_prior, vessel_trees
-from scipy import ndimage
+from ldr_lib.priors import _calibre, mask_bank, masks_in, vessel_prior, vessel_trees
 
 
 def lines(width, size=256):
@@ -24,8 +23,7 @@ def test_size_of_the_files_does_not_matter_to_the_drawn_width():
     for size in (96, 256, 900):
         bank = mask_bank([lines(max(3, size // 40), size)], "lines", 512)
         drawn = bank.draw(40, 128, (4.0, 4.0)).numpy()[:, 0] > 0.5
-        widths = [2 * ndimage.distance_transform_edt(piece).max() for piece in drawn if piece.any()]
-        assert 3 < np.median(widths) < 7
+        assert np.median([_calibre(piece) for piece in drawn if piece.any()]) == pytest.approx(4, abs=1.3)
 
 
 def test_drawing_is_repeatable_and_varied():
