@@ -1,7 +1,8 @@
 """The numbers of notebook 04: guided trainings over seeds, priors, methods and controls, tested on real photographs.
 
 `python -m ldr_lib.prior_study fundus --prior octa --seed 0` trains one network, tests it and keeps its record with the project;
-`python -m ldr_lib.prior_study baselines` measures what it is compared with; `make priors` runs all of them.
+`python -m ldr_lib.prior_study baselines` measures what it is compared with; `make priors` runs all of them, `table` prints
+them, `ship` puts the networks of the study into the package.
 """
 
 import argparse
@@ -284,6 +285,14 @@ def study_table() -> pd.DataFrame:
     return table.loc[[key for structure in order for key in table.index if key[0] == structure]]
 
 
+def study_markdown() -> str:
+    """`study_table` as the README shows it."""
+    table = study_table()
+    body = [[structure, way, *values] for (structure, way), values in zip(table.index, table.values)]
+    lines = [["structure", "way", *table.columns], ["---"] * (2 + table.shape[1]), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def _spread(scores: pd.DataFrame) -> dict[str, str]:
     spread = scores.std() if len(scores) > 1 else scores.mean() * np.nan
     return {name: f"{scores[name].mean():.3f} ± {spread[name]:.3f}" for name in scores} | {"seeds": str(len(scores))}
@@ -291,7 +300,7 @@ def _spread(scores: pd.DataFrame) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fundus", "chest", "baselines", "ship"])
+    parser.add_argument("what", choices=["fundus", "chest", "baselines", "ship", "table"])
     parser.add_argument("--prior", default="simulated", help="vessels: octa, dsa, simulated, or a folder of masks")
     parser.add_argument("--method", default="rendered", choices=METHODS)
     parser.add_argument("--control", default="none", choices=CONTROLS)
@@ -302,6 +311,8 @@ def main() -> None:
     try:
         if chosen.what == "baselines":
             print(baselines(chosen.data_dir))
+        elif chosen.what == "table":
+            print(study_markdown())
         elif chosen.what == "ship":
             for modality, prior in (("fundus", "octa"), ("chest", "simulated")):
                 print(ship(modality, f"{modality}_{prior}_{chosen.method}_none_{chosen.tier}_{chosen.seed}"))

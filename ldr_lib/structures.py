@@ -42,13 +42,13 @@ def load_pretrained(name: str, device: str = "auto") -> TwoBranchNet:
 
 
 def _largest(map_: np.ndarray, pieces: int) -> np.ndarray:
-    """Keeps the connected pieces above one half that hold most of the map, and below it what is next to them."""
+    """Keeps the connected pieces above one half that hold most of the map; p becomes min(p, 1 - p) in the others."""
     labels, n = ndimage.label(map_ > 0.5)
     if n <= pieces:
         return map_
     weights = ndimage.sum(map_, labels, range(1, n + 1))
-    dropped = np.isin(labels, 1 + np.argsort(weights)[: n - pieces])
-    return np.where(dropped, 0.0, map_).astype(np.float32)
+    kept = np.isin(labels, 1 + np.argsort(weights)[n - pieces :])
+    return np.where(kept, map_, np.minimum(map_, 1 - map_)).astype(np.float32)
 
 
 @torch.no_grad()
@@ -130,9 +130,10 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
     x = x.permute(0, 3, 1, 2).float() / 255
     seen = torch.from_numpy(inside)[None].to(x.device)
     found = structure_maps(model, x, structure, by or guide.by, seen)[0].float().cpu().numpy() * inside
+    smooth = Image.Resampling.BICUBIC
     if structure in guide.pieces:
-        found = _largest(found, guide.pieces[structure])
-    grown = np.asarray(Image.fromarray(found).resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
+        found, smooth = _largest(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # which cannot overshoot one half
+    grown = np.asarray(Image.fromarray(found).resize((side, side), smooth)).clip(0, 1)
     whole = np.zeros((height, width), np.float32)
     rows, columns = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
     whole[rows, columns] = grown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]

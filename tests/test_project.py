@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 from conftest import ROOT
-from ldr_lib import runs
+from ldr_lib import prior_study, runs
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -60,6 +60,10 @@ def test_readme_names_only_files_that_exist():
 )
 def test_readme_tables_are_those_of_the_records(name, dataset):
     assert runs.summary(name, dataset=dataset) in (ROOT / "README.md").read_text()
+
+
+def test_readme_table_of_priors_is_that_of_the_records():
+    assert prior_study.study_markdown() in (ROOT / "README.md").read_text()
 
 
 def test_the_package_imports_lazily_and_lists_its_names():

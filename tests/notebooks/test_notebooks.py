@@ -5,6 +5,7 @@ import json
 import re
 
 import nbformat
+import numpy as np
 import papermill
 import pytest
 import yaml
@@ -51,6 +52,31 @@ def test_quickstart_runs_on_anyones_folder(tmp_path, photograph, save):
         save(tmp_path / "mine" / f"{i}.jpg", photograph(i, 120, 160))
     record = run("00_quickstart", tmp_path, dataset="folder", data_dir=str(tmp_path / "mine"))
     assert record["data"].keys() == {"train", "test"} and record["metrics"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_priors_of_another_modality_guide_real_images(tmp_path, real_data):
+    record = run(
+        "04_prior_guided_clustering", tmp_path, dataset="chase_db1", chest_dataset="covid19_cxr_seg", prior="octa",
+        data_dir=str(real_data),
+    )
+    assert {"priors.png", "rendered.png", "growth.png", "found.png", "failures.png", "chest.png"} <= set(record["figures"])
+    assert {"guided cluster", "frangi, oracle", "sato, oracle", "second observer"} <= record["metrics"]["fundus"]["vessel"].keys()
+    assert record["metrics"]["chest"].keys() == {"lungs", "heart"}
+
+
+@pytest.mark.slow
+def test_a_folder_of_masks_guides_a_folder_of_photographs(tmp_path, photograph, save):
+    for i in range(6):
+        save(tmp_path / "mine" / f"{i}.jpg", photograph(i, 120, 160))
+    lines = np.zeros((80, 80), np.uint8)
+    lines[20:24] = lines[50:53] = 255
+    save(tmp_path / "masks" / "lines.png", lines)
+    record = run(
+        "04_prior_guided_clustering", tmp_path, dataset="folder", data_dir=str(tmp_path / "mine"), prior=str(tmp_path / "masks")
+    )
+    assert record["metrics"]["fundus"] == {} and "found.png" in record["figures"]
 
 
 @each
