@@ -19,8 +19,8 @@ class Guide:
         clusters: Structure name to the numbers of its clusters.
         sizes: Structure name to the side, in pixels, at which an image's field of view is shown to the network.
         pieces: Structure name to the number of connected pieces it has; a structure not named may have any.
-        by: How structures are read off, "cluster" or "prototype" (see `ldr_lib.structures.structure_maps`); chosen on
-            training images.
+        by: Structure name to how it is read off, "cluster" or "prototype" (see `ldr_lib.structures.structure_maps`);
+            chosen on training images.
 
     Taught in notebook 04, section 3.
     """
@@ -29,7 +29,7 @@ class Guide:
     clusters: dict[str, tuple[int, ...]]
     sizes: dict[str, int]
     pieces: dict[str, int]
-    by: str
+    by: dict[str, str]
 
     @property
     def structures(self) -> list[str]:
@@ -46,14 +46,14 @@ GUIDES = {
         {"vessel": (0, 3), "disc": (1, 3), "fovea": (2,)},
         {"vessel": 416, "disc": 128, "fovea": 128},
         {"disc": 1, "fovea": 1},
-        "cluster",
+        {"vessel": "cluster", "disc": "cluster", "fovea": "cluster"},
     ),
     "chest": Guide(
         "chest",
         {"lungs": (0, 2), "heart": (1, 2)},
         {"lungs": 128, "heart": 128},
         {"lungs": 2, "heart": 1},
-        "prototype",
+        {"lungs": "cluster", "heart": "prototype"},
     ),
 }
 

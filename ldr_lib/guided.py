@@ -71,6 +71,8 @@ def method_stages(method: str) -> tuple[dict, dict]:
 def guided_loss(maps: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     """Cross-entropy plus soft Dice of the structure maps against the masks that the images were drawn from.
 
+    Structures weigh as much as there are images in which they are known.
+
     Args:
         maps: (B, n, H, W) structure maps in [0, 1].
         pairs: B rendered images; where a structure is not known nothing is asked of its map.
@@ -85,8 +87,8 @@ def guided_loss(maps: torch.Tensor, pairs: Pairs) -> torch.Tensor:
     entropy = (F.binary_cross_entropy(p, t, reduction="none") * known).mean((2, 3)).sum() / known.sum().clamp(min=1)
     over_images = lambda x: (x * known).sum((0, 2, 3))
     overlap = (2 * over_images(p * t) + 1) / (over_images(p) + over_images(t) + 1)
-    asked = pairs.known.any(0).to(p.dtype)
-    return entropy + ((1 - overlap) * asked).sum() / asked.sum().clamp(min=1)
+    share = known.sum((0, 2, 3)) / known.sum().clamp(min=1)
+    return entropy + ((1 - overlap) * share).sum()
 
 
 def agreement_loss(first: torch.Tensor, second: torch.Tensor, confident: float = 0.8) -> torch.Tensor:

@@ -330,11 +330,13 @@ class SimulatedPairs:
                 opaque = (clouds(n, self.size, cells, device) + uniform(-1.0, 1.0)).clamp(0, 1.5)
                 images = images + uniform(0, 0.28) * (uniform(0, 1) < 0.6) * opaque * lung
         if self.pale is not None:
-            # Bright nerve fibres around the disc, and a disc that stands out less.
+            # Bright nerve fibres around the disc, and a disc, above all its rim, that stands out less.
             disc = targets[:, self.pale, None]
             halo = _blur(disc, float(torch.empty(1).uniform_(5, 14)))
             halo = halo / halo.amax((2, 3), keepdim=True).clamp(min=0.1) * (1 + 0.5 * clouds(n, self.size, 12, device)).clamp(0, 2)
-            images = images + uniform(-0.05, 0.25) * halo - uniform(0, 0.15) * _blur(disc, 1.0)
+            core = _blur(disc, 4.0)
+            rim = _blur(disc, 1.0) * (1 - core / core.amax((2, 3), keepdim=True).clamp(min=0.1))
+            images = images + uniform(-0.05, 0.25) * halo - uniform(0, 0.12) * _blur(disc, 1.0) - uniform(0, 0.25) * rim
         for cells in (2, 4, 8):
             images = images + uniform(-0.03, self.haze) * clouds(n, self.size, cells, device).clamp(min=0) * inside
         return Pairs(other_camera(images, inside), targets, self.known.to(device).expand(n, -1))
@@ -347,8 +349,8 @@ def guided_sources(
     """The makers of rendered pairs of a training.
 
     Args:
-        modality: "fundus": two thirds of the pairs hold vessels of the prior, one third simulated discs and foveas.
-            "chest": all are simulated X-rays.
+        modality: "fundus": two thirds of the pairs hold vessels of the prior, one third simulated discs and foveas; with
+            n_images = 0 all hold vessels. "chest": all are simulated X-rays.
         images: (N, S, S, C) uint8 real images in their own light, for the backgrounds.
         inside: (N, S, S) bool, their field of view.
         prior: Vessel masks; not used for the chest.
@@ -364,4 +366,5 @@ def guided_sources(
     if modality == "chest":
         return [SimulatedPairs("chest", structures, n_images, seed, size)]
     vessels = VesselPairs(images, inside, prior, len(structures), size, distractors, shuffled)
-    return [vessels, vessels, SimulatedPairs("fundus", structures, n_images, seed, size, unknown=("vessel",))]
+    eyes = [SimulatedPairs("fundus", structures, n_images, seed, size, unknown=("vessel",))] if n_images else []
+    return [vessels, vessels, *eyes]

@@ -129,7 +129,7 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
     x = torch.from_numpy(standardise(small[None], inside[None])).to(next(model.parameters()).device)
     x = x.permute(0, 3, 1, 2).float() / 255
     seen = torch.from_numpy(inside)[None].to(x.device)
-    found = structure_maps(model, x, structure, by or guide.by, seen)[0].float().cpu().numpy() * inside
+    found = structure_maps(model, x, structure, by or guide.by[structure], seen)[0].float().cpu().numpy() * inside
     smooth = Image.Resampling.BICUBIC
     if structure in guide.pieces:
         found, smooth = _largest(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # which cannot overshoot one half

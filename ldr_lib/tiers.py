@@ -48,7 +48,8 @@ def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, 
     """Image size and training settings of a tier for guided clusters.
 
     Args:
-        tier: "smoke", "class" and "full" as in `plan`; "short" is for controls, "study" what the shipped weights were trained
+        tier: "smoke", "class" and "full" as in `plan`; "short" is for comparing vessel priors and controls, without
+            simulated discs and foveas; "study" is what the shipped weights were trained
             with. LDR_TIER overrides it.
         modality: "fundus" or "chest".
         method: As in `method_stages`.
@@ -67,17 +68,17 @@ def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, 
     fundus = modality == "fundus"
     guided = GuidedSettings(
         n_clusters=8, pairs=1, view_size=128, crop_scale=(0.2, 0.5) if fundus else (0.8, 1.0), upright=not fundus,
-        rendered=12 if fundus else 8, stages=method_stages(method), steps=50, learning_rate=3e-3, seed=seed,
+        rendered=18 if fundus else 8, stages=method_stages(method), steps=50, learning_rate=3e-3, seed=seed,
     )
     size = 512 if fundus else 128
     if tier == "smoke":
         return tier, 64, 8, replace(guided, pairs=1, view_size=64, rendered=3, epochs=(1, 1), steps=2)
     if tier == "short":
-        return tier, size, 150, replace(guided, epochs=(3, 1))
+        return tier, size, 0 if fundus else 150, replace(guided, rendered=12 if fundus else 8, epochs=(3, 1))
     if tier == "class":
-        return tier, size, 150, replace(guided, epochs=(8, 1) if fundus else (4, 1))
+        return tier, size, 150, replace(guided, epochs=(6, 1) if fundus else (4, 1))
     if tier == "study":
-        return tier, size, 400, replace(guided, epochs=(14, 2) if fundus else (8, 2))
+        return tier, size, 400, replace(guided, epochs=(11, 1) if fundus else (8, 2))
     if tier == "full":
         return tier, size, 2000, replace(guided, pairs=8, rendered=48, epochs=(10, 10), steps=1000)
     raise DataError(f'unknown tier "{tier}"; known are smoke, short, class, study and full')
