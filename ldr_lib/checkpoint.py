@@ -39,7 +39,8 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
             about = file.metadata()
             net = TwoBranchNet(**json.loads(about["network"]))
             guide = json.loads(about.get("guide", "null"))
-            net.guide = Guide(**guide) if guide else None
+            if guide:
+                net.guide = Guide(**guide | {"clusters": {name: tuple(numbers) for name, numbers in guide["clusters"].items()}})
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except Exception as error:
         raise DataError(f"{path} is no network saved by this package ({error})") from error

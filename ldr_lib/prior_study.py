@@ -164,7 +164,7 @@ def study(modality: str, prior: str, method: str, control: str, seed: int, data_
     net, rows = train_guided(standardise(images, inside), sources, guide, settings, run.folder, data=fingerprint)
     run.data(train=fingerprint)
     run.metrics(settings=json.loads(json.dumps(asdict(settings))), last_epoch={k: round(v, 4) for k, v in rows[-1].items()} if rows else {})
-    structures = guide.structures if control == "none" else guide.structures[:1]
+    structures = guide.structures if control == "none" and n_images else guide.structures[:1]
     for structure in structures:
         if structure == "fovea":
             found = fovea_found(net)
