@@ -259,18 +259,18 @@ def study_table() -> pd.DataFrame:
 
     Taught in notebook 04, section 9.
     """
-    records = [r for r in committed_records(NAME) if "control" in r["parameters"]]
     ways, rows = {}, {}
-    for record in records:
-        p = record["parameters"]
-        what = p["method"] if p["control"] in ("none", "no distractors", "shuffled", "other structure") else ""
-        name = ", ".join(filter(None, [p["prior"] + " prior" if p["modality"] == "fundus" and what else "", what, p["control"] if p["control"] != "none" else ""]))
-        ways.setdefault((p["modality"], name), []).append(record["metrics"])
-    for (modality, name), runs in ways.items():
-        for structure in guide_for(modality).structures:
+    for record in committed_records(NAME):
+        if "control" in record["parameters"]:
+            ways.setdefault(_way(record["parameters"]), []).append(record["metrics"])
+    for (modality, name, tier), runs in ways.items():
+        guide = guide_for(modality)
+        for structure in guide.structures:
             for by in ("cluster", "prototype"):
                 scores = [pd.Series(run[f"{structure} by {by}"]) for run in runs if f"{structure} by {by}" in run]
-                if scores:
+                if scores and by == guide.by[structure]:
+                    rows[structure, name] = _spread(pd.DataFrame(scores))
+                elif scores and tier == "study":
                     rows[structure, f"{name}, by {by}"] = _spread(pd.DataFrame(scores))
             scores = [{"found": run[structure]["within half a disc diameter"]} for run in runs if structure in run]
             if scores:
@@ -291,6 +291,16 @@ def study_markdown() -> str:
     body = [[structure, way, *values] for (structure, way), values in zip(table.index, table.values)]
     lines = [["structure", "way", *table.columns], ["---"] * (2 + table.shape[1]), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _way(parameters: dict) -> tuple[str, str, str]:
+    """Modality, what was done in words, and tier of a record."""
+    modality, control, tier = (parameters[key] for key in ("modality", "control", "tier"))
+    words = []
+    if control not in ("untrained", "one label"):
+        words = [parameters["method"]] if modality == "chest" else [f"{parameters['prior']} prior", parameters["method"]]
+    words += [{"one label": "supervised with one label"}.get(control, control)] if control != "none" else []
+    return modality, ", ".join(words + ([tier] if tier != "study" else [])), tier
 
 
 def _spread(scores: pd.DataFrame) -> dict[str, str]:
