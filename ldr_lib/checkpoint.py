@@ -40,7 +40,8 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
             net = TwoBranchNet(**json.loads(about["network"]))
             guide = json.loads(about.get("guide", "null"))
             if guide:
-                net.guide = Guide(**guide | {"clusters": {name: tuple(numbers) for name, numbers in guide["clusters"].items()}})
+                in_tuples = {kind: {name: tuple(v) for name, v in guide[kind].items()} for kind in ("clusters", "flips")}
+                net.guide = Guide(**guide | in_tuples)
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except Exception as error:
         raise DataError(f"{path} is no network saved by this package ({error})") from error

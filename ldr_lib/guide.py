@@ -21,6 +21,8 @@ class Guide:
         pieces: Structure name to the number of connected pieces it has; a structure not named may have any.
         by: Structure name to how it is read off, "cluster" or "prototype" (see `ldr_lib.structures.structure_maps`);
             chosen on training images.
+        flips: Structure name to the image axes (2 rows, 3 columns) along which it may be mirrored and look the same; maps
+            are averaged over all mirror images.
 
     Taught in notebook 04, section 3.
     """
@@ -30,6 +32,7 @@ class Guide:
     sizes: dict[str, int]
     pieces: dict[str, int]
     by: dict[str, str]
+    flips: dict[str, tuple[int, ...]]
 
     @property
     def structures(self) -> list[str]:
@@ -47,6 +50,7 @@ GUIDES = {
         {"vessel": 416, "disc": 128, "fovea": 128},
         {"disc": 1, "fovea": 1},
         {"vessel": "cluster", "disc": "cluster", "fovea": "cluster"},
+        {"vessel": (2, 3), "disc": (3,), "fovea": (3,)},
     ),
     "chest": Guide(
         "chest",
@@ -54,6 +58,7 @@ GUIDES = {
         {"lungs": 128, "heart": 128},
         {"lungs": 2, "heart": 1},
         {"lungs": "cluster", "heart": "prototype"},
+        {"lungs": (), "heart": ()},
     ),
 }
 

@@ -170,7 +170,7 @@ def study(modality: str, prior: str, method: str, control: str, seed: int, data_
             found = fovea_found(net)
             run.metrics(fovea=dict(found.mean(numeric_only=True).drop("distance")) | {"median distance": float(found["distance"].median())})
             continue
-        for by in ("cluster", "prototype"):
+        for by in ("cluster", "prototype") if tier == "study" else (guide.by[structure],):
             table = test(net, structure, data_dir, by)
             run.metrics(**{f"{structure} by {by}": table.mean().round(4).to_dict(), f"{structure} by {by}, images": table})
     return kept(run, label)

@@ -1,5 +1,6 @@
 """Finding a named structure in an image of any size with a guided network, and the networks that come with the package."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -70,17 +71,22 @@ def structure_maps(
 
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
+    if by not in ("cluster", "prototype"):
+        raise DataError(f'a structure is found by "cluster" or by "prototype", not by {by!r}')
     was_training = model.training
     model.eval()
-    with mixed_precision(x.device):
-        v, a = model(x.contiguous(memory_format=torch.channels_last))
+    axes = model.guide.flips[structure]
+    mirrored = [flips for n in range(len(axes) + 1) for flips in combinations(axes, n)]
+    found = 0.0
+    for flips in mirrored:
+        with mixed_precision(x.device):
+            v, a = model(x.flip(flips).contiguous(memory_format=torch.channels_last))
+        if by == "prototype":
+            seen = a if inside is None else a * inside[:, None].flip(flips)
+            a = (torch.einsum("nkd,ndhw->nkhw", region_vectors(v, seen), v) / 0.2).softmax(1)
+        found = found + a[:, list(model.guide.clusters[structure])].sum(1, keepdim=True).flip(flips)[:, 0] / len(mirrored)
     model.train(was_training)
-    if by == "prototype":
-        seen = a if inside is None else a * inside[:, None]
-        a = (torch.einsum("nkd,ndhw->nkhw", region_vectors(v, seen), v) / 0.2).softmax(1)
-    elif by != "cluster":
-        raise DataError(f'a structure is found by "cluster" or by "prototype", not by {by!r}')
-    return a[:, list(model.guide.clusters[structure])].sum(1).clamp(0, 1)
+    return found.clamp(0, 1)
 
 
 def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by: str = "") -> np.ndarray:
