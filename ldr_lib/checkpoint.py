@@ -41,6 +41,7 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
             guide = json.loads(about.get("guide", "null"))
             if guide:
                 in_tuples = {kind: {name: tuple(v) for name, v in guide[kind].items()} for kind in ("clusters", "flips")}
+                in_tuples["convex"] = tuple(guide["convex"])
                 net.guide = Guide(**guide | in_tuples)
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except Exception as error:

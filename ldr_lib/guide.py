@@ -19,6 +19,7 @@ class Guide:
         clusters: Structure name to the numbers of its clusters.
         sizes: Structure name to the side, in pixels, at which an image's field of view is shown to the network.
         pieces: Structure name to the number of connected pieces it has; a structure not named may have any.
+        convex: Structures without dents; dents that are found are filled.
         by: Structure name to how it is read off, "cluster" or "prototype" (see `ldr_lib.structures.structure_maps`);
             chosen on training images.
         flips: Structure name to the image axes (2 rows, 3 columns) along which it may be mirrored and look the same; maps
@@ -31,6 +32,7 @@ class Guide:
     clusters: dict[str, tuple[int, ...]]
     sizes: dict[str, int]
     pieces: dict[str, int]
+    convex: tuple[str, ...]
     by: dict[str, str]
     flips: dict[str, tuple[int, ...]]
 
@@ -49,6 +51,7 @@ GUIDES = {
         {"vessel": (0, 3), "disc": (1, 3), "fovea": (2,)},
         {"vessel": 416, "disc": 128, "fovea": 128},
         {"disc": 1, "fovea": 1},
+        ("disc", "fovea"),
         {"vessel": "cluster", "disc": "cluster", "fovea": "cluster"},
         {"vessel": (2, 3), "disc": (3,), "fovea": (3,)},
     ),
@@ -57,6 +60,7 @@ GUIDES = {
         {"lungs": (0, 2), "heart": (1, 2)},
         {"lungs": 128, "heart": 128},
         {"lungs": 2, "heart": 1},
+        ("heart",),
         {"lungs": "cluster", "heart": "prototype"},
         {"lungs": (), "heart": ()},
     ),

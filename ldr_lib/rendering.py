@@ -226,7 +226,7 @@ class VesselPairs:
             thick = _blur(drawn, 2.0)
             depth = drawn * (uniform(0.25, 1.0, 1, 1, 1) + thick) * (1 + 0.3 * clouds(n, size, 4, device)).clamp(0.3, 1.6)
             light = torch.maximum(light, depth * uniform(0.6, 1.0, 1, 1, 1))
-            light = light - uniform(0, 2.0, 1, 1, 1) * (thick - 0.6).clamp(min=0) * drawn * (uniform(0, 1, 1, 1, 1) < 0.5)
+            light = light - uniform(0, 3.0, 1, 1, 1) * (thick - 0.6).clamp(min=0) * drawn * (uniform(0, 1, 1, 1, 1) < 0.5)
             cover = torch.maximum(cover, drawn)
         target = cover
 
@@ -336,7 +336,7 @@ class SimulatedPairs:
             halo = halo / halo.amax((2, 3), keepdim=True).clamp(min=0.1) * (1 + 0.5 * clouds(n, self.size, 12, device)).clamp(0, 2)
             core = _blur(disc, 4.0)
             rim = _blur(disc, 1.0) * (1 - core / core.amax((2, 3), keepdim=True).clamp(min=0.1))
-            images = images + uniform(-0.05, 0.25) * halo - uniform(0, 0.12) * _blur(disc, 1.0) - uniform(0, 0.25) * rim
+            images = images + uniform(-0.05, 0.25) * halo - uniform(0, 0.12) * _blur(disc, 1.0) - uniform(0, 0.4) * rim
         for cells in (2, 4, 8):
             images = images + uniform(-0.03, self.haze) * clouds(n, self.size, cells, device).clamp(min=0) * inside
         return Pairs(other_camera(images, inside), targets, self.known.to(device).expand(n, -1))
@@ -349,7 +349,7 @@ def guided_sources(
     """The makers of rendered pairs of a training.
 
     Args:
-        modality: "fundus": two thirds of the pairs hold vessels of the prior, one third simulated discs and foveas; with
+        modality: "fundus": five sixths of the pairs hold vessels of the prior, one sixth simulated discs and foveas; with
             n_images = 0 all hold vessels. "chest": all are simulated X-rays.
         images: (N, S, S, C) uint8 real images in their own light, for the backgrounds.
         inside: (N, S, S) bool, their field of view.
@@ -367,4 +367,4 @@ def guided_sources(
         return [SimulatedPairs("chest", structures, n_images, seed, size)]
     vessels = VesselPairs(images, inside, prior, len(structures), size, distractors, shuffled)
     eyes = [SimulatedPairs("fundus", structures, n_images, seed, size, unknown=("vessel",))] if n_images else []
-    return [vessels, vessels, *eyes]
+    return [vessels] * 5 + eyes

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from .checkpoint import load_model
 from .data.files import DataError
@@ -93,7 +94,8 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
     """Finds a structure in an image, at the image's own size.
 
     The field of view is cut out, shown to the network at the size the guide names, and the map brought back; of a
-    structure that has a fixed number of pieces (one disc, two lungs) only the largest pieces are kept.
+    structure that has a fixed number of pieces (one disc, two lungs) only the largest pieces are kept, and dents of one
+    that has none are filled.
 
     Args:
         model: A guided network, for example from `load_pretrained`.
@@ -139,6 +141,8 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
     smooth = Image.Resampling.BICUBIC
     if structure in guide.pieces:
         found, smooth = _largest(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # which cannot overshoot one half
+    if structure in guide.convex and (found > 0.5).any():
+        found = np.where(convex_hull_image(found > 0.5), np.maximum(found, 1 - found), found)
     grown = np.asarray(Image.fromarray(found).resize((side, side), smooth)).clip(0, 1)
     whole = np.zeros((height, width), np.float32)
     rows, columns = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))

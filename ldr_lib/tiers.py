@@ -72,9 +72,9 @@ def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, 
     )
     size = 512 if fundus else 128
     if tier == "smoke":
-        return tier, 64, 8, replace(guided, pairs=1, view_size=64, rendered=3, epochs=(1, 1), steps=2)
+        return tier, 64, 8, replace(guided, pairs=1, view_size=64, rendered=6, epochs=(1, 1), steps=2)
     if tier == "short":
-        return tier, size, 0 if fundus else 150, replace(guided, rendered=12 if fundus else 8, epochs=(2, 1))
+        return tier, size, 0 if fundus else 150, replace(guided, rendered=10 if fundus else 8, epochs=(2, 1))
     if tier == "class":
         return tier, size, 150, replace(guided, epochs=(6, 1) if fundus else (4, 1))
     if tier == "study":
