@@ -38,7 +38,7 @@ class GuidedSettings(Settings):
     """`Settings` of a guided training; its stages may also name the losses "guided", "adversary" and "agree".
 
     Attributes:
-        rendered: Rendered images a step, shared out evenly among the sources of pairs.
+        rendered: Rendered images a step, shared out evenly among the sources of pairs; one listed twice gets two shares.
         later_rate: Learning rate of the later stages as a share of `learning_rate`: they refine.
         upright: Views of real images keep their upper side above, give or take 10 degrees.
     """
@@ -190,7 +190,8 @@ class MakeGuidedBatch(Callback):
         if self.make_views:
             views = self.make_views(self.xb[0].to(device, non_blocking=True).permute(0, 3, 1, 2))
         share = max(1, self.rendered // len(self.sources))
-        batch = GuidedBatch(views, Pairs.join([source(share, device) for source in self.sources]))
+        drawn = [source(share * self.sources.count(source), device) for source in dict.fromkeys(self.sources)]
+        batch = GuidedBatch(views, Pairs.join(drawn))
         self.learn.xb, self.learn.yb = (batch,), (batch,)
 
 
