@@ -12,6 +12,7 @@ class Discriminator(nn.Module):
 
     Args:
         n_structures: Channels of the maps it judges together.
+        width: Channels of the first layer.
 
     Calling it on (B, n_structures, H, W) in [0, 1] with H, W >= 32 returns (B, 1, H / 32, W / 32) logits.
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.filters import frangi, sato, threshold_otsu
 
 from .data.prepare import field_of_view
-from .rendering import Pairs, other_camera, crops
+from .rendering import Pairs, crops, other_camera
 
 
 def vesselness(image: np.ndarray, kind: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from .baselines import LabelledPairs, brightest_blob, dark_in_body, vesselness
 from .checkpoint import load_model, save_model
 from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
-from .data.prepare import Prepared, prepare
+from .data.prepare import prepare
 from .data.simulate import chest, fundus
 from .guide import guide_for
 from .guided import METHODS, train_guided
@@ -42,21 +42,16 @@ TESTED = {
 CONTROLS = ("none", "shuffled", "other structure", "no region", "no distractors", "untrained", "one label")
 
 
-def real_images(modality: str, data_dir: str, size: int, split: str = "train") -> tuple[np.ndarray, np.ndarray, str]:
-    """All unlabelled images of a modality.
+def real_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """All unlabelled images of a modality, from the training splits.
 
     Returns:
         (N, S, S, C) uint8 images in their own light, (N, S, S) bool fields of view, and their fingerprint.
     """
-    parts = [prepare(open_dataset(name, data_dir, split), size) for name in UNLABELLED[modality]]
+    parts = [prepare(open_dataset(name, data_dir, "train"), size) for name in UNLABELLED[modality]]
     fingerprint = hashlib.blake2b("".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
-    return (*joined(parts), fingerprint)
-
-
-def joined(parts: list[Prepared]) -> tuple[np.ndarray, np.ndarray]:
-    """Images and fields of view of several prepared datasets, one after the other."""
-    images = np.concatenate([np.asarray(part.originals) for part in parts])
-    return images, np.concatenate([np.asarray(part.masks["field_of_view"]) for part in parts])
+    images = np.concatenate([part.originals for part in parts])
+    return images, np.concatenate([part.masks["field_of_view"] for part in parts]), fingerprint
 
 
 def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:

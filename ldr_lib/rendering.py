@@ -228,7 +228,6 @@ class VesselPairs:
             light = torch.maximum(light, depth * uniform(0.6, 1.0, 1, 1, 1))
             light = light - uniform(0, 3.0, 1, 1, 1) * (thick - 0.6).clamp(min=0) * drawn * (uniform(0, 1, 1, 1, 1) < 0.5)
             cover = torch.maximum(cover, drawn)
-        target = cover
 
         quarter = [slice(start, start + self.grain.shape[1] // 2) for start in torch.randint(self.grain.shape[1] // 4, (2,)).tolist()]
         grain = self.grain[torch.randint(len(self.grain), (n,)).numpy()][:, quarter[0], quarter[1]]
@@ -243,7 +242,7 @@ class VesselPairs:
         mean, spread = (x[chosen].to(device)[..., None, None] for x in self.statistics)
         image = other_camera(0.4 + 0.15 * (image - mean) / spread, seen)
         targets = torch.zeros(n, self.n_structures, size, size, device=device)
-        targets[:, :1] = (target * seen)[torch.randperm(n) if self.shuffled else slice(None)]
+        targets[:, :1] = (cover * seen)[torch.randperm(n) if self.shuffled else slice(None)]
         known = torch.zeros(n, self.n_structures, dtype=torch.bool, device=device)
         known[:, 0] = True
         return Pairs(image, targets, known)
