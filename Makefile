@@ -37,15 +37,15 @@ STUDY := $(BIN)/python -m ldr_lib.prior_study
 priors: .venv/ready
 	$(STUDY) baselines
 	@set -e; for seed in $(SEEDS); do \
-		$(STUDY) fundus --prior octa --seed $$seed; \
+		$(STUDY) vessel --prior octa --seed $$seed; \
+		$(STUDY) disc --seed $$seed; \
 		$(STUDY) chest --seed $$seed; \
-		for prior in octa dsa simulated; do $(STUDY) fundus --prior $$prior --tier class --seed $$seed; done; \
-		for method in rendered combined adversarial; do $(STUDY) fundus --prior octa --method $$method --tier short --seed $$seed; done; \
+		for prior in octa dsa simulated; do $(STUDY) vessel --prior $$prior --tier short --seed $$seed; done; \
+		for method in combined adversarial; do $(STUDY) vessel --prior octa --method $$method --tier short --seed $$seed; done; \
 		for control in shuffled "other structure" "no region" "no distractors" untrained "one label"; do \
-			$(STUDY) fundus --prior octa --control "$$control" --tier short --seed $$seed; \
+			$(STUDY) vessel --prior octa --control "$$control" --tier short --seed $$seed; \
 		done; \
-		$(STUDY) chest --method combined --tier short --seed $$seed; \
-		$(STUDY) chest --tier short --seed $$seed; \
+		for guided in disc chest; do for method in rendered combined; do $(STUDY) $$guided --method $$method --tier short --seed $$seed; done; done; \
 	done
 
 .venv/ready: pyproject.toml constraints.txt

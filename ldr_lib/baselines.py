@@ -78,26 +78,20 @@ class LabelledPairs:
 
     Args:
         images: (N, S, S, C) uint8, `standardise`d.
-        targets: (N, S, S) bool masks of structure number 0.
+        targets: (N, S, S) bool masks of the structure.
         inside: (N, S, S) bool, the field of view.
-        n_structures: Guided structures of the network.
         size: Side of the crops.
 
     Taught in notebook 04, section 5.
     """
 
-    def __init__(self, images: np.ndarray, targets: np.ndarray, inside: np.ndarray, n_structures: int = 3, size: int = 128):
-        self.images, self.masks = images, np.stack([inside, targets], 1)
-        self.n_structures, self.size = n_structures, size
+    def __init__(self, images: np.ndarray, targets: np.ndarray, inside: np.ndarray, size: int = 128):
+        self.images, self.masks, self.size = images, np.stack([inside, targets], 1), size
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
         chosen = torch.randint(len(self.images), (n,)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()
-        images, masks = crops([images, masks], self.size, (0.2, 0.4), turn=True)
-        targets = torch.zeros(n, self.n_structures, self.size, self.size, device=device)
-        targets[:, 0] = masks[:, 1]
-        known = torch.zeros(n, self.n_structures, dtype=torch.bool, device=device)
-        known[:, 0] = True
-        return Pairs(other_camera(images, (masks[:, :1] > 0.5).float()), targets, known)
+        images, masks = crops([images, masks], self.size, (0.16, 0.32), turn=True)
+        return Pairs(other_camera(images, (masks[:, :1] > 0.5).float()), masks[:, 1:])

@@ -40,8 +40,8 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
             net = TwoBranchNet(**json.loads(about["network"]))
             guide = json.loads(about.get("guide", "null"))
             if guide:
-                in_tuples = {kind: {name: tuple(v) for name, v in guide[kind].items()} for kind in ("clusters", "flips")}
-                in_tuples["convex"] = tuple(guide["convex"])
+                in_tuples = {kind: {name: tuple(v) for name, v in guide[kind].items()} for kind in ("clusters", "sizes", "flips")}
+                in_tuples |= {kind: tuple(guide[kind]) for kind in ("convex", "ellipses")}
                 net.guide = Guide(**guide | in_tuples)
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except Exception as error:

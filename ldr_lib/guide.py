@@ -11,15 +11,17 @@ from .data.files import DataError
 class Guide:
     """The guided clusters of a network.
 
-    Clusters exclude each other and structures may overlap (a vessel on the optic disc, lung behind the heart): the
-    overlap is a cluster of its own, and a structure the sum of its clusters.
+    Clusters exclude each other and structures may overlap (lung behind the heart): the overlap is a cluster of its own, and
+    a structure the sum of its clusters.
 
     Attributes:
         modality: "fundus" or "chest".
         clusters: Structure name to the numbers of its clusters.
-        sizes: Structure name to the side, in pixels, at which an image's field of view is shown to the network.
+        sizes: Structure name to the sides, in pixels, at which an image's field of view is shown to the network; maps are
+            averaged over them.
         pieces: Structure name to the number of connected pieces it has; a structure not named may have any.
         convex: Structures without dents; dents that are found are filled.
+        ellipses: Structures that are ellipses; the one is taken that overlaps the map most.
         by: Structure name to how it is read off, "cluster" or "prototype" (see `ldr_lib.structures.structure_maps`);
             chosen on training images.
         flips: Structure name to the image axes (2 rows, 3 columns) along which it may be mirrored and look the same; maps
@@ -33,6 +35,7 @@ class Guide:
     sizes: dict[str, int]
     pieces: dict[str, int]
     convex: tuple[str, ...]
+    ellipses: tuple[str, ...]
     by: dict[str, str]
     flips: dict[str, tuple[int, ...]]
 
@@ -46,33 +49,51 @@ class Guide:
 
 
 GUIDES = {
-    "fundus": Guide(
+    "vessel": Guide(
         "fundus",
-        {"vessel": (0, 3), "disc": (1, 3), "fovea": (2,)},
-        {"vessel": 416, "disc": 128, "fovea": 128},
-        {"disc": 1, "fovea": 1},
-        ("disc", "fovea"),
-        {"vessel": "cluster", "disc": "cluster", "fovea": "cluster"},
-        {"vessel": (2, 3), "disc": (3,), "fovea": (3,)},
+        {"vessel": (0,)},
+        {"vessel": (480, 608)},
+        {},
+        (),
+        (),
+        {"vessel": "cluster"},
+        {"vessel": (3,)},
+    ),
+    "disc": Guide(
+        "fundus",
+        {"disc": (0,), "fovea": (1,)},
+        {"disc": (128, 192, 256), "fovea": (128,)},
+        {"fovea": 1},
+        ("fovea",),
+        ("disc",),
+        {"disc": "cluster", "fovea": "cluster"},
+        {"disc": (3,), "fovea": (3,)},
     ),
     "chest": Guide(
         "chest",
         {"lungs": (0, 2), "heart": (1, 2)},
-        {"lungs": 128, "heart": 128},
+        {"lungs": (128,), "heart": (128,)},
         {"lungs": 2, "heart": 1},
         ("heart",),
+        (),
         {"lungs": "cluster", "heart": "prototype"},
         {"lungs": (), "heart": ()},
     ),
 }
 
 
-def guide_for(modality: str) -> Guide:
-    """The guide of a modality.
+def guide_for(name: str) -> Guide:
+    """The guide of a network.
+
+    Vessels are a few pixels wide and want a large picture, disc and fovea want the whole eye at once: one network for both
+    learned each of them worse, so each has its own.
+
+    Args:
+        name: "vessel", "disc" (with the fovea) or "chest" (lungs and heart).
 
     Raises:
-        DataError: Unknown modality.
+        DataError: Unknown name.
     """
-    if modality not in GUIDES:
-        raise DataError(f'no structures are guided for modality "{modality}"; known are {", ".join(GUIDES)}')
-    return GUIDES[modality]
+    if name not in GUIDES:
+        raise DataError(f'there is no guide "{name}"; known are {", ".join(GUIDES)}')
+    return GUIDES[name]

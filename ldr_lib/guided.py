@@ -38,7 +38,7 @@ class GuidedSettings(Settings):
     """`Settings` of a guided training; its stages may also name the losses "guided", "adversary" and "agree".
 
     Attributes:
-        rendered: Rendered images a step, shared out evenly among the sources of pairs; one listed twice gets two shares.
+        rendered: Rendered images a step.
         later_rate: Learning rate of the later stages as a share of `learning_rate`: they refine.
         upright: Views of real images keep their upper side above, give or take 10 degrees.
     """
@@ -68,27 +68,22 @@ def method_stages(method: str) -> tuple[dict, dict]:
     return METHODS[method]
 
 
-def guided_loss(maps: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+def guided_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Cross-entropy plus soft Dice of the structure maps against the masks that the images were drawn from.
-
-    Structures weigh as much as there are images in which they are known.
 
     Args:
         maps: (B, n, H, W) structure maps in [0, 1].
-        pairs: B rendered images; where a structure is not known nothing is asked of its map.
+        targets: (B, n, H, W) masks in [0, 1].
 
     Returns:
         Scalar.
 
     Taught in notebook 04, section 3.
     """
-    p, t = maps.float().clamp(1e-5, 1 - 1e-5), pairs.targets
-    known = pairs.known[:, :, None, None].to(p.dtype)
-    entropy = (F.binary_cross_entropy(p, t, reduction="none") * known).mean((2, 3)).sum() / known.sum().clamp(min=1)
-    over_images = lambda x: (x * known).sum((0, 2, 3))
+    p, t = maps.float().clamp(1e-5, 1 - 1e-5), targets
+    over_images = lambda x: x.sum((0, 2, 3))
     overlap = (2 * over_images(p * t) + 1) / (over_images(p) + over_images(t) + 1)
-    share = known.sum((0, 2, 3)) / known.sum().clamp(min=1)
-    return entropy + ((1 - overlap) * share).sum()
+    return F.binary_cross_entropy(p, t) + (1 - overlap).mean()
 
 
 def agreement_loss(first: torch.Tensor, second: torch.Tensor, confident: float = 0.8) -> torch.Tensor:
@@ -130,15 +125,14 @@ class GuidedDiscrimination(LocalDiscrimination):
         weights: Loss name to weight.
         grid: Cells along each side of the patch grid.
         guide: Which clusters are guided.
-        discriminator: Judges the structures `judged`.
-        judged: Numbers of these structures.
+        discriminator: Judges the structure maps.
 
     Taught in notebook 04, section 4.
     """
 
-    def __init__(self, weights: dict[str, float], grid: int, guide: Guide, discriminator: Discriminator, judged: list[int]):
+    def __init__(self, weights: dict[str, float], grid: int, guide: Guide, discriminator: Discriminator):
         super().__init__(weights, grid)
-        self.guide, self.discriminator, self.judged = guide, discriminator, judged
+        self.guide, self.discriminator = guide, discriminator
 
     def __call__(self, outputs: tuple[torch.Tensor | None, torch.Tensor], batch: GuidedBatch) -> torch.Tensor:
         embeddings, assignments = outputs
@@ -148,13 +142,11 @@ class GuidedDiscrimination(LocalDiscrimination):
         maps = self.guide.maps(assignments)
         terms = {}
         if "guided" in self.weights:
-            terms["guided"] = guided_loss(maps[len(maps) - len(pairs.images) :], pairs)
+            terms["guided"] = guided_loss(maps[len(maps) - len(pairs.images) :], pairs.targets)
         if "agree" in self.weights:
             terms["agree"] = agreement_loss(maps[:n], views.realign(maps[n : 2 * n]))
         if "adversary" in self.weights:
-            whole = pairs.known[:, self.judged].all(1)
-            masks = pairs.targets[whole][:, self.judged]
-            terms["adversary"], game = adversarial_losses(self.discriminator, maps[:n][:, self.judged], masks)
+            terms["adversary"], game = adversarial_losses(self.discriminator, maps[:n], pairs.targets)
             total = total + game
         self.terms = (self.terms if views is not None else {}) | {name: value.detach() for name, value in terms.items()}
         return total + sum(self.weights[name] * value for name, value in terms.items())
@@ -182,21 +174,19 @@ class _GuidedNet(torch.nn.Module):
 class MakeGuidedBatch(Callback):
     """Replaces the batch of real images by their views and adds rendered ones, on the device."""
 
-    def __init__(self, make_views: ViewMaker | None, sources: list[Callable[..., Pairs]], rendered: int):
-        self.make_views, self.sources, self.rendered = make_views, sources, rendered
+    def __init__(self, make_views: ViewMaker | None, make_pairs: Callable[..., Pairs], rendered: int):
+        self.make_views, self.make_pairs, self.rendered = make_views, make_pairs, rendered
 
     def before_batch(self):
         device, views = next(self.model.parameters()).device, None
         if self.make_views:
             views = self.make_views(self.xb[0].to(device, non_blocking=True).permute(0, 3, 1, 2))
-        share = max(1, self.rendered // len(self.sources))
-        drawn = [source(share * self.sources.count(source), device) for source in dict.fromkeys(self.sources)]
-        batch = GuidedBatch(views, Pairs.join(drawn))
+        batch = GuidedBatch(views, self.make_pairs(self.rendered, device))
         self.learn.xb, self.learn.yb = (batch,), (batch,)
 
 
 def guided_learner(
-    net: TwoBranchNet, discriminator: Discriminator, images: np.ndarray, sources: list[Callable[..., Pairs]],
+    net: TwoBranchNet, discriminator: Discriminator, images: np.ndarray, make_pairs: Callable[..., Pairs],
     settings: GuidedSettings, stage: int = 0, rows: list | None = None, log: Path | None = None,
 ) -> Learner:
     """A fastai Learner for one stage of a guided training.
@@ -205,7 +195,7 @@ def guided_learner(
         net: The network with its `guide`, trained in place.
         discriminator: Trained beside it at 1/20 of the learning rate where the stage names "adversary".
         images: (N, S, S, C) uint8 real images, `standardise`d.
-        sources: Makers of `Pairs`; the discriminator judges the structures that the first one knows.
+        make_pairs: Maker of `Pairs`, called with their number and the device.
         settings: Batch, views, losses and seed.
         stage: Which of `settings.stages`, from 0.
         rows: List that receives one dictionary per epoch.
@@ -220,30 +210,29 @@ def guided_learner(
     Taught in notebook 04, section 4.
     """
     if net.guide is None:
-        raise DataError("the network has no guide: set net.guide = guide_for(modality) before training")
+        raise DataError("the network has no guide: set net.guide = guide_for(...) before training")
     if images.shape[-1] != net.in_channels:
         raise DataError(f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}")
     weights = settings.stages[stage]
     needs_views = bool(weights.keys() - {"guided"})
     rate = settings.learning_rate * (settings.later_rate if stage else 1.0)
     look = ViewMaker(settings.view_size, settings.crop_scale, 10.0 if settings.upright else 180.0, wobble=0.0, upright=settings.upright)
-    sample = sources[0](1)
+    sample = make_pairs(1)
     if sample.images.shape[1:] != (net.in_channels, settings.view_size, settings.view_size):
         raise DataError(
             f"the rendered images are {tuple(sample.images.shape[1:])} and the views of real ones "
             f"{(net.in_channels, settings.view_size, settings.view_size)}; give both the same channels and size"
         )
-    judged = sample.known[0].nonzero().flatten().tolist()
     learn = Learner(
         DataLoaders(image_batches(images, settings.pairs, settings.steps), [], device=next(net.parameters()).device),
         _GuidedNet(net, discriminator, weights),
-        loss_func=GuidedDiscrimination(weights, settings.grid, net.guide, discriminator, judged),
+        loss_func=GuidedDiscrimination(weights, settings.grid, net.guide, discriminator),
         opt_func=lambda groups, lr: OptimWrapper(groups, torch.optim.Adam, lr=lr[0]),
         splitter=lambda whole: [list(whole.net.parameters()), list(whole.discriminator.parameters())],
         lr=[rate, 0.05 * rate],
         cbs=[
             SeedEpoch(settings.seed, stage),
-            MakeGuidedBatch(look if needs_views else None, sources, settings.rendered),
+            MakeGuidedBatch(look if needs_views else None, make_pairs, settings.rendered),
             LossLog(stage + 1, [] if rows is None else rows, log, watch=False),
         ],
     )
@@ -253,7 +242,7 @@ def guided_learner(
 
 def train_guided(
     images: np.ndarray,
-    sources: list[Callable[..., Pairs]],
+    make_pairs: Callable[..., Pairs],
     guide: Guide,
     settings: GuidedSettings,
     folder: Path | str,
@@ -266,7 +255,7 @@ def train_guided(
 
     Args:
         images: (N, S, S, C) uint8 real images without labels, `standardise`d.
-        sources: Makers of `Pairs`, for example `VesselPairs` and `SimulatedPairs`.
+        make_pairs: Maker of `Pairs`, for example a `VesselPairs` or `SimulatedPairs`.
         guide: Which cluster becomes which structure.
         settings: What to compute; `method_stages` gives the stages.
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
@@ -287,11 +276,11 @@ def train_guided(
     torch.manual_seed(settings.seed)
     net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
     net.guide = guide
-    players = torch.nn.ModuleDict({"net": net, "discriminator": Discriminator(int(sources[0](1).known.sum()))})
+    players = torch.nn.ModuleDict({"net": net, "discriminator": Discriminator(len(guide.structures))})
     players = to_device(players, place)
 
     def learner(stage: int, rows: list) -> Learner:
-        learn = guided_learner(net, players["discriminator"], images, sources, settings, stage, rows, folder / "log.csv")
+        learn = guided_learner(net, players["discriminator"], images, make_pairs, settings, stage, rows, folder / "log.csv")
         return learn.add_cb(Callback(after_train=lambda self: after_epoch(net))) if after_epoch else learn
 
     rows = run_stages(players, learner, settings, folder, data, resume)

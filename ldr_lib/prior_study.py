@@ -1,6 +1,6 @@
 """The numbers of notebook 04: guided trainings over seeds, priors, methods and controls, tested on real photographs.
 
-`python -m ldr_lib.prior_study fundus --prior octa --seed 0` trains one network, tests it and keeps its record with the project;
+`python -m ldr_lib.prior_study vessel --prior octa --seed 0` trains one network, tests it and keeps its record with the project;
 `python -m ldr_lib.prior_study baselines` measures what it is compared with; `make priors` runs all of them, `table` prints
 them, `ship` puts the networks of the study into the package.
 """
@@ -23,15 +23,17 @@ from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
 from .data.prepare import prepare
 from .data.simulate import chest, fundus
-from .guide import guide_for
+from .guide import GUIDES, guide_for
 from .guided import METHODS, train_guided
 from .metrics import centre, centreline_dice, dice
 from .network import TwoBranchNet
 from .priors import MaskBank, mask_bank, vessel_prior
-from .rendering import WHOLE, guided_sources, standardise
+from .rendering import standardise
 from .runs import Run, committed_records, project_root, runs_folder
+from .simulated_pairs import WHOLE, SimulatedPairs
 from .structures import WEIGHTS, predict_structure
 from .tiers import guided_plan
+from .vessel_pairs import VesselPairs
 
 NAME = "04_prior_guided_clustering"
 UNLABELLED = {"fundus": ("chase_db1", "hrf", "drions"), "chest": ("covid19_cxr_seg", "kermany")}
@@ -118,11 +120,11 @@ def simulated_shapes(modality: str, n: int, seed: int = 0) -> np.ndarray:
     return np.stack([np.stack([255 * m[name].astype(np.uint8) for name in (first, second, third)], -1) for m in masks])
 
 
-def study(modality: str, prior: str, method: str, control: str, seed: int, data_dir: str, tier: str) -> Path:
+def study(guided: str, prior: str, method: str, control: str, seed: int, data_dir: str, tier: str) -> Path:
     """Trains one network, tests it on real photographs and keeps its record with the project.
 
     Args:
-        modality: "fundus" or "chest".
+        guided: "vessel", "disc" or "chest", as in `guide_for`.
         prior: "octa", "dsa" or "simulated" for the vessels; the other structures always come from simulation.
         method: As in `method_stages`.
         control: "none", or what is taken away or exchanged: one of `CONTROLS`.
@@ -135,32 +137,30 @@ def study(modality: str, prior: str, method: str, control: str, seed: int, data_
     """
     if control not in CONTROLS:
         raise DataError(f'unknown control "{control}"; known are {", ".join(CONTROLS)}')
-    label = "_".join([modality, prior, method, control.replace(" ", "-"), tier, str(seed)])
-    parameters = dict(modality=modality, prior=prior, method=method, control=control, tier=tier, seed=seed)
+    label = "_".join([guided, prior, method, control.replace(" ", "-"), tier, str(seed)])
+    parameters = dict(guided=guided, prior=prior, method=method, control=control, tier=tier, seed=seed)
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
-    tier, size, n_images, settings = guided_plan(tier, modality, method, seed)
-    guide = guide_for(modality)
-    images, inside, fingerprint = real_images(modality, data_dir, size)
+    tier, size, n_images, settings = guided_plan(tier, guided, method, seed)
+    guide = guide_for(guided)
+    images, inside, fingerprint = real_images(guide.modality, data_dir, size)
     if control == "one label":
         labelled = prepare(open_dataset("chase_db1", data_dir, "train"), size)
         one = slice(6 * seed, 6 * seed + 1)
         seen = np.asarray(labelled.masks["field_of_view"][one])
-        sources = [LabelledPairs(standardise(labelled.originals[one], seen), np.asarray(labelled.masks["vessel"][one]), seen, size=settings.view_size)]
+        make_pairs = LabelledPairs(standardise(labelled.originals[one], seen), np.asarray(labelled.masks["vessel"][one]), seen, settings.view_size)
+    elif guided == "vessel":
+        bank = disc_prior(seed=seed) if control == "other structure" else vessel_prior(prior, data_dir, seed)
+        make_pairs = VesselPairs(images, inside, bank, settings.view_size, control != "no distractors", control == "shuffled")
     else:
-        bank = disc_prior(seed=seed) if control == "other structure" else vessel_prior(prior, data_dir, seed) if modality == "fundus" else None
-        sources = guided_sources(
-            modality, images, inside, bank, n_images, seed, settings.view_size,
-            distractors=control != "no distractors", shuffled=control == "shuffled",
-        )
+        make_pairs = SimulatedPairs(guide.modality, guide.structures, n_images, seed, settings.view_size)
     if control in ("no region", "one label"):
         settings = replace(settings, stages=({"guided": 1.0}, {"guided": 1.0}))
     if control == "untrained":
         settings = replace(settings, epochs=(0, 0))
-    net, rows = train_guided(standardise(images, inside), sources, guide, settings, run.folder, data=fingerprint)
+    net, rows = train_guided(standardise(images, inside), make_pairs, guide, settings, run.folder, data=fingerprint)
     run.data(train=fingerprint)
     run.metrics(settings=json.loads(json.dumps(asdict(settings))), last_epoch={k: round(v, 4) for k, v in rows[-1].items()} if rows else {})
-    structures = guide.structures if control == "none" and n_images else guide.structures[:1]
-    for structure in structures:
+    for structure in guide.structures:
         if structure == "fovea":
             found = fovea_found(net)
             run.metrics(fovea=dict(found.mean(numeric_only=True).drop("distance")) | {"median distance": float(found["distance"].median())})
@@ -211,30 +211,30 @@ def baselines(data_dir: str) -> Path:
     return kept(run, "baselines")
 
 
-def ship(modality: str, label: str) -> Path:
+def ship(guided: str, label: str) -> Path:
     """Puts the network of a kept run into the package, at half precision, with a card of what it is.
 
     Args:
-        modality: "fundus" or "chest"; the name under which `load_pretrained` finds it.
+        guided: "vessel", "disc" or "chest"; the name of the files.
         label: Of the run's record.
     """
     record = json.loads((project_root() / "figures" / NAME / "records" / f"{label}.json").read_text())
     net = load_model(runs_folder() / "records" / NAME / label / "model.safetensors", "cpu")
-    save_model(net.half(), WEIGHTS / f"{modality}.safetensors")
+    save_model(net.half(), WEIGHTS / f"{guided}.safetensors")
     settings, parameters = record["metrics"]["settings"], record["parameters"]
-    sets = [DATASETS[name] for name in UNLABELLED[modality]]
-    prior = f"vessel masks of the {parameters['prior']} prior, simulated discs and foveas" if modality == "fundus" else "simulated lungs and hearts"
+    sets = [DATASETS[name] for name in UNLABELLED[net.guide.modality]]
+    prior = {"vessel": f"vessel masks of the {parameters['prior']} prior", "disc": "simulated eyes", "chest": "simulated chests"}[guided]
     measured = [
         f"| {name} | {value['Dice']:.3f} |" for name, value in record["metrics"].items() if isinstance(value, dict) and "Dice" in value
     ]
-    card = f"""# Pretrained network: {modality}
+    card = f"""# Pretrained network: {guided}
 
 - **Finds** {", ".join(net.guide.structures)}. Clusters of the clustering branch: {net.guide.clusters}.
 - **Data** training splits of {", ".join(kind.title for kind in sets)}, without any label; {prior}.
 - **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets)}.
 - **Steps** {settings["steps"]} x {settings["epochs"]} of {settings["rendered"]} rendered images, in the second stage with {5 * settings["pairs"]} views of real ones; method "{parameters["method"]}".
 - **Seed** {parameters["seed"]}; not chosen among seeds. Weights rounded to half precision.
-- **Made by** `python -m ldr_lib.prior_study {modality} --prior {parameters["prior"]} --tier {parameters["tier"]} --seed {parameters["seed"]}`
+- **Made by** `python -m ldr_lib.prior_study {guided} --prior {parameters["prior"]} --tier {parameters["tier"]} --seed {parameters["seed"]}`
 
 Dice on the test splits, at the images' own size, threshold 0.5 (the run's record: figures/{NAME}/records/{label}.json):
 
@@ -244,9 +244,9 @@ Dice on the test splits, at the images' own size, threshold 0.5 (the run's recor
 
 For research and teaching, not for diagnosis.
 """
-    with written_whole(WEIGHTS / f"{modality}.md") as temporary:
+    with written_whole(WEIGHTS / f"{guided}.md") as temporary:
         temporary.write_text(card)
-    return WEIGHTS / f"{modality}.safetensors"
+    return WEIGHTS / f"{guided}.safetensors"
 
 
 def study_table() -> pd.DataFrame:
@@ -258,8 +258,8 @@ def study_table() -> pd.DataFrame:
     for record in committed_records(NAME):
         if "control" in record["parameters"]:
             ways.setdefault(_way(record["parameters"]), []).append(record["metrics"])
-    for (modality, name, tier), runs in ways.items():
-        guide = guide_for(modality)
+    for (guided, name, tier), runs in ways.items():
+        guide = guide_for(guided)
         for structure in guide.structures:
             for by in ("cluster", "prototype"):
                 scores = [pd.Series(run[f"{structure} by {by}"]) for run in runs if f"{structure} by {by}" in run]
@@ -289,13 +289,13 @@ def study_markdown() -> str:
 
 
 def _way(parameters: dict) -> tuple[str, str, str]:
-    """Modality, what was done in words, and tier of a record."""
-    modality, control, tier = (parameters[key] for key in ("modality", "control", "tier"))
+    """Guide, what was done in words, and tier of a record."""
+    guided, control, tier = (parameters[key] for key in ("guided", "control", "tier"))
     words = []
     if control not in ("untrained", "one label"):
-        words = [parameters["method"]] if modality == "chest" else [f"{parameters['prior']} prior", parameters["method"]]
+        words = [parameters["method"]] if guided != "vessel" else [f"{parameters['prior']} prior", parameters["method"]]
     words += [{"one label": "supervised with one label"}.get(control, control)] if control != "none" else []
-    return modality, ", ".join(words + ([tier] if tier != "study" else [])), tier
+    return guided, ", ".join(words + ([tier] if tier != "study" else [])), tier
 
 
 def _spread(scores: pd.DataFrame) -> dict[str, str]:
@@ -305,7 +305,7 @@ def _spread(scores: pd.DataFrame) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fundus", "chest", "baselines", "ship", "table"])
+    parser.add_argument("what", choices=[*GUIDES, "baselines", "ship", "table"])
     parser.add_argument("--prior", default="simulated", help="vessels: octa, dsa, simulated, or a folder of masks")
     parser.add_argument("--method", default="rendered", choices=METHODS)
     parser.add_argument("--control", default="none", choices=CONTROLS)
@@ -319,8 +319,8 @@ def main() -> None:
         elif chosen.what == "table":
             print(study_markdown())
         elif chosen.what == "ship":
-            for modality, prior in (("fundus", "octa"), ("chest", "simulated")):
-                print(ship(modality, f"{modality}_{prior}_{chosen.method}_none_{chosen.tier}_{chosen.seed}"))
+            for guided, prior in (("vessel", "octa"), ("disc", "simulated"), ("chest", "simulated")):
+                print(ship(guided, f"{guided}_{prior}_{chosen.method}_none_{chosen.tier}_{chosen.seed}"))
         else:
             print(study(chosen.what, chosen.prior, chosen.method, chosen.control, chosen.seed, chosen.data_dir, chosen.tier))
     except DataError as error:

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy import ndimage
-from skimage.morphology import convex_hull_image
 
 from .checkpoint import load_model
 from .data.files import DataError
@@ -18,39 +16,59 @@ from .device import mixed_precision
 from .losses import region_vectors
 from .network import TwoBranchNet
 from .rendering import standardise
+from .shapes import as_ellipse, largest_pieces, without_dents
 
 WEIGHTS = Path(__file__).with_name("weights")
+PRETRAINED = {"fundus": ("vessel", "disc"), "chest": ("chest",)}
 
 
-def load_pretrained(name: str, device: str = "auto") -> TwoBranchNet:
-    """A guided network that comes with the package; `weights/<name>.md` says how it was made and what was measured.
+class GuidedNets(torch.nn.ModuleList):
+    """Guided networks that are used as one: each structure is found by the network that was guided to it.
+
+    Taught in notebook 04, section 9.
+    """
+
+    @property
+    def structures(self) -> list[str]:
+        """All structures that these networks find."""
+        return [name for net in self for name in net.guide.structures]
+
+    def network(self, structure: str) -> TwoBranchNet:
+        """The network that finds a structure.
+
+        Raises:
+            DataError: None of them does, or one was not guided.
+        """
+        if any(net.guide is None for net in self):
+            raise DataError("this network was not guided: no cluster stands for a structure. Use train_guided or load_pretrained.")
+        for net in self:
+            if structure in net.guide.structures:
+                return net
+        raise DataError(f'this network does not know "{structure}"; it knows {", ".join(self.structures)}')
+
+
+def load_pretrained(name: str, device: str = "auto") -> GuidedNets:
+    """Guided networks that come with the package; `weights/*.md` say how they were made and what was measured.
 
     Args:
         name: "fundus" (vessel, disc, fovea) or "chest" (lungs, heart).
         device: As in `pick_device`.
 
     Returns:
-        The network in evaluation mode, ready for `predict_structure`.
+        The networks in evaluation mode, ready for `predict_structure`.
 
     Raises:
         DataError: Unknown name.
 
-    Taught in notebook 04, section 6.
+    Taught in notebook 04, section 9.
     """
-    known = sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
-    if name not in known:
-        raise DataError(f'no pretrained network "{name}"; there are {", ".join(known)}')
-    return load_model(WEIGHTS / f"{name}.safetensors", device).eval()
+    if name not in PRETRAINED:
+        raise DataError(f'no pretrained network "{name}"; there are {", ".join(PRETRAINED)}')
+    return GuidedNets(load_model(WEIGHTS / f"{guided}.safetensors", device) for guided in PRETRAINED[name]).eval()
 
 
-def _largest(map_: np.ndarray, pieces: int) -> np.ndarray:
-    """Keeps the connected pieces above one half that hold most of the map; p becomes min(p, 1 - p) in the others."""
-    labels, n = ndimage.label(map_ > 0.5)
-    if n <= pieces:
-        return map_
-    weights = ndimage.sum(map_, labels, range(1, n + 1))
-    kept = np.isin(labels, 1 + np.argsort(weights)[n - pieces :])
-    return np.where(kept, map_, np.minimum(map_, 1 - map_)).astype(np.float32)
+def _resized(map_: np.ndarray, side: int, smooth: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
+    return np.asarray(Image.fromarray(map_).resize((side, side), smooth))
 
 
 @torch.no_grad()
@@ -90,15 +108,29 @@ def structure_maps(
     return found.clamp(0, 1)
 
 
-def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by: str = "") -> np.ndarray:
+def _checked(image: np.ndarray, channels: int) -> np.ndarray:
+    """The image as the network's channels want it, or an error that says what is wrong."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.ndim == 3 and image.shape[2] not in (1, 3):
+        raise DataError(f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; read_image makes one of any file")
+    if min(image.shape[:2]) < 32:
+        raise DataError(f"the image measures {image.shape[1]} x {image.shape[0]} pixels; at least 32 are needed")
+    image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    image = (as_colour if channels == 3 else as_grey)(image, "the image")
+    if image.max() == image.min():
+        raise DataError(f"the image is all of one value ({image.max()}): there is nothing to find in it")
+    return image
+
+
+def predict_structure(model: TwoBranchNet | GuidedNets, image: np.ndarray, structure: str, by: str = "") -> np.ndarray:
     """Finds a structure in an image, at the image's own size.
 
-    The field of view is cut out, shown to the network at the size the guide names, and the map brought back; of a
-    structure that has a fixed number of pieces (one disc, two lungs) only the largest pieces are kept, and dents of one
-    that has none are filled.
+    The field of view is cut out, shown to the network at the sizes the guide names, and the mean map brought back; of a
+    structure that has a fixed number of pieces (one fovea, two lungs) only the largest pieces are kept, dents of one that has
+    none are filled, and of the disc the ellipse is taken that overlaps its map most.
 
     Args:
-        model: A guided network, for example from `load_pretrained`.
+        model: A guided network, or several, for example from `load_pretrained`.
         image: uint8, (H, W, 3) photograph of the retina or (H, W) X-ray, of any size of 32 pixels and more.
         structure: "vessel", "disc" or "fovea" in photographs, "lungs" or "heart" in X-rays. The lungs include what lies
             behind the heart.
@@ -116,34 +148,24 @@ def predict_structure(model: TwoBranchNet, image: np.ndarray, structure: str, by
 
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
-    guide = model.guide
-    if guide is None:
-        raise DataError("this network was not guided: no cluster stands for a structure. Use train_guided or load_pretrained.")
-    if structure not in guide.clusters:
-        raise DataError(f'this network does not know "{structure}"; it knows {", ".join(guide.structures)}')
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.ndim == 3 and image.shape[2] not in (1, 3):
-        raise DataError(f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; read_image makes one of any file")
-    if min(image.shape[:2]) < 32:
-        raise DataError(f"the image measures {image.shape[1]} x {image.shape[0]} pixels; at least 32 are needed")
-    image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    image = (as_colour if model.in_channels == 3 else as_grey)(image, "the image")
-    if image.max() == image.min():
-        raise DataError(f"the image is all of one value ({image.max()}): there is nothing to find in it")
-
-    height, width = image.shape[:2]
-    small, masks, (top, left, side, _) = prepare_sample(Sample(image), guide.sizes[structure], guide.modality == "fundus")
-    inside = masks["field_of_view"]
-    x = torch.from_numpy(standardise(small[None], inside[None])).to(next(model.parameters()).device)
-    x = x.permute(0, 3, 1, 2).float() / 255
-    seen = torch.from_numpy(inside)[None].to(x.device)
-    found = structure_maps(model, x, structure, by or guide.by[structure], seen)[0].float().cpu().numpy() * inside
-    smooth = Image.Resampling.BICUBIC
+    net = (model if isinstance(model, GuidedNets) else GuidedNets([model])).network(structure)
+    guide, image = net.guide, _checked(image, net.in_channels)
+    finest, maps = max(guide.sizes[structure]), []
+    for size in guide.sizes[structure]:
+        small, masks, (top, left, side, _) = prepare_sample(Sample(image), size, guide.modality == "fundus")
+        inside = masks["field_of_view"]
+        x = torch.from_numpy(standardise(small[None], inside[None])).to(next(net.parameters()).device)
+        seen = torch.from_numpy(inside)[None].to(x.device)
+        found = structure_maps(net, x.permute(0, 3, 1, 2).float() / 255, structure, by or guide.by[structure], seen)
+        maps.append(_resized(found[0].float().cpu().numpy() * inside, finest))
+    found, smooth = np.mean(maps, 0), Image.Resampling.BICUBIC
     if structure in guide.pieces:
-        found, smooth = _largest(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # which cannot overshoot one half
-    if structure in guide.convex and (found > 0.5).any():
-        found = np.where(convex_hull_image(found > 0.5), np.maximum(found, 1 - found), found)
-    grown = np.asarray(Image.fromarray(found).resize((side, side), smooth)).clip(0, 1)
+        found, smooth = largest_pieces(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # cannot overshoot one half
+    if structure in guide.convex:
+        found = without_dents(found)
+    if structure in guide.ellipses:
+        found, smooth = as_ellipse(found), Image.Resampling.BILINEAR
+    grown, (height, width) = _resized(found, side, smooth).clip(0, 1), image.shape[:2]
     whole = np.zeros((height, width), np.float32)
     rows, columns = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
     whole[rows, columns] = grown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]

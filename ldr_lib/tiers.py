@@ -44,14 +44,13 @@ def plan(tier: str, modality: str, seed: int) -> tuple[str, int, Settings]:
     raise DataError(f'unknown tier "{tier}"; known are smoke, class and full')
 
 
-def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, int, int, GuidedSettings]:
+def guided_plan(tier: str, guided: str, method: str, seed: int) -> tuple[str, int, int, GuidedSettings]:
     """Image size and training settings of a tier for guided clusters.
 
     Args:
-        tier: "smoke", "class" and "full" as in `plan`; "short" is for comparing vessel priors and controls, without
-            simulated discs and foveas; "study" is what the shipped weights were trained
-            with. LDR_TIER overrides it.
-        modality: "fundus" or "chest".
+        tier: "smoke", "class" and "full" as in `plan`; "short" is for comparing priors and controls; "study" is what the
+            shipped weights were trained with. LDR_TIER overrides it.
+        guided: "vessel", "disc" or "chest", as in `guide_for`.
         method: As in `method_stages`.
         seed: Seed of the training.
 
@@ -59,26 +58,26 @@ def guided_plan(tier: str, modality: str, method: str, seed: int) -> tuple[str, 
         The tier in force, the side of the prepared images in pixels, the number of simulated images, and the settings.
 
     Raises:
-        DataError: Unknown tier, modality or method.
+        DataError: Unknown tier, network or method.
 
     Taught in notebook 04, section 4.
     """
     tier = os.environ.get("LDR_TIER") or tier
-    guide_for(modality)
-    fundus = modality == "fundus"
-    guided = GuidedSettings(
-        n_clusters=8, pairs=1, view_size=128, crop_scale=(0.2, 0.5) if fundus else (0.8, 1.0), upright=not fundus,
-        rendered=18 if fundus else 8, stages=method_stages(method), steps=50, learning_rate=3e-3, seed=seed,
+    guide_for(guided)
+    vessel = guided == "vessel"
+    settings = GuidedSettings(
+        n_clusters=8, pairs=1, view_size=128, crop_scale=(0.16, 0.4) if vessel else (0.8, 1.0), upright=not vessel,
+        rendered=12 if vessel else 8, stages=method_stages(method), steps=50, learning_rate=3e-3, seed=seed,
     )
-    size = 512 if fundus else 128
+    size = 512 if vessel else 128
     if tier == "smoke":
-        return tier, 64, 8, replace(guided, pairs=1, view_size=64, rendered=6, epochs=(1, 1), steps=2)
+        return tier, 64, 8, replace(settings, view_size=64, rendered=4, epochs=(1, 1), steps=2)
     if tier == "short":
-        return tier, size, 0 if fundus else 150, replace(guided, rendered=10 if fundus else 8, epochs=(2, 1))
+        return tier, size, 150, replace(settings, epochs=(3, 1))
     if tier == "class":
-        return tier, size, 150, replace(guided, epochs=(6, 1) if fundus else (4, 1))
+        return tier, size, 150, replace(settings, epochs=(6, 1) if vessel else (4, 1))
     if tier == "study":
-        return tier, size, 400, replace(guided, epochs=(11, 1) if fundus else (8, 2))
+        return tier, size, 600, replace(settings, epochs=({"vessel": 34, "disc": 28, "chest": 14}[guided], 2))
     if tier == "full":
-        return tier, size, 2000, replace(guided, pairs=8, rendered=48, epochs=(10, 10), steps=1000)
+        return tier, size, 2000, replace(settings, pairs=8, rendered=48, epochs=(10, 10), steps=1000)
     raise DataError(f'unknown tier "{tier}"; known are smoke, short, class, study and full')

@@ -6,7 +6,9 @@ import torch
 from ldr_lib.data.files import DataError
 from ldr_lib.data.simulate import fundus
 from ldr_lib.priors import vessel_trees
-from ldr_lib.rendering import Pairs, SimulatedPairs, VesselPairs, clouds, colour_statistics, crops, standardise, without_vessels
+from ldr_lib.rendering import clouds, colour_statistics, crops, standardise
+from ldr_lib.simulated_pairs import SimulatedPairs, other_disc
+from ldr_lib.vessel_pairs import VesselPairs, without_vessels
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +62,7 @@ def test_vessels_are_dark_where_their_mask_is(eyes, bank):
     pairs = VesselPairs(images, inside, bank)(24)
     contrasts = np.array(contrast_of(pairs))
     assert np.mean(contrasts > 0) > 0.8 and contrasts.mean() > 0.03
-    assert pairs.known.tolist() == [[True, False, False]] * 24
-    assert pairs.targets[:, 1:].abs().sum() == 0 and pairs.images.min() >= 0 and pairs.images.max() <= 1
+    assert pairs.targets.shape == (24, 1, 128, 128) and pairs.images.min() >= 0 and pairs.images.max() <= 1
 
 
 def test_shuffled_masks_fit_no_picture(eyes, bank):
@@ -85,10 +86,22 @@ def test_pairs_are_repeatable(eyes, bank):
 
 def test_simulated_pairs_keep_image_and_masks_together():
     torch.manual_seed(0)
-    pairs = SimulatedPairs("fundus", ["vessel", "disc", "fovea"], 6, unknown=("vessel",))(16)
-    assert pairs.known.tolist() == [[False, True, True]] * 16
+    pairs = SimulatedPairs("fundus", ["vessel", "disc", "fovea"], 6)(16)
     assert np.mean(np.array(contrast_of(pairs, 1)) < 0) > 0.8
     assert np.mean(np.array(contrast_of(pairs, 0)) > 0) > 0.8
+
+
+def test_another_disc_changes_nothing_but_the_disc_and_its_crescent(eyes):
+    images, _, samples = eyes
+    mask = lambda name: torch.from_numpy(np.stack([s.masks[name] for s in samples]))[:, None].float()
+    x, disc = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, mask("disc")
+    torch.manual_seed(0)
+    looks = torch.stack([other_disc(x, disc, mask("vessel"), mask("field_of_view")) for _ in range(6)])
+    changed = (looks - x).abs().mean((0, 2))
+    far = torch.nn.functional.max_pool2d(disc, 61, 1, 30)[:, 0] == 0
+    assert changed[far].max() < 1e-4 < 0.02 < changed[disc[:, 0] > 0].mean()
+    none = torch.zeros_like(disc)
+    assert torch.allclose(other_disc(x, none, none, mask("field_of_view")), x, atol=1e-6)
 
 
 def test_chest_pairs_are_upright_and_lungs_are_darker():
@@ -116,9 +129,3 @@ def test_clouds_are_smooth_and_of_unit_spread():
     coarse, fine = clouds(50, 64, 4, "cpu"), clouds(50, 64, 32, "cpu")
     step = lambda x: float((x[..., 1:] - x[..., :-1]).abs().mean())
     assert 0.5 < coarse.std() < 1.2 and step(coarse) < 0.3 * step(fine)
-
-
-def test_pairs_are_joined_in_order():
-    part = lambda value: Pairs(torch.full((2, 3, 4, 4), value), torch.full((2, 1, 4, 4), value), torch.ones(2, 1, dtype=torch.bool))
-    joined = Pairs.join([part(0.0), part(1.0)])
-    assert joined.images[:, 0, 0, 0].tolist() == joined.targets[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
