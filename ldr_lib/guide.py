@@ -20,7 +20,7 @@ class Guide:
         sizes: Structure name to the sides, in pixels, at which an image's field of view is shown to the network; maps are
             averaged over them.
         pieces: Structure name to the number of connected pieces it has; a structure not named may have any.
-        convex: Structures without dents; dents that are found are filled.
+        convex: Structures whose pieces have no dents; dents that are found are filled.
         ellipses: Structures that are ellipses; the one is taken that overlaps the map most.
         by: Structure name to how it is read off, "cluster" or "prototype" (see `ldr_lib.structures.structure_maps`);
             chosen on training images.
@@ -74,9 +74,9 @@ GUIDES = {
         {"lungs": (0, 2), "heart": (1, 2)},
         {"lungs": (128,), "heart": (128,)},
         {"lungs": 2, "heart": 1},
-        ("heart",),
+        ("lungs", "heart"),
         (),
-        {"lungs": "cluster", "heart": "prototype"},
+        {"lungs": "cluster", "heart": "cluster"},
         {"lungs": (), "heart": ()},
     ),
 }

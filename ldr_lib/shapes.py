@@ -16,10 +16,12 @@ def largest_pieces(map_: np.ndarray, n: int) -> np.ndarray:
 
 
 def without_dents(map_: np.ndarray) -> np.ndarray:
-    """Fills the convex hull of what lies above one half: p becomes max(p, 1 - p) there."""
-    if not (map_ > 0.5).any():
-        return map_
-    return _all_in(map_, convex_hull_image(map_ > 0.5))
+    """Fills the convex hull of every connected piece above one half: p becomes max(p, 1 - p) there."""
+    labels, found = ndimage.label(map_ > 0.5)
+    hulls = np.zeros(map_.shape, bool)
+    for piece in range(1, found + 1):
+        hulls |= convex_hull_image(labels == piece)
+    return _all_in(map_, hulls) if found else map_
 
 
 def as_ellipse(map_: np.ndarray, smallest: float = 1 / 32, largest: float = 1 / 6) -> np.ndarray:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from .checkpoint import load_model
 from .data.files import DataError
-from .data.prepare import prepare_sample
+from .data.prepare import prepare_sample, to_original
 from .data.read import as_colour, as_grey
 from .data.simulate import Sample
 from .device import mixed_precision
@@ -67,10 +67,6 @@ def load_pretrained(name: str, device: str = "auto") -> GuidedNets:
     return GuidedNets(load_model(WEIGHTS / f"{guided}.safetensors", device) for guided in PRETRAINED[name]).eval()
 
 
-def _resized(map_: np.ndarray, side: int, smooth: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
-    return np.asarray(Image.fromarray(map_).resize((side, side), smooth))
-
-
 @torch.no_grad()
 def structure_maps(
     model: TwoBranchNet, x: torch.Tensor, structure: str, by: str = "cluster", inside: torch.Tensor | None = None
@@ -126,8 +122,8 @@ def predict_structure(model: TwoBranchNet | GuidedNets, image: np.ndarray, struc
     """Finds a structure in an image, at the image's own size.
 
     The field of view is cut out, shown to the network at the sizes the guide names, and the mean map brought back; of a
-    structure that has a fixed number of pieces (one fovea, two lungs) only the largest pieces are kept, dents of one that has
-    none are filled, and of the disc the ellipse is taken that overlaps its map most.
+    structure that has a fixed number of pieces (one fovea, two lungs) only the largest pieces are kept, dents of one whose pieces
+    have none are filled, and of the disc the ellipse is taken that overlaps its map most.
 
     Args:
         model: A guided network, or several, for example from `load_pretrained`.
@@ -152,12 +148,13 @@ def predict_structure(model: TwoBranchNet | GuidedNets, image: np.ndarray, struc
     guide, image = net.guide, _checked(image, net.in_channels)
     finest, maps = max(guide.sizes[structure]), []
     for size in guide.sizes[structure]:
-        small, masks, (top, left, side, _) = prepare_sample(Sample(image), size, guide.modality == "fundus")
+        small, masks, box = prepare_sample(Sample(image), size, guide.modality == "fundus")
         inside = masks["field_of_view"]
         x = torch.from_numpy(standardise(small[None], inside[None])).to(next(net.parameters()).device)
         seen = torch.from_numpy(inside)[None].to(x.device)
         found = structure_maps(net, x.permute(0, 3, 1, 2).float() / 255, structure, by or guide.by[structure], seen)
-        maps.append(_resized(found[0].float().cpu().numpy() * inside, finest))
+        found = Image.fromarray(found[0].float().cpu().numpy() * inside)
+        maps.append(np.asarray(found.resize((finest, finest), Image.Resampling.BILINEAR)))
     found, smooth = np.mean(maps, 0), Image.Resampling.BICUBIC
     if structure in guide.pieces:
         found, smooth = largest_pieces(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # cannot overshoot one half
@@ -165,8 +162,4 @@ def predict_structure(model: TwoBranchNet | GuidedNets, image: np.ndarray, struc
         found = without_dents(found)
     if structure in guide.ellipses:
         found, smooth = as_ellipse(found), Image.Resampling.BILINEAR
-    grown, (height, width) = _resized(found, side, smooth).clip(0, 1), image.shape[:2]
-    whole = np.zeros((height, width), np.float32)
-    rows, columns = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
-    whole[rows, columns] = grown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return whole
+    return to_original(found, box, image.shape[:2], smooth)

@@ -20,6 +20,8 @@ def test_dents_are_filled_and_the_outside_stays():
     filled = without_dents(map_)
     assert (filled[5:15, 5:15] > 0.5).all() and np.array_equal(filled[:5], map_[:5])
     assert np.array_equal(without_dents(map_ / 2), map_ / 2)
+    map_[:, 9:11] = 0.2
+    assert np.array_equal(without_dents(map_), map_), "two pieces are not joined"
 
 
 @pytest.mark.parametrize("row, column, radius, ratio", [(40, 70, 9, 1.0), (90, 30, 14, 1.18), (22, 22, 11, 0.85)])

@@ -132,6 +132,26 @@ def prepare_sample(sample: Sample, size: int, crop: bool) -> tuple[np.ndarray, d
     return np.atleast_3d(cut(sample.image)), masks, (top, left, side, side)
 
 
+def to_original(map_: np.ndarray, box: tuple[int, int, int, int], shape: tuple[int, int], smooth: Image.Resampling) -> np.ndarray:
+    """Brings a map of a prepared image back: the inverse of `prepare_sample`.
+
+    Args:
+        map_: (S, S) float32 in [0, 1].
+        box: Top, left, height and width of the square that was cut out.
+        shape: Height and width of the original image.
+        smooth: Pillow's filter.
+
+    Returns:
+        (H, W) float32 in [0, 1], 0 outside the square.
+    """
+    top, left, side, _ = (int(value) for value in box)
+    grown = np.asarray(Image.fromarray(map_).resize((side, side), smooth)).clip(0, 1)
+    whole = np.zeros(shape, np.float32)
+    rows, columns = slice(max(0, top), min(shape[0], top + side)), slice(max(0, left), min(shape[1], left + side))
+    whole[rows, columns] = grown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return whole
+
+
 def default_cache() -> Path:
     """Where prepared images are kept: $LDR_CACHE, else ~/.cache/ldr_lib."""
     return Path(os.environ.get("LDR_CACHE") or Path.home() / ".cache" / "ldr_lib")
