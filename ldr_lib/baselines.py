@@ -1,13 +1,11 @@
-"""What guided clusters are compared with: filters, thresholds, mean masks, guesses, and a network given labels."""
+"""What guided clusters are compared with: filters, thresholds, mean masks and guesses."""
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy import ndimage
 from skimage.filters import frangi, sato, threshold_otsu
 
 from .data.prepare import field_of_view
-from .rendering import Pairs, crops, other_camera
 
 
 def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
@@ -71,27 +69,3 @@ def dark_in_body(image: np.ndarray) -> np.ndarray:
     sizes[border] = sizes[0] = 0
     kept = np.argsort(sizes)[-2:]
     return ndimage.binary_fill_holes(np.isin(regions, kept[sizes[kept] > 0]))
-
-
-class LabelledPairs:
-    """Crops of labelled images, to train the same network with supervision.
-
-    Args:
-        images: (N, S, S, C) uint8, `standardise`d.
-        targets: (N, S, S) bool masks of the structure.
-        inside: (N, S, S) bool, the field of view.
-        size: Side of the crops.
-
-    Taught in notebook 04, section 5.
-    """
-
-    def __init__(self, images: np.ndarray, targets: np.ndarray, inside: np.ndarray, size: int = 128):
-        self.images, self.masks, self.size = images, np.stack([inside, targets], 1), size
-
-    def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
-        """Makes n pairs; random numbers come from torch's generator."""
-        chosen = torch.randint(len(self.images), (n,)).numpy()
-        images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
-        masks = torch.from_numpy(self.masks[chosen]).to(device).float()
-        images, masks = crops([images, masks], self.size, (0.16, 0.32), turn=True)
-        return Pairs(other_camera(images, (masks[:, :1] > 0.5).float()), masks[:, 1:])

@@ -1,6 +1,7 @@
 """How well label maps and similarities agree with anatomy."""
 
 import numpy as np
+import torch
 from skimage.morphology import skeletonize
 from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
@@ -127,3 +128,23 @@ def centre(map_: np.ndarray) -> tuple[float, float] | None:
     """Row and column of the centre of mass of what is above one half; None where nothing is."""
     rows, columns = np.nonzero(map_ > 0.5)
     return (float(rows.mean()), float(columns.mean())) if len(rows) else None
+
+
+def hausdorff95(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """95th percentile of the distances between the borders of two masks, in pixels, the larger of both directions.
+
+    Args:
+        prediction: (H, W) bool.
+        truth: (H, W) bool.
+
+    Returns:
+        Pixels; 0 when both are empty, the image's diagonal when one is.
+
+    Source: as in MONAI. Taught in notebook 05, section 3.
+    """
+    from monai.metrics import compute_hausdorff_distance
+
+    if not prediction.any() or not truth.any():
+        return 0.0 if prediction.any() == truth.any() else float(np.hypot(*truth.shape))
+    masks = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))
+    return float(compute_hausdorff_distance(*masks, include_background=True, percentile=95))

@@ -42,7 +42,8 @@ class _Conv3x3(nn.Conv2d):
         return super().forward(self.pad(x))
 
 
-def _convolution(channels_in: int, channels_out: int) -> nn.Sequential:
+def convolution(channels_in: int, channels_out: int) -> nn.Sequential:
+    """3x3 convolution, BatchNorm and ReLU."""
     return nn.Sequential(_Conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
@@ -66,7 +67,7 @@ class Encoder(nn.Module):
         self.in_channels = in_channels
         groups, channels = [], in_channels
         for width, depth in zip(self.widths, self.depths):
-            layers = [_convolution(channels if i == 0 else width, width) for i in range(depth)]
+            layers = [convolution(channels if i == 0 else width, width) for i in range(depth)]
             groups.append(nn.Sequential(*layers))
             channels = width
         self.groups = nn.ModuleList(groups)
@@ -88,7 +89,7 @@ class Decoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.levels = nn.ModuleList(
-            nn.Sequential(_convolution(2 * width, width), _convolution(width, width // 2)) for width in (128, 64, 32)
+            nn.Sequential(convolution(2 * width, width), convolution(width, width // 2)) for width in (128, 64, 32)
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
@@ -129,8 +130,8 @@ class TwoBranchNet(nn.Module):
         self.guide = None
         self.encoder = Encoder(in_channels)
         self.decoder = Decoder()
-        self.embedding_branch = nn.Sequential(_convolution(32, 32), _Conv3x3(32, embedding_dim))
-        self.clustering_branch = nn.Sequential(_convolution(32, n_clusters), _Conv3x3(n_clusters, n_clusters))
+        self.embedding_branch = nn.Sequential(convolution(32, 32), _Conv3x3(32, embedding_dim))
+        self.clustering_branch = nn.Sequential(convolution(32, n_clusters), _Conv3x3(n_clusters, n_clusters))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

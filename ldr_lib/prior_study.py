@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .baselines import LabelledPairs, brightest_blob, dark_in_body, vesselness
+from .baselines import brightest_blob, dark_in_body, vesselness
 from .checkpoint import load_model, save_model
 from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
@@ -28,7 +28,7 @@ from .guided import METHODS, train_guided
 from .metrics import centre, centreline_dice, dice
 from .network import TwoBranchNet
 from .priors import MaskBank, mask_bank, vessel_prior
-from .rendering import standardise
+from .rendering import LabelledPairs, standardise
 from .runs import Run, committed_records, project_root, runs_folder
 from .simulated_pairs import WHOLE, SimulatedPairs
 from .structures import WEIGHTS, predict_structure

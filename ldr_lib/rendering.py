@@ -121,3 +121,33 @@ def other_camera(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     images = torch.where(uniform(0, 1, 1, 1, 1) < 0.4, blur(images, float(torch.empty(1).uniform_(0.4, 1.2))), images)
     images = images + uniform(0.0, 0.03, 1, 1, 1) * torch.randn_like(images)
     return images.clamp(0, 1) * inside
+
+
+class LabelledPairs:
+    """Crops of labelled images, to train with supervision.
+
+    Args:
+        images: (N, S, S, C) uint8.
+        targets: (N, S, S) bool masks of the structure.
+        inside: (N, S, S) bool, the field of view.
+        size: Side of the crops.
+        scale: Smallest and largest side of a crop as a share of the image.
+        turn: Whether crops may be turned by any angle.
+
+    Taught in notebook 05, section 2.
+    """
+
+    def __init__(
+        self, images: np.ndarray, targets: np.ndarray, inside: np.ndarray, size: int = 128,
+        scale: tuple[float, float] = (0.16, 0.32), turn: bool = True,
+    ):
+        self.images, self.masks = images, np.stack([inside, targets], 1)
+        self.size, self.scale, self.turn = size, scale, turn
+
+    def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
+        """Makes n pairs; random numbers come from torch's generator."""
+        chosen = torch.randint(len(self.images), (n,)).numpy()
+        images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
+        masks = torch.from_numpy(self.masks[chosen]).to(device).float()
+        images, masks = crops([images, masks], self.size, self.scale, self.turn, mirror=self.turn)
+        return Pairs(other_camera(images, (masks[:, :1] > 0.5).float()), masks[:, 1:])

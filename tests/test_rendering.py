@@ -6,7 +6,7 @@ import torch
 from ldr_lib.data.files import DataError
 from ldr_lib.data.simulate import fundus
 from ldr_lib.priors import vessel_trees
-from ldr_lib.rendering import clouds, colour_statistics, crops, standardise
+from ldr_lib.rendering import LabelledPairs, clouds, colour_statistics, crops, standardise
 from ldr_lib.simulated_pairs import SimulatedPairs, other_disc
 from ldr_lib.vessel_pairs import VesselPairs, without_vessels
 
@@ -129,3 +129,12 @@ def test_clouds_are_smooth_and_of_unit_spread():
     coarse, fine = clouds(50, 64, 4, "cpu"), clouds(50, 64, 32, "cpu")
     step = lambda x: float((x[..., 1:] - x[..., :-1]).abs().mean())
     assert 0.5 < coarse.std() < 1.2 and step(coarse) < 0.3 * step(fine)
+
+
+def test_labelled_pairs_cut_image_and_mask_alike(eyes):
+    torch.manual_seed(0)
+    eye = eyes[2][0]
+    drawn = np.repeat(255 * eye.masks["vessel"][None, ..., None].astype(np.uint8), 3, -1)
+    pairs = LabelledPairs(drawn, eye.masks["vessel"][None], eye.masks["field_of_view"][None], size=32)(8)
+    green, target = pairs.images[:, 1], pairs.targets[:, 0]
+    assert target.max() == 1 and green[target > 0.9].mean() > green[target < 0.1].mean() + 0.3
