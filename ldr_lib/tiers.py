@@ -73,7 +73,7 @@ def guided_plan(tier: str, guided: str, method: str, seed: int) -> tuple[str, in
     if tier == "smoke":
         return tier, 64, 8, replace(settings, view_size=64, rendered=4, epochs=(1, 1), steps=2)
     if tier == "short":
-        return tier, size, 150, replace(settings, epochs=(3, 1))
+        return tier, size, 150, replace(settings, epochs=(2, 1))
     if tier == "class":
         return tier, size, 150, replace(settings, epochs=(6, 1) if vessel else (4, 1))
     if tier == "study":
