@@ -37,15 +37,16 @@ STUDY := $(BIN)/python -m ldr_lib.prior_study
 priors: .venv/ready
 	$(STUDY) baselines
 	@set -e; for seed in $(SEEDS); do \
-		$(STUDY) vessel --prior octa --seed $$seed; \
-		$(STUDY) disc --seed $$seed; \
-		$(STUDY) chest --seed $$seed; \
+		for method in rendered combined; do \
+			$(STUDY) vessel --prior octa --method $$method --seed $$seed; \
+			$(STUDY) disc --method $$method --seed $$seed; \
+			$(STUDY) chest --method $$method --seed $$seed; \
+		done; \
 		for prior in octa dsa simulated; do $(STUDY) vessel --prior $$prior --tier short --seed $$seed; done; \
-		for method in combined adversarial; do $(STUDY) vessel --prior octa --method $$method --tier short --seed $$seed; done; \
+		$(STUDY) vessel --prior octa --method adversarial --tier short --seed $$seed; \
 		for control in shuffled "other structure" "no region" "no distractors" untrained "one label"; do \
 			$(STUDY) vessel --prior octa --control "$$control" --tier short --seed $$seed; \
 		done; \
-		for guided in disc chest; do for method in rendered combined; do $(STUDY) $$guided --method $$method --tier short --seed $$seed; done; done; \
 	done
 
 .venv/ready: pyproject.toml constraints.txt

@@ -44,16 +44,19 @@ TESTED = {
 CONTROLS = ("none", "shuffled", "other structure", "no region", "no distractors", "untrained", "one label")
 
 
-def real_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, np.ndarray, str]:
+def real_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """All unlabelled images of a modality, from the training splits.
 
     Returns:
-        (N, S, S, C) uint8 images in their own light, (N, S, S) bool fields of view, and their fingerprint.
+        (N, S, S, C) uint8 images in their own light, (N, S, S) bool fields of view, the numbers of at most 25 images of each
+        camera, and the fingerprint of all.
     """
     parts = [prepare(open_dataset(name, data_dir, "train"), size) for name in UNLABELLED[modality]]
     fingerprint = hashlib.blake2b("".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
     images = np.concatenate([part.originals for part in parts])
-    return images, np.concatenate([part.masks["field_of_view"] for part in parts]), fingerprint
+    ends = np.cumsum([0, *map(len, parts)])
+    few = np.concatenate([np.linspace(a, b - 1, min(25, b - a)).round().astype(int) for a, b in zip(ends, ends[1:])])
+    return images, np.concatenate([part.masks["field_of_view"] for part in parts]), few, fingerprint
 
 
 def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
@@ -142,22 +145,29 @@ def study(guided: str, prior: str, method: str, control: str, seed: int, data_di
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
     tier, size, n_images, settings = guided_plan(tier, guided, method, seed)
     guide = guide_for(guided)
-    images, inside, fingerprint = real_images(guide.modality, data_dir, size)
+    images, inside, few, fingerprint = real_images(guide.modality, data_dir, size)
     if control == "one label":
         labelled = prepare(open_dataset("chase_db1", data_dir, "train"), size)
         one = slice(6 * seed, 6 * seed + 1)
         seen = np.asarray(labelled.masks["field_of_view"][one])
-        make_pairs = LabelledPairs(standardise(labelled.originals[one], seen), np.asarray(labelled.masks["vessel"][one]), seen, settings.view_size)
+        make_pairs = LabelledPairs(standardise(labelled.originals[one], seen), np.asarray(labelled.masks["vessel"][one])[:, None], seen, settings.view_size)
     elif guided == "vessel":
         bank = disc_prior(seed=seed) if control == "other structure" else vessel_prior(prior, data_dir, seed)
         make_pairs = VesselPairs(images, inside, bank, settings.view_size, control != "no distractors", control == "shuffled")
     else:
         make_pairs = SimulatedPairs(guide.modality, guide.structures, n_images, seed, settings.view_size)
     if control in ("no region", "one label"):
-        settings = replace(settings, stages=({"guided": 1.0}, {"guided": 1.0}))
+        settings = replace(settings, stages=({"guided": 1.0}, {"calibrate": 1.0}))
     if control == "untrained":
         settings = replace(settings, epochs=(0, 0))
-    net, rows = train_guided(standardise(images, inside), make_pairs, guide, settings, run.folder, data=fingerprint)
+    start = None
+    if method == "combined":  # goes on from the rendered run
+        begun = run.folder.with_name(label.replace(method, "rendered")) / "model.safetensors"
+        if not begun.exists():
+            study(guided, prior, "rendered", control, seed, data_dir, tier)
+        start, settings = load_model(begun, "cpu"), replace(settings, stages=settings.stages[2:], epochs=settings.epochs[2:])
+    images = standardise(images, inside)
+    net, rows = train_guided(images, make_pairs, guide, settings, run.folder, data=fingerprint, start=start, teach=images[few])
     run.data(train=fingerprint)
     run.metrics(settings=json.loads(json.dumps(asdict(settings))), last_epoch={k: round(v, 4) for k, v in rows[-1].items()} if rows else {})
     for structure in guide.structures:

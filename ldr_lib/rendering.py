@@ -124,11 +124,11 @@ def other_camera(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
 
 
 class LabelledPairs:
-    """Crops of labelled images, to train with supervision.
+    """Crops of images whose masks are known, from experts or from a teacher.
 
     Args:
         images: (N, S, S, C) uint8.
-        targets: (N, S, S) bool masks of the structure.
+        targets: (N, n, S, S) masks of n structures, bool or floats in [0, 1].
         inside: (N, S, S) bool, the field of view.
         size: Side of the crops.
         scale: Smallest and largest side of a crop as a share of the image.
@@ -141,7 +141,7 @@ class LabelledPairs:
         self, images: np.ndarray, targets: np.ndarray, inside: np.ndarray, size: int = 128,
         scale: tuple[float, float] = (0.16, 0.32), turn: bool = True,
     ):
-        self.images, self.masks = images, np.stack([inside, targets], 1)
+        self.images, self.masks = images, np.concatenate([inside[:, None], targets], 1)
         self.size, self.scale, self.turn = size, scale, turn
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from .checkpoint import load_model
-from .data.files import DataError
+from .data.files import DataError, tracked
 from .data.prepare import prepare_sample, to_original
 from .data.read import as_colour, as_grey
 from .data.simulate import Sample
 from .device import mixed_precision
+from .guide import Guide
 from .losses import region_vectors
 from .network import TwoBranchNet
 from .rendering import standardise
@@ -104,6 +106,15 @@ def structure_maps(
     return found.clamp(0, 1)
 
 
+def _shaped(map_: np.ndarray, structure: str, guide: Guide) -> np.ndarray:
+    """A map brought into the shape that the guide says the structure has."""
+    if structure in guide.pieces:
+        map_ = largest_pieces(map_, guide.pieces[structure])
+    if structure in guide.convex:
+        map_ = without_dents(map_)
+    return as_ellipse(map_) if structure in guide.ellipses else map_
+
+
 def _checked(image: np.ndarray, channels: int) -> np.ndarray:
     """The image as the network's channels want it, or an error that says what is wrong."""
     image = np.asarray(image)
@@ -155,11 +166,31 @@ def predict_structure(model: TwoBranchNet | GuidedNets, image: np.ndarray, struc
         found = structure_maps(net, x.permute(0, 3, 1, 2).float() / 255, structure, by or guide.by[structure], seen)
         found = Image.fromarray(found[0].float().cpu().numpy() * inside)
         maps.append(np.asarray(found.resize((finest, finest), Image.Resampling.BILINEAR)))
-    found, smooth = np.mean(maps, 0), Image.Resampling.BICUBIC
-    if structure in guide.pieces:
-        found, smooth = largest_pieces(found, guide.pieces[structure]), Image.Resampling.BILINEAR  # cannot overshoot one half
-    if structure in guide.convex:
-        found = without_dents(found)
-    if structure in guide.ellipses:
-        found, smooth = as_ellipse(found), Image.Resampling.BILINEAR
-    return to_original(found, box, image.shape[:2], smooth)
+    thin = structure not in (*guide.pieces, *guide.convex, *guide.ellipses)
+    smooth = Image.Resampling.BICUBIC if thin else Image.Resampling.BILINEAR  # the second cannot overshoot one half
+    return to_original(_shaped(np.mean(maps, 0), structure, guide), box, image.shape[:2], smooth)
+
+
+def taught_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
+    """What a guided network finds in prepared images, the way `predict_structure` does.
+
+    Args:
+        net: A guided network.
+        images: (N, S, S, C) uint8, `standardise`d.
+
+    Returns:
+        (N, n, S, S) float32 in [0, 1], one map for each structure of the guide.
+
+    Taught in notebook 04, section 4.
+    """
+    guide, side, device = net.guide, images.shape[1], next(net.parameters()).device
+    found = np.zeros((len(images), len(guide.structures), side, side), np.float32)
+    for image, maps in zip(tracked(images, "teacher", len(images)), found):
+        x = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
+        for i, structure in enumerate(guide.structures):
+            for size in guide.sizes[structure]:
+                seen = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+                map_ = structure_maps(net, seen, structure)[:, None]
+                maps[i] += F.interpolate(map_, (side, side), mode="bilinear", antialias=True)[0, 0].cpu().numpy()
+            maps[i] = _shaped(maps[i] / len(guide.sizes[structure]), structure, guide) * image.any(-1)
+    return found

@@ -64,20 +64,21 @@ def guided_plan(tier: str, guided: str, method: str, seed: int) -> tuple[str, in
     """
     tier = os.environ.get("LDR_TIER") or tier
     guide_for(guided)
-    vessel = guided == "vessel"
+    vessel, stages = guided == "vessel", method_stages(method)
+    refine = lambda epochs: (epochs,) * (len(stages) - 2)
     settings = GuidedSettings(
         n_clusters=8, pairs=1, view_size=128, crop_scale=(0.16, 0.4) if vessel else (0.8, 1.0), upright=not vessel,
-        rendered=12 if vessel else 8, stages=method_stages(method), steps=50, learning_rate=3e-3, seed=seed,
+        rendered=12 if vessel else 8, stages=stages, epochs=(1, 1, *refine(1)), steps=50, learning_rate=3e-3, seed=seed,
     )
     size = 512 if vessel else 128
     if tier == "smoke":
-        return tier, 64, 8, replace(settings, view_size=64, rendered=4, epochs=(1, 1), steps=2)
+        return tier, 64, 8, replace(settings, view_size=64, rendered=4, steps=2)
     if tier == "short":
-        return tier, size, 150, replace(settings, epochs=(2, 1))
+        return tier, size, 150, replace(settings, epochs=(2, 1, *refine(1)))
     if tier == "class":
-        return tier, size, 150, replace(settings, epochs=(6, 1) if vessel else (4, 1))
+        return tier, size, 150, replace(settings, epochs=(6 if vessel else 4, 1, *refine(1)))
     if tier == "study":
-        return tier, size, 600, replace(settings, epochs=({"vessel": 34, "disc": 28, "chest": 14}[guided], 2))
+        return tier, size, 600, replace(settings, epochs=({"vessel": 34, "disc": 28, "chest": 14}[guided], 2, *refine(4)))
     if tier == "full":
-        return tier, size, 2000, replace(settings, pairs=8, rendered=48, epochs=(10, 10), steps=1000)
+        return tier, size, 2000, replace(settings, pairs=8, rendered=48, epochs=(10, 10, *refine(4)), steps=1000)
     raise DataError(f'unknown tier "{tier}"; known are smoke, short, class, study and full')

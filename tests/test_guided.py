@@ -7,10 +7,11 @@ import pytest
 import torch
 from ldr_lib.data.files import DataError
 from ldr_lib.guide import guide_for
-from ldr_lib.guided import GuidedSettings, METHODS, agreement_loss, guided_loss, method_stages, train_guided
+from ldr_lib.guided import METHODS, GuidedSettings, calibration_loss, confident_loss, guided_loss, method_stages, train_guided
 from ldr_lib.network import TwoBranchNet
 from ldr_lib.priors import vessel_trees
 from ldr_lib.rendering import standardise
+from ldr_lib.structures import taught_maps
 from ldr_lib.tiers import guided_plan
 from ldr_lib.vessel_pairs import VesselPairs
 
@@ -31,16 +32,21 @@ def test_guided_loss_equals_its_formula():
     entropy = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
     overlaps = [(2 * (p[:, s] * t[:, s]).sum() + 1) / (p[:, s].sum() + t[:, s].sum() + 1) for s in range(3)]
     tensor = lambda x: torch.from_numpy(x).float()
-    assert guided_loss(tensor(p), tensor(t)).item() == pytest.approx(entropy + 1 - np.mean(overlaps), rel=1e-5)
+    assert guided_loss(tensor(p), tensor(t)).item() == pytest.approx(entropy + 1 - np.mean(overlaps), rel=1e-4)
+    assert calibration_loss(tensor(p), tensor(t)).item() == pytest.approx(entropy, rel=1e-5)
 
 
-def test_agreement_counts_confident_pixels_only():
-    first = torch.tensor([0.9, 0.5, 0.1]).reshape(1, 1, 1, 3).requires_grad_()
-    second = torch.tensor([0.6, 0.2, 0.4]).reshape(1, 1, 1, 3).requires_grad_()
-    loss = agreement_loss(first, second)
+def test_only_where_the_teacher_is_sure_is_anything_asked():
+    taught = torch.tensor([0.9, 0.5, 0.1, 0.79]).reshape(1, 1, 1, 4)
+    maps = torch.tensor([0.6, 0.2, 0.4, 0.3]).reshape(1, 1, 1, 4).requires_grad_()
+    loss = confident_loss(maps, taught)
     assert loss.item() == pytest.approx(-(np.log(0.6) + np.log(0.6)) / 2, rel=1e-5)
     loss.backward()
-    assert first.grad is None and second.grad[0, 0, 0, 1] == 0 and second.grad[0, 0, 0, 0] < 0 < second.grad[0, 0, 0, 2]
+    assert maps.grad[0, 0, 0, 1] == maps.grad[0, 0, 0, 3] == 0 and maps.grad[0, 0, 0, 0] < 0 < maps.grad[0, 0, 0, 2]
+
+
+def stages(method):
+    return {"stages": method_stages(method), "epochs": (1, 1, 2)[: len(method_stages(method))]}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -48,11 +54,11 @@ def test_every_method_trains_and_moves_the_network(data, tmp_path, method):
     images, make_pairs = data
     seen = []
     net, rows = train_guided(
-        images, make_pairs, guide_for("vessel"), replace(TINY, stages=method_stages(method)), tmp_path, "cpu",
+        images, make_pairs, guide_for("vessel"), replace(TINY, **stages(method)), tmp_path, "cpu",
         after_epoch=lambda net: seen.append(net.training),
     )
     torch.manual_seed(0)
-    assert len(rows) == len(seen) == 3 and net.guide == guide_for("vessel")
+    assert len(rows) == len(seen) == sum(stages(method)["epochs"]) and net.guide == guide_for("vessel")
     named = [set(stage) for stage in method_stages(method)]
     assert all(named[row["stage"] - 1] <= row.keys() for row in rows)
     assert not torch.equal(TwoBranchNet(3, 32, 8).encoder.groups[0][0][0].weight, net.encoder.groups[0][0][0].weight)
@@ -60,7 +66,7 @@ def test_every_method_trains_and_moves_the_network(data, tmp_path, method):
 
 def test_resumed_equals_uninterrupted(data, tmp_path):
     images, make_pairs = data
-    settings = replace(TINY, stages=method_stages("combined"))
+    settings = replace(TINY, **stages("combined"))
     whole, rows = train_guided(images, make_pairs, guide_for("vessel"), settings, tmp_path / "whole", "cpu")
 
     class Interrupted(Exception):
@@ -68,7 +74,7 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
 
     def stop(net, count=[0]):
         count[0] += 1
-        if count[0] == 3:
+        if count[0] == 4:
             raise Interrupted("the power went")
 
     with pytest.raises(Interrupted):
@@ -98,3 +104,16 @@ def test_mistakes_are_named(data, tmp_path):
         guided_plan("huge", "vessel", "rendered", 0)
     with pytest.raises(ValueError, match="unknown loss"):
         replace(TINY, stages=({"guided": 1, "magic": 1}, {}))
+
+
+def test_a_training_starts_from_the_network_it_is_given_and_learns_from_the_images_it_is_shown(data, tmp_path):
+    images, make_pairs = data
+    torch.manual_seed(9)
+    start = TwoBranchNet(3, 32, 8)
+    settings = replace(TINY, stages=({"calibrate": 1.0, "confident": 1.0},), epochs=(0,))
+    net, _ = train_guided(images, make_pairs, guide_for("vessel"), settings, tmp_path, "cpu", start=start)
+    assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), start.state_dict().values()))
+    train_guided(images, make_pairs, guide_for("vessel"), replace(settings, epochs=(1,)), tmp_path, "cpu", start=start, teach=images[:2])
+    taught = np.load(tmp_path / "taught.npy")
+    start.guide = guide_for("vessel")
+    assert taught.shape == (2, 1, 64, 64) and np.array_equal(taught, taught_maps(start, images[:2]))

@@ -135,6 +135,6 @@ def test_labelled_pairs_cut_image_and_mask_alike(eyes):
     torch.manual_seed(0)
     eye = eyes[2][0]
     drawn = np.repeat(255 * eye.masks["vessel"][None, ..., None].astype(np.uint8), 3, -1)
-    pairs = LabelledPairs(drawn, eye.masks["vessel"][None], eye.masks["field_of_view"][None], size=32)(8)
+    pairs = LabelledPairs(drawn, eye.masks["vessel"][None, None], eye.masks["field_of_view"][None], size=32)(8)
     green, target = pairs.images[:, 1], pairs.targets[:, 0]
     assert target.max() == 1 and green[target > 0.9].mean() > green[target < 0.1].mean() + 0.3

@@ -41,7 +41,7 @@ def squares():
 @pytest.fixture
 def labelled(squares):
     images, masks = squares
-    return LabelledPairs(images, masks, np.ones_like(masks), 32, (0.6, 0.9))
+    return LabelledPairs(images, masks[:, None], np.ones_like(masks), 32, (0.6, 0.9))
 
 
 def test_registry_names_known_datasets_and_structures():
