@@ -231,7 +231,11 @@ def ship(guided: str, label: str) -> Path:
     record = json.loads((project_root() / "figures" / NAME / "records" / f"{label}.json").read_text())
     net = load_model(runs_folder() / "records" / NAME / label / "model.safetensors", "cpu")
     save_model(net.half(), WEIGHTS / f"{guided}.safetensors")
-    settings, parameters = record["metrics"]["settings"], record["parameters"]
+    parameters, settings = record["parameters"], record["metrics"]["settings"]
+    epochs = list(settings["epochs"])
+    if parameters["method"] == "combined":
+        begun = json.loads((project_root() / "figures" / NAME / "records" / f"{label.replace('combined', 'rendered')}.json").read_text())
+        epochs = begun["metrics"]["settings"]["epochs"] + epochs
     sets = [DATASETS[name] for name in UNLABELLED[net.guide.modality]]
     prior = {"vessel": f"vessel masks of the {parameters['prior']} prior", "disc": "simulated eyes", "chest": "simulated chests"}[guided]
     measured = [
@@ -242,9 +246,9 @@ def ship(guided: str, label: str) -> Path:
 - **Finds** {", ".join(net.guide.structures)}. Clusters of the clustering branch: {net.guide.clusters}.
 - **Data** training splits of {", ".join(kind.title for kind in sets)}, without any label; {prior}.
 - **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets)}.
-- **Steps** {settings["steps"]} x {settings["epochs"]} of {settings["rendered"]} rendered images, in the second stage with {5 * settings["pairs"]} views of real ones; method "{parameters["method"]}".
+- **Steps** {settings["steps"]} x {epochs} in the stages of method "{parameters["method"]}", each of {settings["rendered"]} images, rendered ones or in a third stage half of them real; in the second {5 * settings["pairs"]} views of real ones beside them.
 - **Seed** {parameters["seed"]}; not chosen among seeds. Weights rounded to half precision.
-- **Made by** `python -m ldr_lib.prior_study {guided} --prior {parameters["prior"]} --tier {parameters["tier"]} --seed {parameters["seed"]}`
+- **Made by** `python -m ldr_lib.prior_study {guided} --prior {parameters["prior"]} --method {parameters["method"]} --tier {parameters["tier"]} --seed {parameters["seed"]}`
 
 Dice on the test splits, at the images' own size, threshold 0.5 (the run's record: figures/{NAME}/records/{label}.json):
 
