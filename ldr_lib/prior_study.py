@@ -23,6 +23,7 @@ from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
 from .data.prepare import prepare
 from .data.simulate import chest, fundus
+from .explore import overlay, representation_sheet
 from .guide import GUIDES, guide_for
 from .guided import METHODS, train_guided
 from .metrics import centre, centreline_dice, dice
@@ -31,7 +32,7 @@ from .priors import MaskBank, mask_bank, vessel_prior
 from .rendering import LabelledPairs, standardise
 from .runs import Run, committed_records, project_root, runs_folder
 from .simulated_pairs import WHOLE, SimulatedPairs
-from .structures import WEIGHTS, predict_structure
+from .structures import WEIGHTS, GuidedNets, load_pretrained, predict_structure
 from .tiers import guided_plan
 from .vessel_pairs import VesselPairs
 
@@ -263,6 +264,33 @@ For research and teaching, not for diagnosis.
     return WEIGHTS / f"{guided}.safetensors"
 
 
+def real_figure(data_dir: str) -> Path:
+    """The picture of the README: priors above, below what the shipped networks find in test photographs and X-rays (CC BY 4.0)."""
+    eye, body, n = load_pretrained("fundus"), load_pretrained("chest"), 6
+    photographs, x_rays = (open_dataset(name, data_dir, "test") for name in ("hrf", "kermany"))
+    photographs, x_rays = ([of[i * len(of) // n].image for i in range(n)] for of in (photographs, x_rays))
+    colours = {"vessel": (1.0, 1.0, 0.2), "disc": (0.2, 0.6, 1.0), "fovea": (0.2, 1.0, 0.2), "lungs": (0.0, 0.9, 1.0), "heart": (1.0, 0.4, 0.3)}
+
+    def found(nets: GuidedNets, image: np.ndarray) -> np.ndarray:
+        painted = image
+        for structure in nets.structures:
+            mask = predict_structure(nets, image, structure) > 0.5
+            painted = (255 * overlay(painted, mask, colours[structure])).astype(np.uint8)
+        return painted
+
+    small = lambda images: [image[:: max(1, len(image) // 256), :: max(1, len(image) // 256)] for image in images]
+    rows = {
+        "prior: OCTA vessels": vessel_prior("octa", data_dir).masks[:n], "prior: disc, fovea": simulated_shapes("fundus", n),
+        "photographs": small(photographs), "found": small([found(eye, image) for image in photographs]),
+        "prior: lungs, heart": simulated_shapes("chest", n), "X-rays": small(x_rays),
+        "found ": small([found(body, image) for image in x_rays]),
+    }
+    path = project_root() / "figures" / NAME / "found_real.png"
+    with written_whole(path) as temporary:
+        representation_sheet(rows).savefig(temporary, format="png", dpi=75)
+    return path
+
+
 def study_table() -> pd.DataFrame:
     """What the committed runs measured: one row for each way, mean ± standard deviation over its seeds.
 
@@ -319,7 +347,7 @@ def _spread(scores: pd.DataFrame) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*GUIDES, "baselines", "ship", "table"])
+    parser.add_argument("what", choices=[*GUIDES, "baselines", "ship", "figure", "table"])
     parser.add_argument("--prior", default="simulated", help="vessels: octa, dsa, simulated, or a folder of masks")
     parser.add_argument("--method", default="rendered", choices=METHODS)
     parser.add_argument("--control", default="none", choices=CONTROLS)
@@ -330,6 +358,8 @@ def main() -> None:
     try:
         if chosen.what == "baselines":
             print(baselines(chosen.data_dir))
+        elif chosen.what == "figure":
+            print(real_figure(chosen.data_dir))
         elif chosen.what == "table":
             print(study_markdown())
         elif chosen.what == "ship":

@@ -91,6 +91,7 @@ class PriorMasks(ImageDataset):
     """Binary vessel masks of another modality; the image is the mask itself, and there is only one split."""
 
     modality, channels, structures = "mask", 1, ("vessel",)
+    source = "the paper's program"
     terms = "published with the paper's program"
     layout = "*.png, white vessels on black"
 
@@ -111,8 +112,6 @@ class Folder(ImageDataset):
 
     name, title, folder = "folder", "A folder of images", ""
     modality = "own images"
-    source = "the paper's program"
-    source = "the paper's program"
     source = "your disk"
     terms = "yours"
     layout = "any png, jpg, tif, ppm, bmp, gif or DICOM files, also in subfolders; every fifth is kept for the test split"

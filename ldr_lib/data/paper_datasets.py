@@ -144,7 +144,7 @@ class IdridCentres(FetchedByHand):
 
     name, title, folder = "idrid_centres", "IDRiD, localisation", "C. Localization"
     modality, channels, structures = "fundus", 3, ("disc_centre", "fovea_centre")
-    terms = Idrid.terms
+    source, terms = Idrid.source, Idrid.terms
     layout = (
         "1. Original Images/{a. Training Set,b. Testing Set}/IDRiD_001.jpg, 2. Groundtruths/{1. Optic Disc Center Location,"
         "2. Fovea Center Location}/*Training*.csv and *Testing*.csv with columns image, x, y"

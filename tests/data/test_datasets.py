@@ -25,7 +25,8 @@ def test_unknown_names_and_splits_list_the_known_ones():
 
 def test_adapters_carry_their_own_names_and_terms():
     for name, adapter in DATASETS.items():
-        assert adapter.name == name and adapter.terms and adapter.title
+        assert adapter.name == name and adapter.title
+        assert all((adapter.terms, adapter.source, adapter.layout, adapter.checked)), name
 
 
 def test_official_split_of_chase_is_by_child(chase):
