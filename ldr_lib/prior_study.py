@@ -158,7 +158,8 @@ def study(guided: str, prior: str, method: str, control: str, seed: int, data_di
     else:
         make_pairs = SimulatedPairs(guide.modality, guide.structures, n_images, seed, settings.view_size)
     if control in ("no region", "one label"):
-        settings = replace(settings, stages=({"guided": 1.0}, {"guided": 1.0}))
+        last = {"guided": 1.0} if control == "no region" else {"calibrate": 1.0}
+        settings = replace(settings, stages=({"guided": 1.0}, last))
     if control == "untrained":
         settings = replace(settings, epochs=(0, 0))
     start = None

@@ -242,15 +242,15 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
 
 
 def lighten(data: dict) -> None:
-    """Replaces a large PNG among a notebook output's data by a JPEG of about 25 kB, at most 800 x 900 pixels."""
+    """Replaces a large PNG among a notebook output's data by a JPEG of about 20 kB, at most 800 x 900 pixels."""
     raw = base64.b64decode(data.get("image/png", ""))
-    if len(raw) > 40_000:
+    if len(raw) > 30_000:
         picture = Image.open(io.BytesIO(raw)).convert("RGB")
         for side in (800, 650, 550, 450):
             picture.thumbnail((side, side * 9 // 8), Image.Resampling.LANCZOS)
             small = io.BytesIO()
             picture.save(small, "JPEG", quality=55, optimize=True)
-            if small.tell() < 26_000:
+            if small.tell() < 23_000:
                 break
         del data["image/png"]
         data["image/jpeg"] = base64.b64encode(small.getvalue()).decode()
