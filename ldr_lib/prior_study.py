@@ -286,7 +286,7 @@ def real_figure(data_dir: str) -> Path:
         "prior: lungs, heart": simulated_shapes("chest", n), "X-rays": small(x_rays),
         "found ": small([found(body, image) for image in x_rays]),
     }
-    path = project_root() / "figures" / NAME / "found_real.png"
+    path = project_root() / "figures" / NAME / "records" / "found_real.png"
     with written_whole(path) as temporary:
         representation_sheet(rows).savefig(temporary, format="png", dpi=75)
     return path
