@@ -1,6 +1,6 @@
 # quickstart: set up and run notebook 00 | test: set up and run all tests | lab: open JupyterLab
 # figures: re-execute all notebooks and redraw figures/ | records: the runs over three seeds behind the comparisons
-# priors: the trainings behind notebook 04's table on real images and its shipped weights, two hours on two cores
+# priors: the trainings behind notebook 04's table on real images and its shipped weights, hours on two cores
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))

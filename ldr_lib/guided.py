@@ -40,7 +40,7 @@ class GuidedSettings(Settings):
     """`Settings` of a guided training; its stages may also name the losses "guided", "calibrate", "confident" and "adversary".
 
     Attributes:
-        rendered: Rendered images a step.
+        rendered: Rendered images a step; with a teacher half of them are real ones instead.
         later_rate: Learning rate of the later stages as a share of `learning_rate`: they refine.
         upright: Views of real images keep their upper side above, give or take 10 degrees.
     """

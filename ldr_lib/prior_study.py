@@ -282,9 +282,9 @@ def real_figure(data_dir: str) -> Path:
     small = lambda images: [image[:: max(1, len(image) // 256), :: max(1, len(image) // 256)] for image in images]
     rows = {
         "prior: OCTA vessels": vessel_prior("octa", data_dir).masks[:n], "prior: disc, fovea": simulated_shapes("fundus", n),
-        "photographs": small(photographs), "found": small([found(eye, image) for image in photographs]),
+        "photographs": small(photographs), "found in photographs": small([found(eye, image) for image in photographs]),
         "prior: lungs, heart": simulated_shapes("chest", n), "X-rays": small(x_rays),
-        "found ": small([found(body, image) for image in x_rays]),
+        "found in X-rays": small([found(body, image) for image in x_rays]),
     }
     path = project_root() / "figures" / NAME / "records" / "found_real.png"
     with written_whole(path) as temporary:

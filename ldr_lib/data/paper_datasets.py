@@ -152,10 +152,8 @@ class IdridCentres(FetchedByHand):
 
     def find(self, root, split):
         items = []
-        for part, word in (("a. Training Set", "Training"), ("b. Testing Set", "Testing")):
-            if part not in _parts(split, "a. Training Set", "b. Testing Set"):
-                continue
-            tables = {}
+        for part in _parts(split, "a. Training Set", "b. Testing Set"):
+            word, tables = part.split()[1], {}
             for name, folder in zip(self.structures, ("1. Optic Disc Center Location", "2. Fovea Center Location")):
                 tables[name] = tuple(sorted((root / "2. Groundtruths" / folder).glob(f"*{word}*.csv")))
             for path in images_in(root / "1. Original Images" / part):
