@@ -1,71 +1,111 @@
-"""What guided clusters are compared with: filters, thresholds, mean masks and guesses."""
+"""What local discrimination is compared with as pretraining: image-level and dense contrast, a denoising autoencoder."""
 
-import numpy as np
-from PIL import Image
-from scipy import ndimage
-from skimage.filters import frangi, sato, threshold_otsu
+import torch
+import torch.nn.functional as F
+from torch import nn
 
-from .data.prepare import field_of_view
-
-
-def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
-    """Response of a classical ridge filter to dark lines in the green channel.
-
-    Args:
-        image: (H, W, 3) uint8 photograph of the retina.
-        kind: "frangi" or "sato".
-
-    Returns:
-        (H, W) float, rank of the response among the pixels of the field of view in [0, 1]; 0 outside. Computed at 500
-        pixels; the ridge widths are those that did best on training images of CHASE_DB1.
-
-    Source: Frangi et al. 1998; Sato et al. 1998; as in scikit-image. Taught in notebook 04, section 5.
-    """
-    height, width = image.shape[:2]
-    scale = min(1.0, 500 / max(height, width))
-    small = np.asarray(Image.fromarray(image).resize((round(width * scale), round(height * scale)), Image.Resampling.BOX))
-    seen = field_of_view(small)
-    nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
-    ridges, widths = {"frangi": (frangi, (2, 2.5, 3, 4)), "sato": (sato, (1.5, 2, 2.5))}[kind]
-    response = ridges(small[..., 1][tuple(nearest)] / 255.0, sigmas=widths, black_ridges=True)
-    response = response * ndimage.binary_erosion(seen, iterations=4)
-    ranks = np.zeros(seen.shape, np.float32)
-    ranks[seen] = response[seen].argsort().argsort() / max(1, seen.sum() - 1)
-    return np.asarray(Image.fromarray(ranks).resize((width, height), Image.Resampling.BILINEAR))
+from .data.views import Views
+from .losses import patch_discrimination
+from .network import Decoder, Encoder
 
 
-def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
-    """Guess of the optic disc: a circle around the brightest place of the blurred photograph.
+class InstanceDiscrimination(nn.Module):
+    """Image-level discrimination: the two views of an image together, all other images apart.
+
+    The mean of the last feature map goes through two layers to a vector of length one; the criterion is that of
+    `patch_discrimination`, with whole images in the place of patches.
 
     Args:
-        image: (H, W, 3) uint8.
-        radius: Of the circle, as a share of the field of view's half width.
+        in_channels: 3 for photographs, 1 for X-rays.
 
-    Returns:
-        (H, W) bool.
+    Calling it on `Views` returns the scalar loss; mixed images are not used.
+
+    Source: Wu et al., CVPR 2018; Ye et al., CVPR 2019. Taught in notebook 05, section 3.
     """
-    inside = field_of_view(image)
-    pixels = radius * np.ptp(np.flatnonzero(inside.any(0))) / 2
-    well_inside = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] > pixels
-    bright = ndimage.gaussian_filter(image.astype(np.float32).mean(2), pixels / 2) * well_inside
-    at = np.unravel_index(bright.argmax(), bright.shape)
-    rows, columns = np.indices(inside.shape)
-    return np.hypot(rows - at[0], columns - at[1]) <= pixels
+
+    def __init__(self, in_channels: int):
+        super().__init__()
+        self.encoder = Encoder(in_channels)
+        self.head = _projection(nn.Linear)
+
+    def forward(self, views: Views) -> torch.Tensor:
+        first, second = (self.encoder(x)[-1].mean((2, 3)) for x in _both(views))
+        unit = lambda pooled: F.normalize(self.head(pooled).float(), dim=1)
+        return patch_discrimination(unit(first), unit(second))
 
 
-def dark_in_body(image: np.ndarray) -> np.ndarray:
-    """Guess of the lungs: the two largest dark regions, by Otsu's threshold, that do not touch the X-ray's border.
+class DenseContrast(nn.Module):
+    """DenseCL within a batch: each place of the last feature map finds its counterpart in the other view.
+
+    The counterpart is the place with the most similar feature; its projection is the positive, the pooled projections of the
+    other images are the negatives. Half of the loss is the same contrast of whole images. There is no queue and no second
+    encoder: negatives come from the batch, as those of local discrimination do.
 
     Args:
-        image: (H, W) uint8.
+        in_channels: 3 for photographs, 1 for X-rays.
 
-    Returns:
-        (H, W) bool.
+    Calling it on `Views` returns the scalar loss; mixed images are not used.
+
+    Source: Wang et al., CVPR 2021 (DenseCL). Taught in notebook 05, section 3.
     """
-    dark = ndimage.binary_opening(image < threshold_otsu(image), iterations=max(1, len(image) // 128))
-    regions, n = ndimage.label(dark)
-    border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
-    sizes = np.bincount(regions.ravel(), minlength=n + 1)
-    sizes[border] = sizes[0] = 0
-    kept = np.argsort(sizes)[-2:]
-    return ndimage.binary_fill_holes(np.isin(regions, kept[sizes[kept] > 0]))
+
+    temperature = 0.2
+
+    def __init__(self, in_channels: int):
+        super().__init__()
+        self.encoder = Encoder(in_channels)
+        self.image_head = _projection(nn.Linear)
+        self.dense_head = _projection(lambda channels_in, channels_out: nn.Conv2d(channels_in, channels_out, 1))
+
+    def forward(self, views: Views) -> torch.Tensor:
+        first, second = (self.encoder(x)[-1] for x in _both(views))
+        return (self._one_way(first, second) + self._one_way(second, first)) / 2
+
+    def _one_way(self, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        unit = lambda x: F.normalize(x.float(), dim=1)
+        whole, others = (unit(self.image_head(x.mean((2, 3)))) for x in (query, key))
+        images = F.cross_entropy(whole @ others.T / self.temperature, torch.arange(len(whole), device=whole.device))
+
+        alike = torch.einsum("ndp,ndq->npq", unit(query).flatten(2), unit(key).flatten(2))
+        q, k = (unit(self.dense_head(x)).flatten(2) for x in (query, key))
+        partner = k.gather(2, alike.argmax(2)[:, None].expand(-1, k.shape[1], -1))
+        positive = (q * partner).sum(1)
+        negative = torch.einsum("ndp,md->nmp", q, unit(k.mean(2)))
+        own = torch.eye(len(q), dtype=torch.bool, device=q.device)[..., None]
+        logits = torch.cat([positive[:, None], negative.masked_fill(own, -torch.inf)], 1) / self.temperature
+        return (images - logits.log_softmax(1)[:, 0].mean()) / 2
+
+
+class Autoencoder(nn.Module):
+    """A denoising autoencoder: half of each view is hidden in blocks of 16 pixels and has to be filled in.
+
+    Args:
+        in_channels: 3 for photographs, 1 for X-rays.
+
+    Calling it on `Views` returns the scalar loss, the mean squared error of what was hidden; mixed images are not used.
+
+    Source: Vincent et al., JMLR 2010; blocks as in Pathak et al., CVPR 2016. Taught in notebook 05, section 3.
+    """
+
+    def __init__(self, in_channels: int):
+        super().__init__()
+        self.encoder, self.decoder = Encoder(in_channels), Decoder()
+        self.head = nn.Conv2d(32, in_channels, 1)
+
+    def forward(self, views: Views) -> torch.Tensor:
+        x = torch.cat(_both(views))
+        hidden = torch.rand(len(x), 1, x.shape[-2] // 16, x.shape[-1] // 16, device=x.device) < 0.5
+        hidden = F.interpolate(hidden.float(), x.shape[-2:])
+        filled = self.head(self.decoder(self.encoder(x * (1 - hidden) + 0.5 * hidden)))
+        return ((filled.float() - x).square() * hidden).sum() / (hidden.sum() * x.shape[1]).clamp(min=1)
+
+
+BASELINES = {"instance": InstanceDiscrimination, "dense": DenseContrast, "autoencoder": Autoencoder}
+
+
+def _both(views: Views) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(x.contiguous(memory_format=torch.channels_last) for x in (views.first, views.second))
+
+
+def _projection(layer) -> nn.Sequential:
+    return nn.Sequential(layer(128, 128), nn.ReLU(inplace=True), layer(128, 32))

@@ -47,6 +47,15 @@ def convolution(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(_Conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
+def draw_weights(net: nn.Module) -> nn.Module:
+    """Draws all convolutions anew as He et al. 2015 do (normal, fan-out), biases zero; random numbers from torch's generator."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+    return net
+
+
 class Encoder(nn.Module):
     """Small VGG-16 that returns the feature map of every resolution, finest first.
 
@@ -132,10 +141,7 @@ class TwoBranchNet(nn.Module):
         self.decoder = Decoder()
         self.embedding_branch = nn.Sequential(convolution(32, 32), _Conv3x3(32, embedding_dim))
         self.clustering_branch = nn.Sequential(convolution(32, n_clusters), _Conv3x3(n_clusters, n_clusters))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+        draw_weights(self)
 
     def _check(self, x: torch.Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or min(x.shape) < 1:

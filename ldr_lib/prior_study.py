@@ -6,10 +6,8 @@ them, `ship` puts the networks of the study into the package.
 """
 
 import argparse
-import hashlib
 import json
 import os
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,11 +15,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .baselines import brightest_blob, dark_in_body, vesselness
+from .classical import brightest_blob, dark_in_body, vesselness
 from .checkpoint import load_model, save_model
 from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
-from .data.prepare import prepare
+from .data.prepare import joint_fingerprint, prepare
 from .data.simulate import chest, fundus
 from .explore import overlay, representation_sheet
 from .guide import GUIDES, guide_for
@@ -53,11 +51,10 @@ def real_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, np
         camera, and the fingerprint of all.
     """
     parts = [prepare(open_dataset(name, data_dir, "train"), size) for name in UNLABELLED[modality]]
-    fingerprint = hashlib.blake2b("".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
     images = np.concatenate([part.originals for part in parts])
     ends = np.cumsum([0, *map(len, parts)])
     few = np.concatenate([np.linspace(a, b - 1, min(25, b - a)).round().astype(int) for a, b in zip(ends, ends[1:])])
-    return images, np.concatenate([part.masks["field_of_view"] for part in parts]), few, fingerprint
+    return images, np.concatenate([part.masks["field_of_view"] for part in parts]), few, joint_fingerprint(parts)
 
 
 def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
@@ -180,16 +177,7 @@ def study(guided: str, prior: str, method: str, control: str, seed: int, data_di
         for by in ("cluster", "prototype") if tier == "study" else (guide.by[structure],):
             table = test(net, structure, data_dir, by)
             run.metrics(**{f"{structure} by {by}": table.mean().round(4).to_dict(), f"{structure} by {by}, images": table})
-    return kept(run, label)
-
-
-def kept(run: Run, label: str) -> Path:
-    """Ends a run and copies its record to figures/<notebook>/records/."""
-    path = project_root() / "figures" / NAME / "records" / f"{label}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary:
-        shutil.copyfile(run.finish(), temporary)
-    return path
+    return run.keep(label)
 
 
 def baselines(data_dir: str) -> Path:
@@ -220,7 +208,7 @@ def baselines(data_dir: str) -> Path:
             scores["Otsu inside the body"] = float(np.mean([dice(dark_in_body(s.image), s.masks["lungs"]) for s in samples]))
         run.metrics(**{structure: scores})
     run.metrics(fovea={"image centre": float(fovea_found(None)["within half a disc diameter"].mean())})
-    return kept(run, "baselines")
+    return run.keep("baselines")
 
 
 def ship(guided: str, label: str) -> Path:

@@ -151,6 +151,14 @@ class Run:
             temporary.write_text(json.dumps(self.record, indent=1) + "\n")
         return path
 
+    def keep(self, label: str) -> Path:
+        """Finishes and copies the record to `figures/<name>/records/<label>.json` of this project; returns that path."""
+        kept = project_root() / "figures" / self.record["name"] / "records" / f"{label}.json"
+        record = self.finish()
+        with written_whole(kept) as temporary:
+            shutil.copyfile(record, temporary)
+        return kept
+
 
 def committed_records(name: str, **parameters) -> list[dict]:
     """Records of earlier runs of a notebook that are kept with the project, one per seed.

@@ -187,6 +187,11 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
     return prepared
 
 
+def joint_fingerprint(parts: list[Prepared]) -> str:
+    """One fingerprint of several sets of prepared images."""
+    return hashlib.blake2b("".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
+
+
 def _fingerprint(dataset, size: int) -> str:
     def digest(index: int) -> str:
         parts = []

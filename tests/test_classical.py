@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from ldr_lib.baselines import brightest_blob, dark_in_body, vesselness
+from ldr_lib.classical import brightest_blob, dark_in_body, vesselness
 from ldr_lib.data.simulate import chest, fundus
 from ldr_lib.metrics import centre, centreline_dice, dice
 
