@@ -20,6 +20,7 @@ _PUBLIC = {
     "compare": "clustering",
     "train_guided": "guided",
     "GuidedSettings": "guided",
+    "load_encoder": "encoders",
     "load_pretrained": "structures",
     "predict_structure": "structures",
 }

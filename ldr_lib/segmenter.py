@@ -73,8 +73,7 @@ class TransferSettings:
     """The budget of a segmentation, the same for every start.
 
     Attributes:
-        tuned: Train the encoder too, after the decoder; otherwise it stays frozen.
-        steps: Steps of each of the two stages.
+        steps: Steps of each of the two stages, decoder and fine-tuning.
         batch: Crops a step.
         side: Side of the crops in pixels.
         learning_rate: Highest rate of Adam, for the decoder.
@@ -82,7 +81,6 @@ class TransferSettings:
         seed: Of everything random.
     """
 
-    tuned: bool
     steps: int = 100
     batch: int = 8
     side: int = 128
@@ -119,17 +117,18 @@ class _Mixed(nn.Module):
             return self.net(x)
 
 
-def train_segmenter(encoder: Encoder, labelled: LabelledPairs, settings: TransferSettings, device: str = "auto") -> Segmenter:
-    """Trains a segmenter on labelled crops.
+def train_decoder(encoder: Encoder, labelled: LabelledPairs, settings: TransferSettings, device: str = "auto", frozen: bool = True) -> Segmenter:
+    """Frozen protocol: trains a new decoder on top of an encoder that stays as it is.
 
     Args:
         encoder: Where to start from; left as it is.
         labelled: Maker of crops of the labelled images.
-        settings: Budget and protocol.
+        settings: The budget.
         device: As in `pick_device`.
+        frozen: Leave the encoder as it is; otherwise it is trained from the first step, as from scratch.
 
     Returns:
-        The segmenter in evaluation mode.
+        The segmenter in evaluation mode, with a copy of the encoder.
 
     Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
     """
@@ -137,20 +136,39 @@ def train_segmenter(encoder: Encoder, labelled: LabelledPairs, settings: Transfe
     net = Segmenter(Encoder(encoder.in_channels))
     net.encoder.load_state_dict(encoder.state_dict())
     net = to_device(net, pick_device(device))
-    for stage in range(1 + settings.tuned):
-        net.encoder.requires_grad_(stage == 1)
-        rate = settings.learning_rate
-        learn = Learner(
-            DataLoaders([(torch.zeros(1),)] * settings.steps, [], device=next(net.parameters()).device),
-            _Mixed(net),
-            loss_func=soft_dice_loss,
-            opt_func=lambda groups, lr: OptimWrapper(groups, torch.optim.Adam, lr=lr[0]),
-            splitter=lambda whole: [list(whole.net.encoder.parameters()), [*whole.net.decoder.parameters(), *whole.net.head.parameters()]],
-            lr=[settings.encoder_rate * rate, rate],
-            cbs=[SeedEpoch(settings.seed, stage), _MakeCrops(labelled, settings.batch), *([] if stage else [_FrozenEncoder()])],
-        )
-        learn.remove_cbs([Recorder, ProgressCallback])
-        learn.fit_one_cycle(1, learn.lr)
+    net.encoder.requires_grad_(not frozen)
+    return _fit(net, labelled, settings, 0, [_FrozenEncoder()] if frozen else [])
+
+
+def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSettings) -> Segmenter:
+    """Fine-tuned protocol: goes on from `train_decoder` with encoder and decoder, for as many steps again.
+
+    Args:
+        net: Trained further in place.
+        labelled: Maker of crops of the labelled images.
+        settings: The budget.
+
+    Returns:
+        The segmenter in evaluation mode.
+
+    Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
+    """
+    net.encoder.requires_grad_(True)
+    return _fit(net, labelled, settings, 1, [])
+
+
+def _fit(net: Segmenter, labelled: LabelledPairs, settings: TransferSettings, stage: int, callbacks: list[Callback]) -> Segmenter:
+    learn = Learner(
+        DataLoaders([(torch.zeros(1),)] * settings.steps, [], device=next(net.parameters()).device),
+        _Mixed(net),
+        loss_func=soft_dice_loss,
+        opt_func=lambda groups, lr: OptimWrapper(groups, torch.optim.Adam, lr=lr[0]),
+        splitter=lambda whole: [list(whole.net.encoder.parameters()), [*whole.net.decoder.parameters(), *whole.net.head.parameters()]],
+        lr=[settings.encoder_rate * settings.learning_rate, settings.learning_rate],
+        cbs=[SeedEpoch(settings.seed, stage), _MakeCrops(labelled, settings.batch), *callbacks],
+    )
+    learn.remove_cbs([Recorder, ProgressCallback])
+    learn.fit_one_cycle(1, learn.lr)
     return net.eval()
 
 

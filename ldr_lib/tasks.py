@@ -1,4 +1,4 @@
-"""The segmentation tasks on which representations are compared: the paper's twelve, and three whose images are at hand."""
+"""The segmentation tasks on which representations are compared: the paper's twelve, three on further real images, four on simulated ones."""
 
 from dataclasses import dataclass
 
@@ -47,6 +47,10 @@ TASKS = {
     "disc_drions": _organ("drions", "disc"),
     "lungs_covid19_cxr_seg": _organ("covid19_cxr_seg", "lungs"),
     "heart_covid19_cxr_seg": _organ("covid19_cxr_seg", "heart"),
+    "vessel_simulated_fundus": _thin("simulated_fundus", "vessel"),
+    "disc_simulated_fundus": _organ("simulated_fundus", "disc"),
+    "lungs_simulated_chest": _organ("simulated_chest", "lungs"),
+    "heart_simulated_chest": _organ("simulated_chest", "heart"),
 }
 
 

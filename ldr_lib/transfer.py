@@ -1,3 +1,71 @@
+"""How much a pretrained encoder helps segmentation with few labels: the cells of the big table, their records, the table.
+
+`python -m ldr_lib.transfer --task vessel_chase_db1 --init ldr --labels 4 --seed 0` measures one cell, frozen and fine-tuned, and
+keeps its record with the project; several values after an option measure all combinations that are still missing, `--jobs` of
+them at once. `python -m ldr_lib.transfer --table` prints what was measured.
+"""
+
+import argparse
+import os
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+
+from .data.datasets import DATASETS, open_dataset
+from .data.files import DataError
+from .data.prepare import Prepared, prepare
+from .encoders import CHANNELS, SHIPPED, load_encoder, random_encoder, set_statistics, start_from
+from .network import Encoder
+from .pretraining import METHODS, NAME, pretrained_folder
+from .rendering import LabelledPairs
+from .runs import Run, committed_records, project_root, runs_folder
+from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
+from .structures import WEIGHTS
+from .tasks import TASKS, Task, task
+
+INITS = ("random", "scratch", *SHIPPED, *(method for method in METHODS if method not in SHIPPED), "guided")
+REAL_TASKS = ("vessel_chase_db1", "disc_drions", "lungs_covid19_cxr_seg", "heart_covid19_cxr_seg")
+
+
+def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
+    """The encoder from which a cell starts.
+
+    Args:
+        init: "random" or "scratch" (drawn from the seed), one that comes with the package as in `load_encoder`, an ablation that
+            `ldr_lib.pretraining` has trained here, "guided" (the network of notebook 04 for this structure), or the path
+            of a safetensors file.
+        one: What is segmented.
+        seed: Of the cell.
+
+    Returns:
+        The encoder, on the processor.
+
+    Raises:
+        DataError: Unknown init, or its weights are not there.
+    """
+    modality = DATASETS[one.dataset].modality
+    if init in SHIPPED:
+        return load_encoder(modality, init, "cpu")
+    encoder = random_encoder(CHANNELS[modality], seed)
+    if init in ("random", "scratch"):
+        return encoder
+    if init == "guided":
+        return start_from(encoder, WEIGHTS / f"{'chest' if modality == 'chest' else 'vessel' if one.is_thin else 'disc'}.safetensors")
+    if init in METHODS:
+        path = pretrained_folder(modality, init, 0) / "encoder.safetensors"
+        if not path.exists():
+            raise DataError(f"{path} is not there; python -m ldr_lib.pretraining {modality} --method {init} makes it")
+        return start_from(encoder, path)
+    if Path(init).is_file():
+        return start_from(encoder, init)
+    raise DataError(f'unknown init "{init}"; known are {", ".join(INITS)}, or the path of a safetensors file')
+
+
 def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) -> np.ndarray:
     """Which training images are labelled: a random draw from those that do not validate and show the structure.
 
@@ -25,3 +93,178 @@ def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) ->
             f"images have a mask of {task.structure} that is not empty (a fifth is kept for validation)"
         )
     return shown if n_labels == 0 else np.sort(np.random.default_rng([seed, n_labels]).choice(shown, n_labels, replace=False))
+
+
+def segmenters(
+    encoder: Encoder, one: Task, prepared: Prepared, chosen: np.ndarray, settings: TransferSettings, scratch: bool = False, device: str = "auto"
+) -> dict[str, Segmenter]:
+    """Both protocols on the same labelled images.
+
+    Args:
+        encoder: Where to start from.
+        one: What is segmented.
+        prepared: Training images and masks.
+        chosen: Which of them are labelled.
+        settings: The budget.
+        scratch: Train the encoder in both stages; there is no frozen segmenter then.
+        device: As in `pick_device`.
+
+    Yields:
+        "frozen" and the segmenter, then "fine-tuned" and the same one trained further.
+    """
+    inside = np.asarray(prepared.masks["field_of_view"])
+    crops = lambda rows: LabelledPairs(
+        prepared.images[rows], np.asarray(prepared.masks[one.structure][rows])[:, None], inside[rows], settings.side, one.crop, one.turn
+    )
+    torch.manual_seed(settings.seed)
+    set_statistics(encoder, crops(np.arange(len(prepared)))(64).images)
+    labelled = crops(chosen)
+    net = train_decoder(encoder, labelled, settings, device, frozen=not scratch)
+    if not scratch:
+        yield "frozen", net
+    yield "fine-tuned", fine_tune(net, labelled, settings)
+
+
+def transfer_plan(tier: str, seed: int) -> TransferSettings:
+    """The budget of a cell: "smoke", "class", "study" (behind the table) or "full" (GPU)."""
+    budgets = {"smoke": (2, 2, 32), "class": (40, 6, 64), "study": (80, 8, 128), "full": (2000, 16, 128)}
+    if tier not in budgets:
+        raise DataError(f'unknown tier "{tier}"; known are {", ".join(budgets)}')
+    steps, batch, side = budgets[tier]
+    return TransferSettings(steps, batch, side, learning_rate=3e-3, seed=seed)
+
+
+def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str = "study") -> Path:
+    """Measures one cell of the big table, frozen and fine-tuned, and keeps its record with the project.
+
+    Args:
+        name: Of the task.
+        init: As in `initial_encoder`.
+        labels: Number of labelled images; 0 takes all.
+        seed: Of the labelled images, the decoder and the crops; of the encoder where it is random.
+        data_dir: Folder of the datasets.
+        tier: As in `transfer_plan`.
+
+    Returns:
+        Path of the record.
+
+    Raises:
+        DataError: What was asked for cannot be done; the message says why.
+
+    Taught in notebook 05, section 4.
+    """
+    one, settings = task(name), transfer_plan(tier, seed)
+    encoder = initial_encoder(init, one, seed)
+    train, test = (open_dataset(one.dataset, data_dir, split) for split in ("train", "test"))
+    prepared = prepare(train, one.size)
+    chosen = labelled_images(one, prepared, labels, seed)
+    label = cell_label(name, init, labels, seed, tier)
+    run = Run(NAME, dict(task=name, init=init, labels=labels, tier=tier, seed=seed), str(runs_folder() / "records" / NAME / label))
+    run.data(train=prepared.fingerprint)
+    run.metrics(settings=asdict(settings), labelled=[prepared.names[i] for i in chosen])
+    for protocol, net in segmenters(encoder, one, prepared, chosen, settings, init == "scratch"):
+        table = score(net, one, test)
+        run.metrics(**{protocol: table.mean().round(4).to_dict(), f"{protocol}, images": table})
+    return run.keep(label)
+
+
+def cell_label(name: str, init: str, labels: int, seed: int, tier: str) -> str:
+    """The name of a cell's record."""
+    return "_".join([name, Path(init).stem, str(labels or "all"), tier, str(seed)])
+
+
+def missing_cells(names: list[str], inits: list[str], labels: list[int], seeds: list[int], tier: str = "study") -> list[tuple]:
+    """Cells of a grid whose records are not yet kept with the project, one-label cells of all starts first."""
+    records = project_root() / "figures" / NAME / "records"
+    grid = [(name, init, n, seed) for n, seed, name, init in product(labels, seeds, names, inits)]
+    return [one for one in grid if not (records / f"{cell_label(*one, tier)}.json").exists()]
+
+
+def _one_of_many(number: int, threads: int, *arguments) -> str:
+    torch.set_num_threads(threads)
+    try:
+        return f"{number:4d}  {cell(*arguments).stem}"
+    except DataError as error:
+        return f"{number:4d}  {arguments[0]} {arguments[1]}: {error}"
+
+
+def cells(names: list[str], inits: list[str], labels: list[int], seeds: list[int], data_dir: str, tier: str, jobs: int) -> None:
+    """Measures the missing cells of a grid in parallel processes; one that fails says why and does not stop the others."""
+    todo, threads = missing_cells(names, inits, labels, seeds, tier), max(1, (os.cpu_count() or 1) // jobs)
+    print(f"{len(todo)} cells to measure, {jobs} at once")
+    work = (delayed(_one_of_many)(i, threads, *one, data_dir, tier) for i, one in enumerate(todo, 1))
+    for line in Parallel(n_jobs=jobs, return_as="generator")(work):
+        print(line, flush=True)
+
+
+def transfer_records(tier: str = "study") -> pd.DataFrame:
+    """One row per kept cell and protocol: task, init, labels, seed, protocol, "Dice" (mean over the test images), "between images"
+    (their standard deviation) and "clDice" or "HD95".
+
+    Taught in notebook 05, section 5.
+    """
+    rows = []
+    for record in committed_records(NAME, tier=tier):
+        if "task" not in record["parameters"]:
+            continue
+        about = {key: record["parameters"][key] for key in ("task", "init", "labels", "seed")}
+        for protocol in ("frozen", "fine-tuned"):
+            if protocol in record["metrics"]:
+                images = pd.DataFrame(record["metrics"][f"{protocol}, images"]).T
+                rows.append(about | {"protocol": protocol} | record["metrics"][protocol] | {"between images": images["Dice"].std()})
+    return pd.DataFrame(rows)
+
+
+def transfer_table(measure: str = "Dice", tier: str = "study") -> pd.DataFrame:
+    """The big table: a row for each task, protocol and start, a column for each number of labels, mean ± standard deviation over seeds.
+
+    Args:
+        measure: "Dice", "clDice", "HD95" or "between images".
+        tier: As in `transfer_plan`.
+
+    Raises:
+        DataError: No cell is kept.
+
+    Taught in notebook 05, section 5.
+    """
+    records = transfer_records(tier)
+    if not len(records) or measure not in records:
+        raise DataError(f"no cell of tier {tier} with {measure} is kept with the project; python -m ldr_lib.transfer --task ... measures one")
+    cells = records.dropna(subset=[measure]).groupby(["task", "protocol", "init", "labels"])[measure]
+    digits = 1 if measure == "HD95" else 3
+    shown = cells.agg(lambda v: f"{v.mean():.{digits}f} ± {v.std():.{digits}f}" + ("" if len(v) >= 3 else f" ({len(v)})")).unstack("labels")
+    rank = {name: i for i, name in enumerate((*REAL_TASKS, "frozen", *INITS))}
+    shown = shown.sort_index(key=lambda level: level.map(lambda name: rank.get(name, 99)))
+    shown = shown[sorted(shown.columns, key=lambda n: n or np.inf)]
+    return shown.rename(columns=lambda n: f"{n or 'all'} label{'' if n == 1 else 's'}").fillna("")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", nargs="+", default=[], help=f"{', '.join(TASKS)}, or real: the four whose images are at hand")
+    parser.add_argument("--init", nargs="+", default=["ldr"], help=f"{', '.join(INITS)}, or paths of safetensors files")
+    parser.add_argument("--labels", nargs="+", type=int, default=[1], help="labelled images, 0 takes all")
+    parser.add_argument("--seed", nargs="+", type=int, default=[0])
+    parser.add_argument("--tier", default="study", help="smoke, class, study or full")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--table", nargs="?", const="Dice", choices=["Dice", "clDice", "HD95", "between images"])
+    parser.add_argument("--data-dir", default=os.environ.get("LDR_DATA", ""))
+    chosen = parser.parse_args()
+    names = [name for given in chosen.task for name in (REAL_TASKS if given == "real" else (given,))]
+    try:
+        if chosen.table:
+            print(transfer_table(chosen.table, chosen.tier).to_string())
+        elif not names:
+            parser.error("--task or --table is needed")
+        elif len(names) * len(chosen.init) * len(chosen.labels) * len(chosen.seed) == 1:
+            print(cell(names[0], chosen.init[0], chosen.labels[0], chosen.seed[0], chosen.data_dir, chosen.tier))
+        else:
+            for name in names:
+                task(name)
+            cells(names, chosen.init, chosen.labels, chosen.seed, chosen.data_dir, chosen.tier, chosen.jobs)
+    except DataError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

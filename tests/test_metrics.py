@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ldr_lib.metrics import best_match_dice, dice, mutual_information, retrieval_auc
+from ldr_lib.metrics import best_match_dice, dice, hausdorff95, mutual_information, retrieval_auc
 
 
 def test_dice_by_hand():
@@ -42,3 +42,16 @@ def test_retrieval_auc_is_perfect_for_separate_chance_for_random_and_blind_to_ro
 def test_retrieval_auc_without_the_structure_is_undefined():
     features, nothing = np.ones((1, 4, 4, 2)), np.zeros((1, 4, 4), bool)
     assert np.isnan(retrieval_auc(features, nothing, ~nothing))
+
+
+def test_hausdorff_distance_equals_that_of_all_border_points():
+    rng = np.random.default_rng(0)
+    a, b = np.zeros((40, 50), bool), np.zeros((40, 50), bool)
+    a[5:25, 8:30], b[9:33, 5:25] = True, True
+    a[30:33, 40:43] = rng.random((3, 3)) > 0.3
+    border = lambda m: np.argwhere(m & ~(np.roll(m, 1, 0) & np.roll(m, -1, 0) & np.roll(m, 1, 1) & np.roll(m, -1, 1)))
+    apart = np.linalg.norm(border(a)[:, None] - border(b)[None], axis=-1)
+    expected = max(np.percentile(apart.min(1), 95), np.percentile(apart.min(0), 95))
+    assert hausdorff95(a, b) == pytest.approx(expected, abs=0.1)
+    empty = np.zeros_like(a)
+    assert hausdorff95(empty, empty) == 0 and hausdorff95(a, empty) == pytest.approx(np.hypot(40, 50))
