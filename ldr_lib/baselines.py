@@ -31,7 +31,9 @@ class InstanceDiscrimination(nn.Module):
     def forward(self, views: Views) -> torch.Tensor:
         first, second = (self.encoder(x)[-1].mean((2, 3)) for x in _both(views))
         unit = lambda pooled: F.normalize(self.head(pooled).float(), dim=1)
-        return patch_discrimination(unit(first), unit(second))
+        first, second = unit(first), unit(second)
+        with torch.autocast(first.device.type, enabled=False):  # log(1 - P) is infinite in bfloat16
+            return patch_discrimination(first, second)
 
 
 class DenseContrast(nn.Module):

@@ -96,6 +96,21 @@ def start_from(encoder: Encoder, path: Path | str) -> Encoder:
     return encoder
 
 
+def as_sequential(encoder: Encoder) -> nn.Sequential:
+    """The same encoder, sharing its weights, as a chain of five modules: what fastai's `DynamicUnet` takes.
+
+    Args:
+        encoder: Any.
+
+    Example:
+        >>> net = DynamicUnet(as_sequential(load_encoder("fundus")), n_out=2, img_size=(128, 128))
+
+    Taught in notebook 05, section 7.
+    """
+    first, *others = encoder.groups
+    return nn.Sequential(first, *(nn.Sequential(nn.MaxPool2d(2), group) for group in others))
+
+
 @torch.no_grad()
 def set_statistics(encoder: Encoder, images: torch.Tensor, batch: int = 16) -> None:
     """Gives BatchNorm the statistics of these images; without them a frozen random encoder is at a loss.

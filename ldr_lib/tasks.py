@@ -52,6 +52,7 @@ TASKS = {
     "lungs_simulated_chest": _organ("simulated_chest", "lungs"),
     "heart_simulated_chest": _organ("simulated_chest", "heart"),
 }
+REAL_TASKS = ("vessel_chase_db1", "disc_drions", "lungs_covid19_cxr_seg", "heart_covid19_cxr_seg")
 
 
 def task(name: str) -> Task:

@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
@@ -23,13 +22,13 @@ from .encoders import CHANNELS, SHIPPED, load_encoder, random_encoder, set_stati
 from .network import Encoder
 from .pretraining import METHODS, NAME, pretrained_folder
 from .rendering import LabelledPairs
-from .runs import Run, committed_records, project_root, runs_folder
+from .runs import Run, project_root, runs_folder
 from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
 from .structures import WEIGHTS
-from .tasks import TASKS, Task, task
+from .tasks import REAL_TASKS, TASKS, Task, task
+from .transfer_table import MEASURES, transfer_records, transfer_table
 
 INITS = ("random", "scratch", *SHIPPED, *(method for method in METHODS if method not in SHIPPED), "guided")
-REAL_TASKS = ("vessel_chase_db1", "disc_drions", "lungs_covid19_cxr_seg", "heart_covid19_cxr_seg")
 
 
 def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
@@ -197,48 +196,6 @@ def cells(names: list[str], inits: list[str], labels: list[int], seeds: list[int
         print(line, flush=True)
 
 
-def transfer_records(tier: str = "study") -> pd.DataFrame:
-    """One row per kept cell and protocol: task, init, labels, seed, protocol, "Dice" (mean over the test images), "between images"
-    (their standard deviation) and "clDice" or "HD95".
-
-    Taught in notebook 05, section 5.
-    """
-    rows = []
-    for record in committed_records(NAME, tier=tier):
-        if "task" not in record["parameters"]:
-            continue
-        about = {key: record["parameters"][key] for key in ("task", "init", "labels", "seed")}
-        for protocol in ("frozen", "fine-tuned"):
-            if protocol in record["metrics"]:
-                images = pd.DataFrame(record["metrics"][f"{protocol}, images"]).T
-                rows.append(about | {"protocol": protocol} | record["metrics"][protocol] | {"between images": images["Dice"].std()})
-    return pd.DataFrame(rows)
-
-
-def transfer_table(measure: str = "Dice", tier: str = "study") -> pd.DataFrame:
-    """The big table: a row for each task, protocol and start, a column for each number of labels, mean ± standard deviation over seeds.
-
-    Args:
-        measure: "Dice", "clDice", "HD95" or "between images".
-        tier: As in `transfer_plan`.
-
-    Raises:
-        DataError: No cell is kept.
-
-    Taught in notebook 05, section 5.
-    """
-    records = transfer_records(tier)
-    if not len(records) or measure not in records:
-        raise DataError(f"no cell of tier {tier} with {measure} is kept with the project; python -m ldr_lib.transfer --task ... measures one")
-    cells = records.dropna(subset=[measure]).groupby(["task", "protocol", "init", "labels"])[measure]
-    digits = 1 if measure == "HD95" else 3
-    shown = cells.agg(lambda v: f"{v.mean():.{digits}f} ± {v.std():.{digits}f}" + ("" if len(v) >= 3 else f" ({len(v)})")).unstack("labels")
-    rank = {name: i for i, name in enumerate((*REAL_TASKS, "frozen", *INITS))}
-    shown = shown.sort_index(key=lambda level: level.map(lambda name: rank.get(name, 99)))
-    shown = shown[sorted(shown.columns, key=lambda n: n or np.inf)]
-    return shown.rename(columns=lambda n: f"{n or 'all'} label{'' if n == 1 else 's'}").fillna("")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", nargs="+", default=[], help=f"{', '.join(TASKS)}, or real: the four whose images are at hand")
@@ -247,13 +204,13 @@ def main() -> None:
     parser.add_argument("--seed", nargs="+", type=int, default=[0])
     parser.add_argument("--tier", default="study", help="smoke, class, study or full")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--table", nargs="?", const="Dice", choices=["Dice", "clDice", "HD95", "between images"])
+    parser.add_argument("--table", nargs="?", const="Dice", choices=MEASURES)
     parser.add_argument("--data-dir", default=os.environ.get("LDR_DATA", ""))
     chosen = parser.parse_args()
     names = [name for given in chosen.task for name in (REAL_TASKS if given == "real" else (given,))]
     try:
         if chosen.table:
-            print(transfer_table(chosen.table, chosen.tier).to_string())
+            print(transfer_table(transfer_records(chosen.tier), chosen.table).to_string())
         elif not names:
             parser.error("--task or --table is needed")
         elif len(names) * len(chosen.init) * len(chosen.labels) * len(chosen.seed) == 1:

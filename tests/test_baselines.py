@@ -100,3 +100,12 @@ def test_every_weight_of_the_encoder_gets_a_gradient(method):
     net(ViewMaker(32)(torch.randint(0, 255, (4, 1, 40, 40), dtype=torch.uint8))).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.encoder.parameters())
     assert all(p.grad.abs().sum() > 0 for p in net.encoder.parameters() if p.ndim > 1)
+
+
+def test_instance_discrimination_stays_finite_in_half_precision():
+    torch.manual_seed(0)
+    net, images = draw_weights(InstanceDiscrimination(3)), torch.eye(4)[:, :3, None, None] * torch.ones(4, 3, 64, 64)
+    with torch.no_grad():
+        net.head[2].weight.mul_(30)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(views_of(images, images)).isfinite()

@@ -5,7 +5,7 @@ import torch
 from ldr_lib import load_encoder
 from ldr_lib.checkpoint import save_model
 from ldr_lib.data.files import DataError
-from ldr_lib.encoders import SHIPPED, random_encoder, set_statistics, start_from
+from ldr_lib.encoders import SHIPPED, as_sequential, random_encoder, set_statistics, start_from
 from ldr_lib.network import TwoBranchNet
 from ldr_lib.segmenter import Segmenter
 from safetensors.torch import save_file
@@ -79,3 +79,14 @@ def test_statistics_are_those_of_the_images():
     normalised = net.groups[0][0][1](net.groups[0][0][0](images))
     assert not net.training and normalised.mean((0, 2, 3)).abs().max() < 0.02
     assert (normalised.var((0, 2, 3)) - 1).abs().max() < 0.05
+
+
+def test_fastai_builds_a_unet_on_the_encoder():
+    from fastai.vision.models.unet import DynamicUnet
+
+    encoder, x = random(), torch.rand(2, 3, 64, 64)
+    chain = as_sequential(encoder)
+    assert torch.equal(chain.eval()(x), encoder(x)[-1])
+    net = DynamicUnet(chain, 2, (64, 64)).eval()
+    assert net(x).shape == (2, 2, 64, 64)
+    assert any(p is encoder.groups[0][0][0].weight for p in net.parameters())

@@ -11,7 +11,8 @@ from ldr_lib.data.files import DataError
 from ldr_lib.encoders import random_encoder
 from ldr_lib.pretraining import save_encoder
 from ldr_lib.tasks import TASKS, task
-from ldr_lib.transfer import cell, cells, initial_encoder, labelled_images, missing_cells, transfer_records, transfer_table
+from ldr_lib.transfer import cell, cells, initial_encoder, labelled_images, missing_cells
+from ldr_lib.transfer_table import gains, label_curves, transfer_records, transfer_table
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_grid_goes_on_after_a_cell_that_fails(project, capsys):
     assert len(transfer_records("smoke")) == 2
 
 
-def test_the_table_shows_mean_and_spread_over_seeds(project, monkeypatch):
+def test_the_table_shows_mean_and_spread_over_seeds(project):
     records = [
         {"parameters": dict(task="disc_drions", init=init, labels=1, tier="study", seed=seed), "seed": seed,
          "metrics": {"frozen": {"Dice": dice}, "frozen, images": {"a": {"Dice": dice}, "b": {"Dice": dice - 0.2}}}}
@@ -91,11 +92,14 @@ def test_the_table_shows_mean_and_spread_over_seeds(project, monkeypatch):
     folder.mkdir(parents=True)
     for i, record in enumerate(records):
         (folder / f"{i}.json").write_text(json.dumps(record))
-    table = transfer_table()
+    table = transfer_table(transfer_records())
     assert table.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "0.600 ± 0.100"
     assert table.loc[("disc_drions", "frozen", "random"), "1 label"] == "0.400 ± 0.000 (2)"
     with pytest.raises(DataError, match="no cell of tier class"):
-        transfer_table(tier="class")
+        transfer_records("class")
+    paired = gains(transfer_records())
+    assert paired.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "+0.150 ± 0.071 (2)" and len(paired) == 1
+    assert len(label_curves(transfer_records()).axes) == 1
 
 
 def test_starts_are_what_they_are_called(tmp_path):
