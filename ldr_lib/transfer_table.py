@@ -117,3 +117,31 @@ def label_curves(records: pd.DataFrame, starts: tuple[str, ...] = ("random", "sc
     grid.set_titles("{col_name}, {row_name}").set_xlabels("labelled images")
     grid.legend.set_title("start")
     return grid.figure
+
+
+def starts_side_by_side(records: pd.DataFrame, labels: int = 1, starts: tuple[str, ...] = ("random", "autoencoder", "instance", "dense", "ldr")) -> Figure:
+    """Dice of each start at one number of labelled images: a dot for each seed, a bar from lowest to highest.
+
+    Args:
+        records: As `transfer_records` returns them.
+        labels: Number of labelled images; 0 for all.
+        starts: Which to show.
+
+    Returns:
+        A figure with a column for each task and a row for each protocol.
+
+    Taught in notebook 05, section 5.
+    """
+    shown = records[records["init"].isin(starts) & (records["labels"] == labels)]
+    shown = shown.assign(structure=shown["task"].str.split("_").str[0])
+    grid = sns.catplot(
+        shown, x="Dice", y="init", hue="init", order=starts, hue_order=starts, row="protocol", col="structure", row_order=("frozen", "fine-tuned"),
+        kind="strip", jitter=False, palette="colorblind", legend=False, height=1.9, aspect=1.15, sharex="col",
+    )
+    for axis in grid.axes.flat:
+        axis.grid(axis="x", alpha=0.4)
+        for at, start in enumerate(starts):
+            structure, protocol = grid.col_names[axis.get_subplotspec().colspan.start], grid.row_names[axis.get_subplotspec().rowspan.start]
+            dice = shown.query("init == @start and structure == @structure and protocol == @protocol")["Dice"]
+            axis.hlines(at, dice.min(), dice.max(), color="0.4", lw=1)
+    return grid.set_titles("{col_name}, {row_name}").set_ylabels("").figure

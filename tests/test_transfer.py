@@ -12,7 +12,7 @@ from ldr_lib.encoders import random_encoder
 from ldr_lib.pretraining import save_encoder
 from ldr_lib.tasks import TASKS, task
 from ldr_lib.transfer import cell, cells, initial_encoder, labelled_images, missing_cells
-from ldr_lib.transfer_table import gains, label_curves, transfer_records, transfer_table
+from ldr_lib.transfer_table import gains, label_curves, starts_side_by_side, transfer_records, transfer_table
 
 
 @pytest.fixture
@@ -100,6 +100,8 @@ def test_the_table_shows_mean_and_spread_over_seeds(project):
     paired = gains(transfer_records())
     assert paired.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "+0.150 ± 0.071 (2)" and len(paired) == 1
     assert len(label_curves(transfer_records()).axes) == 1
+    drawn = [c for a in starts_side_by_side(transfer_records()).axes for c in a.collections if len(c.get_offsets()) > 1]
+    assert sorted(len(c.get_offsets()) for c in drawn) == [2, 3]
 
 
 def test_starts_are_what_they_are_called(tmp_path):
