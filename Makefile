@@ -1,5 +1,6 @@
 # quickstart: set up and run notebook 00 | test: set up and run all tests | lab: open JupyterLab
 # figures: re-execute all notebooks and redraw figures/ | records: the runs over three seeds behind the comparisons
+# transfer: pretraining of all encoders and the table of notebook 05, hours on two cores; what is kept is not measured again
 # priors: the trainings behind notebook 04's table on real images and its shipped weights, hours on two cores
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +8,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 SEEDS ?= 0 1 2
 export LDR_DATA ?= $(realpath ../shared/data)
 
-.PHONY: quickstart test lab figures records priors
+.PHONY: quickstart test lab figures records priors transfer
 
 quickstart: .venv/ready
 	@mkdir -p runs/00_quickstart
@@ -48,6 +49,13 @@ priors: .venv/ready
 			$(STUDY) vessel --prior octa --control "$$control" --tier short --seed $$seed; \
 		done; \
 	done
+
+transfer: .venv/ready
+	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder; do \
+		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
+	$(BIN)/python -m ldr_lib.pretraining ship
+	$(BIN)/python -m ldr_lib.transfer --task real --init random ldr instance dense autoencoder --labels 1 --seed $(SEEDS) --jobs 2
+	$(BIN)/python -m ldr_lib.transfer --table
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"
