@@ -1,0 +1,103 @@
+"""Fetching the datasets whose terms allow a direct download; all others are named with the place to ask at."""
+
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+
+from .datasets import DATASETS, open_dataset
+from .files import DataError, Progress, written_whole
+
+BLOCK = 2**16
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file in the net.
+
+    Attributes:
+        url: Where it lies.
+        checksum: "sha256:..." or "md5:..." of the whole file.
+    """
+
+    url: str
+    checksum: str
+
+
+ARCHIVES = {
+    "chase_db1": Archive("https://researchdata.kingston.ac.uk/96/1/CHASEDB1.zip", "md5:d9e47c4bac125b29996fae4380a68db1"),
+    "hrf": Archive(
+        "https://www5.cs.fau.de/fileadmin/research/datasets/fundus-images/all.zip",
+        "sha256:a914d02cda161b7f33f25d0397c276d50e9a6cbc705e9b364a54f0adafed57e4",
+    ),
+}
+
+
+class _Resuming:
+    """Pooch's downloader that goes on with what an interrupted one left in `partial`."""
+
+    def __init__(self, partial: Path):
+        self.partial = partial
+
+    def __call__(self, url: str, output: str, _) -> None:
+        have = self.partial.stat().st_size if self.partial.exists() else 0
+        with requests.get(url, headers={"Range": f"bytes={have}-"} if have else {}, stream=True, timeout=60) as answer:
+            if answer.status_code != 416:  # 416: nothing is missing
+                answer.raise_for_status()
+                goes_on = answer.status_code == 206
+                left = int(answer.headers.get("Content-Length", 0))
+                progress = Progress(f"downloading {Path(url).name}", max(1, -(-left // BLOCK)))
+                with open(self.partial, "ab" if goes_on else "wb") as file:
+                    for block in answer.iter_content(BLOCK):
+                        file.write(block)
+                        progress.step()
+                progress.close(f"{self.partial.stat().st_size / 2**20:.1f} MiB")
+        shutil.copyfile(self.partial, output)
+
+
+def download(name: str, data_dir: Path | str) -> Path:
+    """Downloads a dataset, checks it and unpacks it where `open_dataset(name, data_dir)` finds it.
+
+    An interrupted download goes on where it stopped when called again. The dataset's folder appears only when it is complete.
+
+    Args:
+        name: "chase_db1" or "hrf".
+        data_dir: Folder that shall hold the dataset's own folder.
+
+    Returns:
+        The dataset's folder; if it is there already, nothing is downloaded.
+
+    Raises:
+        DataError: Unknown dataset, or one that has to be asked for by hand (the message says where); no network, a wrong
+            checksum, a full disk.
+
+    Taught in notebook 01, section 3.
+    """
+    if name not in DATASETS:
+        raise DataError(f'unknown dataset "{name}"; known are {", ".join(DATASETS)}')
+    adapter, archive = DATASETS[name], ARCHIVES.get(name)
+    if archive is None:
+        raise DataError(f"{adapter.title} cannot be downloaded directly ({adapter.terms}). Get it from: {adapter.source}. Layout: {adapter.layout}")
+    folder = Path(data_dir).expanduser() / adapter.folder
+    if folder.exists():
+        open_dataset(name, data_dir, "all")
+        return folder
+    partial = folder.with_name(f".{adapter.folder}.zip.part")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        packed = pooch.retrieve(archive.url, archive.checksum, f".{adapter.folder}.zip", folder.parent, downloader=_Resuming(partial))
+    except ValueError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"{archive.url} is not the file that was expected ({error}); it was removed. Try again, or get it from {adapter.source}") from error
+    except (OSError, requests.RequestException) as error:
+        kept = f"; {partial.stat().st_size / 2**20:.1f} MiB are kept, the next call goes on from there" if partial.exists() else ""
+        raise DataError(f"could not download {archive.url} ({error}){kept}. It can also be fetched by hand from {adapter.source}") from error
+    with written_whole(folder) as temporary, zipfile.ZipFile(packed) as content:
+        content.extractall(temporary)
+    Path(packed).unlink()
+    partial.unlink(missing_ok=True)
+    open_dataset(name, data_dir, "all")
+    return folder

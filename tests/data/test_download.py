@@ -1,0 +1,99 @@
+"""Downloads: whole or not at all, resumed where they stopped, checked; datasets that must be asked for say where."""
+
+import hashlib
+import io
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from ldr_lib.data import download as module
+from ldr_lib.data.download import ARCHIVES, Archive, download
+from ldr_lib.data.files import DataError
+from PIL import Image
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serves a small CHASE_DB1 archive; `cut` ends an answer after so many bytes, `ranges` notes what was asked for."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("Image_01L", "Image_11R"):
+            for suffix in (".jpg", "_1stHO.png", "_2ndHO.png"):
+                picture = io.BytesIO()
+                Image.fromarray(np.random.default_rng(0).integers(30, 200, (40, 40, 3), dtype=np.uint8)).save(picture, "JPEG" if suffix == ".jpg" else "PNG")
+                archive.writestr(name + suffix, picture.getvalue())
+    content = packed.getvalue()
+
+    class Handler(BaseHTTPRequestHandler):
+        cut, ranges = None, []
+
+        def do_GET(self):
+            start = int((self.headers["Range"] or "bytes=0-")[6:-1])
+            Handler.ranges.append(start)
+            if start >= len(content):
+                self.send_error(416)
+                return
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start : Handler.cut])
+
+        def log_message(self, *_):
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    monkeypatch.setitem(ARCHIVES, "chase_db1", Archive(f"http://127.0.0.1:{running.server_port}/CHASEDB1.zip", checksum))
+    yield Handler
+    running.shutdown()
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_download_arrives_whole_and_only_once(server, tmp_path):
+    folder = download("chase_db1", tmp_path / "data")
+    assert len(list(folder.glob("*.jpg"))) == 2 and left_in(tmp_path / "data") == ["CHASE_DB1"]
+    assert download("chase_db1", tmp_path / "data") == folder and server.ranges == [0]
+
+
+def test_an_interrupted_download_goes_on(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 1000)
+    server.cut = 5000
+    with pytest.raises(DataError, match="could not download .*are kept, the next call goes on from there"):
+        download("chase_db1", tmp_path)
+    assert not (tmp_path / "CHASE_DB1").exists()
+    server.cut = None
+    download("chase_db1", tmp_path)
+    assert server.ranges == [0, 5000] and left_in(tmp_path) == ["CHASE_DB1"]
+
+
+def test_a_changed_file_is_refused_and_removed(server, tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHIVES, "chase_db1", Archive(ARCHIVES["chase_db1"].url, f"sha256:{'0' * 64}"))
+    with pytest.raises(DataError, match="is not the file that was expected"):
+        download("chase_db1", tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def test_a_full_disk_keeps_nothing_half(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.zipfile.ZipFile, "extractall", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        download("chase_db1", tmp_path)
+    assert not (tmp_path / "CHASE_DB1").exists()
+
+
+def test_no_network_and_what_cannot_be_downloaded_say_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHIVES, "hrf", Archive("http://127.0.0.1:9/all.zip", "sha256:0"))
+    with pytest.raises(DataError, match="could not download .*fetched by hand from www5.cs.fau.de"):
+        download("hrf", tmp_path)
+    with pytest.raises(DataError, match="DRIONS-DB cannot be downloaded directly .*Get it from"):
+        download("drions", tmp_path)
+    with pytest.raises(DataError, match='unknown dataset "magic"'):
+        download("magic", tmp_path)
