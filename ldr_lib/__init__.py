@@ -21,6 +21,7 @@ _PUBLIC = {
     "train_guided": "guided",
     "GuidedSettings": "guided",
     "load_encoder": "encoders",
+    "load_representation": "encoders",
     "load_pretrained": "structures",
     "predict_structure": "structures",
 }

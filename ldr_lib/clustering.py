@@ -16,7 +16,7 @@ ANATOMY = {"fundus": ("disc", "fovea", "vessel"), "chest": ("lungs", "heart", "c
 
 
 @torch.no_grad()
-def represent(net: TwoBranchNet, images: np.ndarray, batch: int = 4) -> tuple[np.ndarray, np.ndarray]:
+def represent(net: TwoBranchNet, images: np.ndarray, batch: int = 4) -> tuple[np.ndarray, np.ndarray | None]:
     """Embeds and clusters whole images.
 
     Args:
@@ -25,7 +25,8 @@ def represent(net: TwoBranchNet, images: np.ndarray, batch: int = 4) -> tuple[np
         batch: Images at a time.
 
     Returns:
-        Embeddings (N, H, W, D) float32 unit vectors, and the most probable cluster of every pixel (N, H, W) int64.
+        Embeddings (N, H, W, D) float32 unit vectors, and the most probable cluster of every pixel (N, H, W) int64, None
+        where the network has no clustering branch.
 
     Raises:
         DataError: The images have another number of channels than the network takes.
@@ -35,16 +36,18 @@ def represent(net: TwoBranchNet, images: np.ndarray, batch: int = 4) -> tuple[np
     if images.ndim != 4 or images.shape[-1] != net.in_channels:
         raise DataError(f"the network takes images (N, H, W, {net.in_channels}), not {images.shape}")
     device, was_training = next(net.parameters()).device, net.training
+    clusters = getattr(net, "clustering_branch", None) is not None
     net.eval()
     embeddings, labels = [], []
     for start in range(0, len(images), batch):
         x = torch.from_numpy(np.array(images[start : start + batch])).to(device).permute(0, 3, 1, 2).float() / 255
         with mixed_precision(device):
-            v, a = net(x)
+            v, a = net(x) if clusters else (net.embed(x), None)
         embeddings.append(v.permute(0, 2, 3, 1).cpu().numpy())
-        labels.append(a.argmax(1).cpu().numpy())
+        if clusters:
+            labels.append(a.argmax(1).cpu().numpy())
     net.train(was_training)
-    return np.concatenate(embeddings), np.concatenate(labels)
+    return np.concatenate(embeddings), np.concatenate(labels) if clusters else None
 
 
 def k_means(features: np.ndarray, inside: np.ndarray, n_clusters: int, seed: int = 0) -> np.ndarray:
@@ -118,6 +121,56 @@ def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
             row, column = np.unravel_index(depth.argmax(), depth.shape)
             return i, int(row), int(column), f"{what} in {prepared.names[i]}"
     raise DataError("no image shows anything to choose a pixel from")
+
+
+def prototypes(embeddings: np.ndarray, clusters: np.ndarray, inside: np.ndarray, n_clusters: int) -> np.ndarray:
+    """The mean direction of every cluster.
+
+    Args:
+        embeddings: (N, H, W, D) unit vectors.
+        clusters: (N, H, W) cluster of every pixel.
+        inside: (N, H, W) bool, pixels that count.
+        n_clusters: Number K of clusters.
+
+    Returns:
+        (K, D) unit vectors; zeros for a cluster without pixels.
+
+    Taught in notebook 03, section 3.
+    """
+    belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]
+    sums = belongs.T @ embeddings[inside]
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+
+
+def typical_places(
+    embeddings: np.ndarray, clusters: np.ndarray, inside: np.ndarray, n_clusters: int, n: int = 5, margin: int = 12
+) -> dict[int, list[tuple[int, int, int]]]:
+    """Where each cluster is most itself: in every image the pixel nearest to the cluster's prototype, the best images first.
+
+    Args:
+        embeddings: (N, H, W, D) unit vectors.
+        clusters: (N, H, W) cluster of every pixel.
+        inside: (N, H, W) bool, pixels that count.
+        n_clusters: Number K of clusters.
+        n: Places for each cluster, each in another image.
+        margin: Pixels this near to the image's border are not taken.
+
+    Returns:
+        Cluster to (image, row, column) of its places; clusters without a pixel are left out. Largest cluster first.
+
+    Taught in notebook 03, section 3.
+    """
+    centres = prototypes(embeddings, clusters, inside, n_clusters)
+    allowed = np.zeros_like(inside)
+    allowed[:, margin:-margin, margin:-margin] = inside[:, margin:-margin, margin:-margin]
+    places = {}
+    for k in np.argsort(-np.bincount(clusters[inside], minlength=n_clusters), kind="stable"):
+        nearness = np.where(allowed & (clusters == k), embeddings @ centres[k], -np.inf).reshape(len(inside), -1)
+        best, value = nearness.argmax(1), nearness.max(1)
+        order = [i for i in np.argsort(-value, kind="stable") if np.isfinite(value[i])][:n]
+        if order:
+            places[int(k)] = [(int(i), *map(int, np.unravel_index(best[i], inside.shape[1:]))) for i in order]
+    return places
 
 
 def agreement(

@@ -7,9 +7,10 @@ from safetensors import safe_open
 from torch import nn
 
 from .baselines import BASELINES
+from .checkpoint import load_model
 from .data.files import DataError
 from .device import pick_device, to_device
-from .network import Encoder, draw_weights
+from .network import Encoder, TwoBranchNet, draw_weights
 from .structures import PRETRAINED, WEIGHTS
 
 CHANNELS = {"fundus": 3, "chest": 1}
@@ -53,6 +54,29 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
         raise DataError(f'no encoder pretrained by "{method}"; there are {", ".join(SHIPPED)}')
     encoder = start_from(random_encoder(CHANNELS[modality]), WEIGHTS / f"encoder_{modality}_{method}.safetensors")
     return to_device(encoder, pick_device(device)).eval()
+
+
+def load_representation(modality: str, device: str = "auto") -> TwoBranchNet:
+    """The two-branch network that comes with the package, trained by local discrimination on unlabelled images.
+
+    Args:
+        modality: "fundus" (3 channels) or "chest" (1 channel).
+        device: As in `pick_device`.
+
+    Returns:
+        The network in evaluation mode, whose encoder is `load_encoder(modality, "ldr")`; `weights/encoders.md` says how it was made.
+
+    Raises:
+        DataError: Unknown modality.
+
+    Example:
+        >>> embeddings, clusters = represent(load_representation("fundus"), prepare(photographs, 256).images)
+
+    Taught in notebook 03, section 1.
+    """
+    if modality not in CHANNELS:
+        raise DataError(f'no pretrained representation for "{modality}"; there are {", ".join(CHANNELS)}')
+    return load_model(WEIGHTS / f"representation_{modality}.safetensors", device).eval()
 
 
 def start_from(encoder: Encoder, path: Path | str) -> Encoder:

@@ -28,7 +28,7 @@ from .metrics import centre, centreline_dice, dice
 from .network import TwoBranchNet
 from .priors import MaskBank, mask_bank, vessel_prior
 from .rendering import LabelledPairs, standardise
-from .runs import Run, committed_records, project_root, runs_folder
+from .runs import Run, as_markdown, committed_records, project_root, runs_folder
 from .simulated_pairs import WHOLE, SimulatedPairs
 from .structures import WEIGHTS, GuidedNets, load_pretrained, predict_structure
 from .tiers import guided_plan
@@ -315,8 +315,7 @@ def study_markdown() -> str:
     """`study_table` as the README shows it."""
     table = study_table()
     body = [[structure, way, *values] for (structure, way), values in zip(table.index, table.values)]
-    lines = [["structure", "way", *table.columns], ["---"] * (2 + table.shape[1]), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return as_markdown(["structure", "way", *table.columns], body)
 
 
 def _way(parameters: dict) -> tuple[str, str, str]:

@@ -176,6 +176,23 @@ def committed_records(name: str, **parameters) -> list[dict]:
     return sorted(fitting, key=lambda record: record["seed"])
 
 
+def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
+    """The folder of an earlier run of a notebook on the same training images with these parameters, if there is one.
+
+    Args:
+        name: The notebook's name.
+        fingerprint: Of the training images.
+        parameters: Values that the run's parameters must have.
+    """
+    folder = runs_folder() / name
+    try:
+        record = json.loads((folder / "record.json").read_text())
+        same = record["data"]["train"] == fingerprint and all(record["parameters"].get(key) == value for key, value in parameters.items())
+    except (OSError, ValueError, KeyError):
+        return None
+    return folder if same else None
+
+
 def _refuse_fewer_than_three(records: list[dict]) -> None:
     if len(records) < 3:
         raise ValueError(f"a comparison needs at least three seeds; {len(records)} records were found")
@@ -224,7 +241,12 @@ def summary(name: str, table: str = "agreement", **parameters) -> str:
     by_row = pd.concat(better).groupby(level=0, sort=False)
     shown = by_row.mean().map("{:.2f}".format) + " ± " + by_row.std().map("{:.2f}".format)
     body = [[row, *values] for row, values in zip(shown.index, shown.values)]
-    lines = [["", *shown.columns], ["---"] * (1 + len(shown.columns)), *body]
+    return as_markdown(["", *shown.columns], body)
+
+
+def as_markdown(head: list[str], body: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -277,6 +299,7 @@ def execute_in_place(path: Path) -> None:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for output in cell.outputs:
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
                 lighten(output.get("data", {}))
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     with written_whole(path) as temporary:

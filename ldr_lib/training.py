@@ -224,6 +224,16 @@ class LossLog(Callback):
         self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
 
 
+class Snapshots(Callback):
+    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, to look back on how it changed."""
+
+    def __init__(self, net: TwoBranchNet, folder: Path, stage: int):
+        self.net, self.folder, self.stage = net, folder, stage
+
+    def after_train(self):
+        save_model(self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors")
+
+
 def write_log(rows: list[dict], path: Path) -> None:
     """Writes the epochs' rows as CSV."""
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -288,6 +298,7 @@ def train(
     data: str = "",
     start: TwoBranchNet | None = None,
     resume: bool = False,
+    snapshots: bool = False,
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network through all stages and saves it.
 
@@ -299,6 +310,7 @@ def train(
         data: Fingerprint of the images; a checkpoint of other images is refused.
         start: Network whose weights the training starts from, left as it is; None draws them from the seed.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an uninterrupted run.
+        snapshots: Keep the network after every epoch too, as `Snapshots` does.
 
     Returns:
         The network, and the rows of the log, one per epoch.
@@ -316,7 +328,10 @@ def train(
         net.load_state_dict(start.state_dict())
     net = to_device(net, place)
 
-    learner = lambda stage, rows: stage_learner(net, images, settings, stage, rows, folder / "log.csv")
+    def learner(stage: int, rows: list[dict]) -> Learner:
+        learn = stage_learner(net, images, settings, stage, rows, folder / "log.csv")
+        return learn.add_cb(Snapshots(net, folder, stage + 1)) if snapshots else learn
+
     rows = run_stages(net, learner, settings, folder, data, resume)
     save_model(net, folder / "model.safetensors")
     return net, rows

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from .data.files import DataError
 from .pretraining import NAME
-from .runs import committed_records
+from .runs import as_markdown, committed_records
 from .tasks import REAL_TASKS
 
 ORDER = ("random", "scratch", "autoencoder", "instance", "dense", "patch", "patch_mixup", "ldr", "simulated", "guided")
@@ -94,6 +94,16 @@ def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> 
     shown = shown.sort_index(key=lambda level: level.map(lambda name: rank.get(name, len(rank))))
     shown = shown[sorted(shown.columns, key=lambda n: n or np.inf)]
     return shown.rename(columns=lambda n: f"{n or 'all'} label{'' if n == 1 else 's'}").fillna("")
+
+
+def transfer_markdown(records: pd.DataFrame) -> str:
+    """Mean Dice of every start and its gain over the random one, as the README shows them."""
+    table, gain = transfer_table(records), gains(records)
+    body = [
+        [*row, *(f"{value} ({gain.loc[row, name]})" if row in gain.index else value for name, value in table.loc[row].items())]
+        for row in table.index
+    ]
+    return as_markdown(["task", "protocol", "start", *table.columns], body)
 
 
 def label_curves(records: pd.DataFrame, starts: tuple[str, ...] = ("random", "scratch", "autoencoder", "instance", "dense", "ldr")) -> Figure:

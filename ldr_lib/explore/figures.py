@@ -139,6 +139,74 @@ def similarity_sheet(images: np.ndarray, similarity: np.ndarray, inside: np.ndar
     return figure
 
 
+def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[str]]]) -> Figure:
+    """A map of pixels in the plane, coloured in several ways.
+
+    Args:
+        points: (P, 2).
+        colourings: Title to (P,) integer labels and the names of labels 0, 1, ...; more than eight names get no legend.
+
+    Taught in notebook 03, section 2.
+    """
+    figure, axes = plt.subplots(1, len(colourings), figsize=(3.6 * len(colourings), 3.6), layout="constrained", squeeze=False)
+    for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
+        palette = [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)] if len(names) <= 8 else sns.color_palette("husl", len(names))
+        for number, name in enumerate(names):
+            axis.scatter(*points[labels == number].T, s=3, color=palette[number], label=name, linewidths=0, zorder=1 + number * (len(names) <= 8))
+        axis.set(title=title, xticks=[], yticks=[])
+        if len(names) <= 8:
+            axis.legend(markerscale=4, fontsize=8, loc="lower left")
+    return figure
+
+
+def typical_patches(images: np.ndarray, places: dict[int, list[tuple[int, int, int]]], areas: np.ndarray, reach: int = 12) -> Figure:
+    """The surroundings of each cluster's most typical places, a row of pictures for each cluster.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        places: As `typical_places` returns them.
+        areas: (K,) share of the pixels in each cluster, for the titles.
+        reach: Pixels shown to each side of a place.
+
+    Taught in notebook 03, section 3.
+    """
+    longest, columns = max(map(len, places.values())), 2
+    rows = -(-len(places) // columns)
+    figure, axes = _grid(rows, columns * longest, side=0.95)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for number, (cluster, found) in enumerate(places.items()):
+        line = axes[number % rows, (number // rows) * longest :]
+        for axis, (i, row, column) in zip(line, found):
+            _show(axis, images[i, row - reach : row + reach, column - reach : column + reach])
+        line[0].set_title(f"cluster {cluster}: {areas[cluster]:.0%}", fontsize=9, loc="left")
+    return figure
+
+
+def explored(scene, points, similarity: np.ndarray | None) -> Figure:
+    """What an explorer shows, as a figure: images with the chosen points above, similarity below.
+
+    Args:
+        scene: A `Scene`.
+        points: Its chosen `Point`s.
+        similarity: (N, H, W) in [-1, 1], or None while nothing is chosen.
+    """
+    figure, axes = _grid(2 if similarity is not None else 1, len(scene.names))
+    for i, axis in enumerate(axes[0]):
+        _show(axis, scene.shown[i], scene.names[i])
+    if similarity is not None:
+        low, high = np.percentile(similarity[scene.inside], [2, 99.5])
+        for axis, map_, inside in zip(axes[1], similarity, scene.inside):
+            shown = axis.imshow(np.where(inside, map_, np.nan), cmap="cividis", vmin=low, vmax=high)
+            axis.set_axis_off()
+        figure.colorbar(shown, ax=axes[1], shrink=0.8, label="cosine similarity")
+    for point in points:
+        look, colour = ("o", "cyan") if point.alike else ("s", "orange")
+        for axis in axes[:, point.image]:
+            axis.plot(point.column, point.row, look, markersize=9, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=2)
+    return figure
+
+
 def loss_curves(rows: list[dict]) -> tuple[Figure, pd.DataFrame]:
     """Loss terms and cluster areas over the epochs of all stages.
 

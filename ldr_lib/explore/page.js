@@ -1,0 +1,53 @@
+// The page carries embeddings as signed bytes and answers by itself.
+const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const scene = JSON.parse(document.getElementById("scene").textContent);
+scene.inside = decoded(scene.inside);
+scene.clusters = scene.clusters && decoded(scene.clusters);
+const vectors = new Int8Array(decoded(scene.embeddings).buffer), dimension = scene.dimension, pixels = vectors.length / dimension;
+const similarity = new Uint8Array(pixels);
+
+function answer(points) {
+  const query = new Float32Array(dimension), count = { true: 0, false: 0 };
+  points.forEach((point) => count[point.alike]++);
+  for (const point of points) {
+    const start = ((point.image * scene.height + point.row) * scene.width + point.column) * dimension;
+    const weight = (point.alike ? 1 : -scene.unlike) / count[point.alike];
+    for (let d = 0; d < dimension; d++) query[d] += weight * vectors[start + d];
+  }
+  const length = Math.hypot(...query) * scene.scale;
+  for (let d = 0; d < dimension; d++) query[d] *= 127.5 / Math.max(length, 1e-9);
+  for (let p = 0, at = 0; p < pixels; p++) {
+    let sum = 127.5;
+    for (let d = 0; d < dimension; d++) sum += query[d] * vectors[at++];
+    similarity[p] = scene.inside[p] ? Math.max(0, Math.min(255, sum + 0.5)) : 0;
+  }
+  return similarity;
+}
+
+function download(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+function save(explorer) {
+  if (!explorer.state.points.length) return explorer.say("There is nothing to save yet: choose a place first.");
+  const { points, threshold } = explorer.state;
+  const named = points.map((point) => ({ ...point, name: scene.names[point.image] }));
+  download("points.json", new Blob([JSON.stringify({ points: named, threshold }, null, 1)], { type: "application/json" }));
+  explorer.masks().forEach((mask, n) => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [scene.width, scene.height];
+    const pen = canvas.getContext("2d"), picture = pen.createImageData(scene.width, scene.height);
+    mask.forEach((value, p) => picture.data.set([value, value, value, 255], 4 * p));
+    pen.putImageData(picture, 0, 0);
+    canvas.toBlob((blob) => download(`${scene.names[n].replace(/\.[a-z]+$/i, "").replace(/[^-.A-Za-z0-9]+/g, "_")}_mask.png`, blob));
+  });
+}
+
+const explorer = similarityExplorer(
+  document.getElementById("explorer"), scene, (points) => explorer.update(points.length ? answer(points) : null), { hover: true, save },
+);
+if (scene.points.length) explorer.update(answer(scene.points));

@@ -1,0 +1,144 @@
+"""Images with their embeddings, and the questions one can put to them: what looks like this pixel, and unlike that one?"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..clustering import represent
+from ..data.files import DataError
+from ..data.prepare import Prepared
+from ..network import TwoBranchNet
+
+UNLIKE = 0.5
+
+
+@dataclass(frozen=True)
+class Point:
+    """A chosen pixel.
+
+    Attributes:
+        image: Number of the image.
+        row: Row of the pixel.
+        column: Its column.
+        alike: Whether its likes are looked for, or are to be kept out.
+    """
+
+    image: int
+    row: int
+    column: int
+    alike: bool = True
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What an explorer shows.
+
+    Attributes:
+        names: A name for each image.
+        shown: (N, H, W, 3) uint8.
+        inside: (N, H, W) bool, the field of view.
+        embeddings: (N, H, W, D) float32 unit vectors.
+        clusters: (N, H, W) integers, or None where the network has no clustering branch.
+        n_clusters: Number of clusters, 0 without a clustering branch.
+
+    Taught in notebook 03, section 4.
+    """
+
+    names: list[str]
+    shown: np.ndarray
+    inside: np.ndarray
+    embeddings: np.ndarray
+    clusters: np.ndarray | None
+    n_clusters: int
+
+    def query(self, points: list[Point]) -> np.ndarray:
+        """The point of the hypersphere that is asked for.
+
+        Args:
+            points: Chosen pixels, at least one of them alike.
+
+        Returns:
+            (D,) unit vector L2(mean of v over alike pixels - half the mean over unlike ones).
+
+        Raises:
+            DataError: A pixel lies outside the images or the field of view, or none is alike.
+        """
+        chosen = {True: [], False: []}
+        for point in points:
+            self._check(point)
+            chosen[point.alike].append(self.embeddings[point.image, point.row, point.column])
+        if not chosen[True]:
+            raise DataError("choose at least one pixel whose likes are to be found")
+        vector = np.mean(chosen[True], 0) - (UNLIKE * np.mean(chosen[False], 0) if chosen[False] else 0)
+        return vector / max(np.linalg.norm(vector), 1e-12)
+
+    def similarity(self, points: list[Point]) -> np.ndarray:
+        """Cosine similarity of every pixel to the query, (N, H, W) uint8: 0 for -1, 255 for 1, and 0 outside the field of view."""
+        cosine = self.embeddings @ self.query(points)
+        return np.where(self.inside, np.rint((cosine + 1) * 127.5).clip(0, 255), 0).astype(np.uint8)
+
+    def masks(self, points: list[Point], threshold: float) -> np.ndarray:
+        """Pixels at least as similar as a threshold in [-1, 1], (N, H, W) bool."""
+        return (self.similarity(points) >= (threshold + 1) * 127.5) & self.inside
+
+    def areas(self, masks: np.ndarray) -> list[float]:
+        """Share of each image's field of view that its mask covers."""
+        return [float(mask.sum() / max(1, inside.sum())) for mask, inside in zip(masks, self.inside)]
+
+    def described(self, points: list[Point], threshold: float) -> dict:
+        """Points, threshold and areas as plain values, to be kept as JSON."""
+        areas = dict(zip(self.names, (round(area, 5) for area in self.areas(self.masks(points, threshold)))))
+        return {"points": [asdict(p) | {"name": self.names[p.image]} for p in points], "threshold": threshold, "areas": areas}
+
+    def _check(self, point: Point) -> None:
+        n, height, width = self.inside.shape
+        if not (0 <= point.image < n and 0 <= point.row < height and 0 <= point.column < width):
+            raise DataError(f"there is no pixel at row {point.row}, column {point.column} of image {point.image + 1}: {n} images of {width} x {height} pixels are shown")
+        if not self.inside[point.image, point.row, point.column]:
+            raise DataError(f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside the field of view: choose a pixel inside it")
+
+
+def look(model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], limit: int | None = None) -> Scene:
+    """Embeds images for exploring.
+
+    Args:
+        model: A network; one without a clustering branch can be explored too, without clusters.
+        images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size that are shown as they are given to the network.
+        limit: Take no more than the first so many images.
+
+    Returns:
+        The scene.
+
+    Raises:
+        DataError: No images, images of several sizes or with another number of channels than the network takes, or a
+            model that embeds no pixels.
+
+    Taught in notebook 03, section 4.
+    """
+    if not hasattr(model, "embed"):
+        raise DataError(f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a TwoBranchNet, for example from load_representation")
+    if len(images) == 0:
+        raise DataError("there are no images to explore")
+    if isinstance(images, Prepared):
+        seen, shown, inside, names = images.images[:limit], images.originals[:limit], images.masks["field_of_view"][:limit], images.names[:limit]
+    else:
+        arrays = [np.asarray(image) for image in images[:limit]]
+        arrays = [image[..., None] if image.ndim == 2 else image for image in arrays]
+        sizes = sorted({f"{image.shape[1]} x {image.shape[0]}" for image in arrays})
+        if len(sizes) > 1:
+            raise DataError(f"the images are of {len(sizes)} sizes ({', '.join(sizes)}): bring them to one size first, for example with prepare")
+        if {image.dtype for image in arrays} != {np.dtype(np.uint8)}:
+            raise DataError("the images must be uint8 with values from 0 to 255")
+        if len({image.shape for image in arrays}) > 1 or arrays[0].ndim != 3:
+            raise DataError("the images must all be arrays (height, width, channels) with as many channels")
+        seen = shown = np.stack(arrays)
+        inside, names = seen.any(-1), [f"image {i}" for i in range(1, len(seen) + 1)]
+    channels = seen.shape[-1]
+    if channels != model.in_channels:
+        kind = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
+        raise DataError(f"this network takes {kind.get(model.in_channels, model.in_channels)} and was given {kind.get(channels, f'{channels} channels')}")
+    embeddings, clusters = represent(model, np.asarray(seen))
+    return Scene(
+        list(names), np.ascontiguousarray(np.broadcast_to(shown, (*seen.shape[:3], 3))), np.asarray(inside), embeddings, clusters,
+        0 if clusters is None else model.n_clusters,
+    )

@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ldr_lib import TwoBranchNet
+from ldr_lib.explore import Point, SimilarityExplorer
+
+
+@pytest.fixture
+def images(photograph):
+    return [photograph(i, 48, 48) for i in range(2)]
+
+
+@pytest.fixture
+def explorer(images, tmp_path):
+    torch.manual_seed(0)
+    return SimilarityExplorer(TwoBranchNet(3, n_clusters=4).eval(), images, [Point(0, 20, 20)], folder=str(tmp_path / "saved"))
+
+
+def test_points_are_answered_with_similarity(explorer):
+    before = explorer.similarity
+    explorer.points = [dict(image=1, row=30, column=25, alike=True)]
+    after = np.frombuffer(explorer.similarity, np.uint8).reshape(2, 48, 48)
+    assert explorer.similarity != before and after[1, 30, 25] == after.max() == 255
+    explorer.points = []
+    assert explorer.similarity == b""
+
+
+def test_a_point_outside_changes_nothing_but_the_message(explorer):
+    before, points = explorer.similarity, explorer.points
+    explorer.points = [*points, dict(image=0, row=0, column=0, alike=True)]
+    assert explorer.points == points and explorer.similarity == before
+    assert explorer.message == "Row 0, column 0 of image 1 lies outside the field of view: choose a pixel inside it."
+
+
+def test_masks_and_points_are_saved_as_they_are_shown(explorer, tmp_path):
+    explorer.threshold = 0.9
+    explorer.save()
+    files = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert files == {"image_1_mask.png", "image_2_mask.png", "points.json"}
+    mask = np.asarray(Image.open(tmp_path / "saved" / "image_1_mask.png"))
+    shown = np.frombuffer(explorer.similarity, np.uint8).reshape(2, 48, 48)[0]
+    assert set(np.unique(mask)) <= {0, 255} and ((mask > 0) == (shown >= 1.9 * 127.5)).all()
+    told = json.loads((tmp_path / "saved" / "points.json").read_text())
+    assert told["threshold"] == 0.9 and told["points"] == [{"image": 0, "row": 20, "column": 20, "alike": True, "name": "image 1"}]
+    assert "saved to saved/" in explorer.message
+
+
+def test_nothing_to_save_and_no_place_to_save_are_said(explorer, tmp_path):
+    (tmp_path / "saved").write_text("a file where the folder should be")
+    assert explorer.save() is None and "could not write" in explorer.message.lower()
+    explorer.points = []
+    assert explorer.save() is None and "nothing to save" in explorer.message
+
+
+def test_the_same_view_is_there_without_a_kernel(explorer):
+    data, _ = explorer._repr_mimebundle_()
+    assert data["image/png"][:4] == b"\x89PNG" and "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_what_cannot_be_shown_is_a_sentence_in_the_widget(images):
+    for model, given, words in [
+        (TwoBranchNet(1), images, "This network takes grey images"),
+        (TwoBranchNet(3), [], "There are no images"),
+        (TwoBranchNet(3), [images[0], images[1][:40]], "The images are of 2 sizes"),
+    ]:
+        shown = SimilarityExplorer(model, given)
+        data, _ = shown._repr_mimebundle_()
+        assert shown.message.startswith(words) and not shown.scene and data["text/plain"] == shown.message
+    flat = TwoBranchNet(3)
+    flat.clustering_branch = None
+    assert SimilarityExplorer(flat, images).message.startswith("This network has no clustering branch")
