@@ -5,7 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
-SEEDS ?= 0 1 2
+SEEDS ?= 0,1,2
+comma := ,
 export LDR_DATA ?= $(realpath ../shared/data)
 
 .PHONY: quickstart test lab figures records priors transfer
@@ -26,18 +27,18 @@ lab: .venv/ready
 figures: .venv/ready
 	@set -e; for notebook in $(NOTEBOOKS); do $(BIN)/python -m ldr_lib.runs execute $$notebook; done
 
+SWEEP := $(BIN)/python -m ldr_lib.runs sweep --keep
+SIMULATED := simulated_fundus,simulated_chest
 records: .venv/ready
-	@set -e; for seed in $(SEEDS); do \
-		for dataset in simulated_fundus simulated_chest $(if $(LDR_DATA),chase_db1); do \
-			$(BIN)/python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p dataset $$dataset -p data_dir "$(LDR_DATA)" -p seed $$seed; \
-		done; \
-		$(BIN)/python -m ldr_lib.runs record notebooks/02_two_branch_training.ipynb -p dataset simulated_fundus -p seed $$seed; \
-	done
+	for notebook in 00_quickstart 03_embedding_visualization; do \
+		$(SWEEP) notebooks/$$notebook.ipynb --grid dataset=$(SIMULATED)$(if $(LDR_DATA),$(comma)chase_db1) --grid seed=$(SEEDS) -p data_dir "$(LDR_DATA)" || exit 1; done
+	$(SWEEP) notebooks/02_two_branch_training.ipynb --grid dataset=simulated_fundus --grid seed=$(SEEDS)
+	$(SWEEP) notebooks/04_prior_guided_clustering.ipynb --grid seed=$(SEEDS)
 
 STUDY := $(BIN)/python -m ldr_lib.prior_study
 priors: .venv/ready
 	$(STUDY) baselines
-	@set -e; for seed in $(SEEDS); do \
+	@set -e; for seed in $(subst $(comma), ,$(SEEDS)); do \
 		for method in rendered combined; do \
 			$(STUDY) vessel --prior octa --method $$method --seed $$seed; \
 			$(STUDY) disc --method $$method --seed $$seed; \
@@ -54,7 +55,7 @@ transfer: .venv/ready
 	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder; do \
 		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
 	$(BIN)/python -m ldr_lib.pretraining ship
-	$(BIN)/python -m ldr_lib.transfer --task real --init random ldr instance dense autoencoder --labels 1 --seed $(SEEDS) --jobs 2
+	$(BIN)/python -m ldr_lib.transfer --task real --init random ldr instance dense autoencoder --labels 1 --seed $(subst $(comma), ,$(SEEDS)) --jobs 2
 	$(BIN)/python -m ldr_lib.transfer --table
 
 .venv/ready: pyproject.toml constraints.txt

@@ -52,8 +52,14 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
         raise DataError(f'no pretrained encoder for "{modality}"; there are {", ".join(CHANNELS)}')
     if method not in SHIPPED:
         raise DataError(f'no encoder pretrained by "{method}"; there are {", ".join(SHIPPED)}')
-    encoder = start_from(random_encoder(CHANNELS[modality]), WEIGHTS / f"encoder_{modality}_{method}.safetensors")
+    encoder = start_from(random_encoder(CHANNELS[modality]), shipped_file(modality, method))
     return to_device(encoder, pick_device(device)).eval()
+
+
+def shipped_file(modality: str, method: str) -> Path:
+    """Where the weights of an encoder lie in the package; that of "ldr" is part of the whole two-branch network."""
+    name = f"representation_{modality}" if method == "ldr" else f"encoder_{modality}_{method}"
+    return WEIGHTS / f"{name}.safetensors"
 
 
 def load_representation(modality: str, device: str = "auto") -> TwoBranchNet:
@@ -76,7 +82,7 @@ def load_representation(modality: str, device: str = "auto") -> TwoBranchNet:
     """
     if modality not in CHANNELS:
         raise DataError(f'no pretrained representation for "{modality}"; there are {", ".join(CHANNELS)}')
-    return load_model(WEIGHTS / f"representation_{modality}.safetensors", device).eval()
+    return load_model(shipped_file(modality, "ldr"), device).eval()
 
 
 def start_from(encoder: Encoder, path: Path | str) -> Encoder:

@@ -20,13 +20,14 @@ from fastai.optimizer import OptimWrapper
 from safetensors.torch import save_file
 
 from .baselines import BASELINES
+from .checkpoint import load_model, save_model
 from .data.batches import image_batches
 from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
 from .data.prepare import joint_fingerprint, prepare
 from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
-from .encoders import CHANNELS, SHIPPED, WEIGHTS, random_encoder, start_from
+from .encoders import CHANNELS, SHIPPED, WEIGHTS, random_encoder, shipped_file, start_from
 from .network import Encoder, draw_weights
 from .runs import Run, runs_folder
 from .training import PATCH_STAGE, SHORT_BOTH_BRANCHES, LossLog, MakeViews, SeedEpoch, Settings, run_stages, train
@@ -199,7 +200,10 @@ def ship(tier: str = "study") -> Path:
         for method in SHIPPED:
             folder = pretrained_folder(modality, method, 0, tier)
             encoder = start_from(random_encoder(CHANNELS[modality]), folder / "encoder.safetensors")
-            save_encoder(encoder, WEIGHTS / f"encoder_{modality}_{method}.safetensors", half=True)
+            if method == "ldr":
+                save_model(load_model(folder / "model.safetensors", "cpu").half(), shipped_file(modality, method))
+            else:
+                save_encoder(encoder, shipped_file(modality, method), half=True)
             record = json.loads((folder / "record.json").read_text())
             settings, metrics = record["metrics"]["settings"], record["metrics"]
             steps = settings["steps"] * sum(settings["epochs"])
@@ -208,7 +212,8 @@ def ship(tier: str = "study") -> Path:
     used = "; ".join(f"{kind.title}, {split} images" for parts in UNLABELLED.values() for kind, split in [(sets[n], s) for n, s in parts])
     card = f"""# Pretrained encoders
 
-Weights of `ldr_lib.load_encoder(modality, method)`, trained without labels: {used}.
+Weights of `ldr_lib.load_encoder(modality, method)`, and for the method ldr of the whole two-branch network,
+`ldr_lib.load_representation(modality)`; trained without labels: {used}.
 
 | modality | method | images | steps | views a step | minutes on one core |
 |---|---|---|---|---|---|

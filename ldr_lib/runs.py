@@ -1,7 +1,9 @@
 """Run records: what was run, with what, on what, and what came out; and running notebooks from the command line.
 
 `python -m ldr_lib.runs execute notebooks/00_quickstart.ipynb` rewrites a notebook's outputs in place and its figures;
-`python -m ldr_lib.runs record notebooks/00_quickstart.ipynb -p seed 1` runs it aside and keeps its record with the project;
+`python -m ldr_lib.runs sweep notebooks/00_quickstart.ipynb --grid seed=0,1,2 --keep` runs it over a grid, skips what is finished,
+and keeps the records with the project;
+`python -m ldr_lib.runs compare A B` says what differs between two runs;
 `python -m ldr_lib.runs summary notebooks/00_quickstart.ipynb -p dataset chase_db1` prints the README's table of kept records.
 """
 
@@ -22,7 +24,9 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from .data.files import written_whole
+from .claims import claim_of
+from .data.files import DataError, written_whole
+from .stale import cells_of, used_code
 
 PACKAGES = ("torch", "torchvision", "fastai", "kornia", "numpy", "scikit-image", "scikit-learn", "ldr_lib")
 
@@ -118,12 +122,21 @@ class Run:
             self.record["metrics"][name] = plain
 
     def claim(self, sentence: str, better: float, worse: float) -> bool:
-        """Tests that one number exceeds another, prints and records the outcome.
+        """Tests that one number exceeds another by the claim's bound, prints and records the outcome.
+
+        Args:
+            sentence: As in `notebooks/claims.yaml`.
+            better: The number that is claimed to be larger.
+            worse: The other.
 
         Returns:
             Whether it does.
+
+        Raises:
+            DataError: The notebook has claims in the ledger and this is none of them.
         """
-        holds = bool(better > worse)
+        known = claim_of(self.record["name"], sentence)
+        holds = bool(better > worse + (known.bound if known else 0))
         self.record["claims"][sentence] = {"holds": holds, "better": round(float(better), 4), "worse": round(float(worse), 4)}
         print(f"{'holds      ' if holds else 'does not   '} {sentence}: {better:.3f} against {worse:.3f}")
         return holds
@@ -144,6 +157,10 @@ class Run:
             from .device import describe, pick_device
 
             self.record["device"] = describe(pick_device())
+        self.record["code"] = used_code()
+        notebook = project_root() / "notebooks" / f"{self.record['name']}.ipynb"
+        if notebook.exists():
+            self.record["cells"] = cells_of(notebook)[0]
         self.record["wall_seconds"] = round(time.perf_counter() - self.started, 1)
         self.record["peak_memory_mib"] = peak_memory_mib()
         path = self.folder / "record.json"
@@ -318,39 +335,83 @@ def keep_figures(name: str) -> Path:
     return kept
 
 
-def keep_record(path: Path, parameters: dict) -> Path:
-    """Runs a notebook with parameters through papermill and copies its record to `figures/<notebook>/records/`."""
-    import papermill
+def compare(first: Path, second: Path) -> pd.DataFrame:
+    """What differs between two runs.
 
-    label = "_".join(str(parameters[key]) for key in ("dataset", "seed") if key in parameters) or "default"
-    folder = runs_folder() / "records" / path.stem / label
-    folder.mkdir(parents=True, exist_ok=True)
-    papermill.execute_notebook(
-        str(path), str(folder / path.name), {**parameters, "out_dir": str(folder)}, cwd=str(path.parent), progress_bar=False
-    )
-    kept = project_root() / "figures" / path.stem / "records" / f"{label}.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "record.json", kept)
-    return kept
+    Args:
+        first: A run's folder or its `record.json`.
+        second: Another one.
+
+    Returns:
+        A row for each difference in parameters, versions, machine, code, data, results and claims; columns are the two runs. Tables
+        are compared number by number.
+
+    Raises:
+        DataError: A record is missing or cannot be read.
+    """
+    sides = [_flat(_read_record(Path(path))) for path in (first, second)]
+    rows = [(name, *(side.get(name, "") for side in sides)) for name in dict.fromkeys([*sides[0], *sides[1]])]
+    table = pd.DataFrame([row for row in rows if row[1] != row[2]], columns=["what", str(first), str(second)])
+    return table.set_index("what")
+
+
+def _read_record(path: Path) -> dict:
+    path = path / "record.json" if path.is_dir() else path
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no run record ({error})") from error
+
+
+def _flat(value, name: str = "") -> dict:
+    """Nested dictionaries as one, with names such as "parameters, seed"; what differs between any two runs is left out."""
+    if not isinstance(value, dict):
+        return {name: value}
+    left_out = ("started", "wall_seconds", "peak_memory_mib", "figures")
+    parts = (_flat(part, f"{name}, {key}" if name else key) for key, part in value.items() if name or key not in left_out)
+    return {key: entry for part in parts for key, entry in part.items()}
 
 
 def main() -> None:
+    from . import sweep as sweeping
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["execute", "record", "summary"])
-    parser.add_argument("notebook", type=Path)
+    parser.add_argument("what", choices=["execute", "sweep", "compare", "summary"])
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a notebook; for compare two runs")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
+    parser.add_argument("-f", type=Path, help="a YAML file of parameters")
+    parser.add_argument("--grid", action="append", default=[], metavar="NAME=VALUE,VALUE", help="an axis of a sweep")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at once")
+    parser.add_argument("--cluster", default="", help="address of a Dask scheduler")
+    parser.add_argument("--keep", action="store_true", help="keep the records of a sweep with the project")
     chosen = parser.parse_args()
-    if not chosen.notebook.exists():
-        parser.error(f"{chosen.notebook} does not exist")
+    notebook = chosen.paths[0]
     parameters = {name: yaml.safe_load(value) for name, value in chosen.p}
-    if chosen.what == "execute":
-        shutil.rmtree(runs_folder() / chosen.notebook.stem, ignore_errors=True)
-        execute_in_place(chosen.notebook)
-        print(keep_figures(chosen.notebook.stem))
-    elif chosen.what == "record":
-        print(keep_record(chosen.notebook, parameters))
-    else:
-        print(summary(chosen.notebook.stem, **parameters))
+    try:
+        if not all(path.exists() for path in chosen.paths):
+            raise DataError(f"{next(path for path in chosen.paths if not path.exists())} does not exist")
+        if chosen.what == "execute":
+            shutil.rmtree(runs_folder() / notebook.stem, ignore_errors=True)
+            execute_in_place(notebook)
+            print(keep_figures(notebook.stem))
+        elif chosen.what == "compare":
+            if len(chosen.paths) != 2:
+                raise DataError("compare needs two runs")
+            print(compare(*chosen.paths).to_string() or "nothing differs")
+        elif chosen.what == "summary":
+            print(summary(notebook.stem, **parameters))
+        else:
+            fixed = (sweeping.read_parameters(chosen.f) if chosen.f else {}) | parameters
+            cells = [fixed | cell for cell in sweeping.grid_of(chosen.grid)]
+            table = sweeping.sweep(notebook, cells, chosen.jobs, chosen.cluster)
+            print(table.to_string(index=False))
+            if chosen.keep:
+                print(f"{len(sweeping.keep(notebook, cells))} records kept")
+            sys.exit(int((table["state"] == "failed").any()))
+    except DataError as error:
+        parser.exit(2, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "stopped; finished runs are kept and are skipped next time\n")
 
 
 if __name__ == "__main__":

@@ -144,17 +144,17 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
 
     Args:
         points: (P, 2).
-        colourings: Title to (P,) integer labels and the names of labels 0, 1, ...; more than eight names get no legend.
+        colourings: Title to (P,) integer labels and the names of labels 0, 1, ...; more than five names get no legend.
 
     Taught in notebook 03, section 2.
     """
     figure, axes = plt.subplots(1, len(colourings), figsize=(3.6 * len(colourings), 3.6), layout="constrained", squeeze=False)
     for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
-        palette = [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)] if len(names) <= 8 else sns.color_palette("husl", len(names))
+        palette = [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)] if len(names) <= 5 else sns.color_palette("husl", len(names))
         for number, name in enumerate(names):
-            axis.scatter(*points[labels == number].T, s=3, color=palette[number], label=name, linewidths=0, zorder=1 + number * (len(names) <= 8))
+            axis.scatter(*points[labels == number].T, s=3, color=palette[number], label=name, linewidths=0, zorder=1 + number * (len(names) <= 5))
         axis.set(title=title, xticks=[], yticks=[])
-        if len(names) <= 8:
+        if len(names) <= 5:
             axis.legend(markerscale=4, fontsize=8, loc="lower left")
     return figure
 

@@ -1,0 +1,67 @@
+"""Is a kept result still that of this code? Fingerprints of what a run used, blind to comments and documentation."""
+
+import ast
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DRAWN = ("explore", "runs", "claims", "ledger", "stale", "sweep")
+"""Modules that draw, record and report: a change there changes no number."""
+
+
+def code_of(path: Path) -> str:
+    """Fingerprint of a module's code without comments, documentation and layout."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+
+
+def cells_of(path: Path) -> tuple[str, list[str]]:
+    """Fingerprint of a notebook's code cells after the parameters, and the names of its parameters."""
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    parameters = next((cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])), None)
+    code = [ast.dump(ast.parse("".join(cell["source"]))) for cell in cells if cell is not parameters]
+    names = [node.targets[0].id for node in ast.parse("".join(parameters["source"])).body] if parameters else []
+    return hashlib.sha256("".join(code).encode()).hexdigest()[:12], names
+
+
+def used_code() -> dict[str, str]:
+    """Fingerprints of the modules of this package that are loaded and can change a number."""
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        part = name.removeprefix("ldr_lib.")
+        if name.startswith("ldr_lib.") and part.split(".")[0] not in DRAWN and getattr(module, "__file__", None):
+            found[part] = code_of(Path(module.__file__))
+    return found
+
+
+def changes_since(record: dict, notebooks: Path) -> list[str]:
+    """What has changed since a record was made: modules, the notebook's cells, its parameters.
+
+    Args:
+        record: As `Run.finish` writes it.
+        notebooks: Folder of the notebooks.
+
+    Returns:
+        Names of what changed, empty for a fresh result.
+    """
+    if "code" not in record:
+        return ["recorded before code was fingerprinted"]
+    changed = []
+    for part, fingerprint in record["code"].items():
+        path = HERE / (part.replace(".", "/") + ".py")
+        if not path.exists() or code_of(path) != fingerprint:
+            changed.append(part)
+    path = notebooks / f"{record['name']}.ipynb"
+    if path.exists():
+        cells, names = cells_of(path)
+        if record.get("cells") != cells:
+            changed.append("the notebook's cells")
+        missing = set(record["parameters"]) ^ set(names) - {"data_dir", "out_dir"}
+        if missing - {"data_dir", "out_dir"}:
+            changed.append(f"parameters {', '.join(sorted(missing - {'data_dir', 'out_dir'}))}")
+    return changed
