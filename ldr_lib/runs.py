@@ -324,13 +324,13 @@ def execute_in_place(path: Path) -> None:
 
 
 def keep_figures(name: str) -> Path:
-    """Copies the figures, their numbers and the record of a notebook's run to `figures/<notebook>/`, in place of older ones."""
+    """Copies the figures, their numbers, the report and the record of a notebook's run to `figures/<notebook>/`, in place of older ones."""
     kept = project_root() / "figures" / name
     kept.mkdir(parents=True, exist_ok=True)
     for old in (*kept.glob("*.png"), *kept.glob("*.csv")):
         old.unlink()
     run = runs_folder() / name
-    for path in (*run.glob("*.png"), *run.glob("*.csv"), run / "record.json"):
+    for path in (*run.glob("*.png"), *run.glob("*.csv"), *run.glob("report.html"), run / "record.json"):
         shutil.copyfile(path, kept / path.name)
     return kept
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from ldr_lib import prior_study, runs
+from ldr_lib.transfer_table import transfer_markdown, transfer_records
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -64,6 +65,10 @@ def test_readme_tables_are_those_of_the_records(name, dataset):
 
 def test_readme_table_of_priors_is_that_of_the_records():
     assert prior_study.study_markdown() in (ROOT / "README.md").read_text()
+
+
+def test_readme_table_of_transfer_is_that_of_the_records():
+    assert transfer_markdown(transfer_records()) in (ROOT / "README.md").read_text()
 
 
 def test_the_package_imports_lazily_and_lists_its_names():

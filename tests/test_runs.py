@@ -19,7 +19,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_a_record_says_what_was_run_on_what_and_what_came_out(project, capsys):
-    run = runs.Run("00_quickstart", dict(dataset="simulated_chest", tier="smoke", seed=4))
+    run = runs.Run("mine", dict(dataset="simulated_chest", tier="smoke", seed=4))
     run.data(train="abc")
     run.metrics(agreement=pd.DataFrame({"NMI": [0.123456]}, index=["colour"]), steps=3)
     assert run.claim("two is more than one", 2, 1) and not run.claim("one is more than two", 1, 2)
@@ -27,7 +27,7 @@ def test_a_record_says_what_was_run_on_what_and_what_came_out(project, capsys):
     run.figure(figure, "picture", pd.DataFrame({"drawn": [1.0]}))
     plt.close(figure)
     record = json.loads(run.finish().read_text())
-    assert run.folder == project / "runs" / "00_quickstart"
+    assert run.folder == project / "runs" / "mine"
     assert record["seed"] == 4 and record["data"] == {"train": "abc"} and record["figures"] == ["picture.png"]
     assert record["metrics"] == {"agreement": {"colour": {"NMI": 0.1235}}, "steps": 3}
     assert record["claims"]["one is more than two"] == {"holds": False, "better": 1, "worse": 2}
