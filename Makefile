@@ -1,5 +1,6 @@
 # quickstart: set up and run notebook 00 | test: set up and run all tests | lab: open JupyterLab
 # figures: re-execute all notebooks and redraw figures/ | records: the runs over three seeds behind the comparisons
+# course: build the assignments' release in runs/course and rehearse grading with a class of ten
 # transfer: pretraining of all encoders and the table of notebook 05, hours on two cores; what is kept is not measured again
 # priors: the trainings behind notebook 04's table on real images and its shipped weights, hours on two cores
 PYTHON ?= python3
@@ -9,7 +10,7 @@ SEEDS ?= 0,1,2
 comma := ,
 export LDR_DATA ?= $(realpath ../shared/data)
 
-.PHONY: quickstart test lab figures records priors transfer
+.PHONY: quickstart test lab figures records priors transfer course
 
 quickstart: .venv/ready
 	@mkdir -p runs/00_quickstart
@@ -19,7 +20,7 @@ quickstart: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
-	LDR_TIER=smoke LDR_RUNS=runs/tests $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
+	LDR_TIER=smoke LDR_RUNS=runs/tests $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
@@ -34,6 +35,9 @@ records: .venv/ready
 		$(SWEEP) notebooks/$$notebook.ipynb --grid dataset=$(SIMULATED)$(if $(LDR_DATA),$(comma)chase_db1) --grid seed=$(SEEDS) -p data_dir "$(LDR_DATA)" || exit 1; done
 	$(SWEEP) notebooks/02_two_branch_training.ipynb --grid dataset=simulated_fundus --grid seed=$(SEEDS)
 	$(SWEEP) notebooks/04_prior_guided_clustering.ipynb --grid seed=$(SEEDS)
+
+course: .venv/ready
+	$(BIN)/python tests/course/rehearse.py runs/course
 
 STUDY := $(BIN)/python -m ldr_lib.prior_study
 priors: .venv/ready

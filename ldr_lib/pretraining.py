@@ -35,7 +35,7 @@ from .training import PATCH_STAGE, SHORT_BOTH_BRANCHES, LossLog, MakeViews, Seed
 NAME = "05_downstream_transfer"
 UNLABELLED = {"fundus": (("chase_db1", "train"), ("hrf", "all"), ("drions", "train")), "chest": (("kermany", "all"),)}
 ABLATIONS = {"patch": ({"patch": 1.0},), "patch_mixup": (PATCH_STAGE,), "ldr": (PATCH_STAGE, SHORT_BOTH_BRANCHES)}
-METHODS = (*ABLATIONS, *BASELINES, "simulated")
+METHODS = (*ABLATIONS, *BASELINES, "simulated", "whole")
 
 
 def pretraining_plan(modality: str, tier: str, seed: int) -> tuple[int, Settings]:
@@ -168,7 +168,7 @@ def study(modality: str, method: str, seed: int, data_dir: str, tier: str = "stu
 
     Args:
         modality: "fundus" or "chest".
-        method: As in `pretrain`, or "simulated": "ldr" on simulated images.
+        method: As in `pretrain`, or "simulated": "ldr" on simulated images, or "whole": "ldr" on (almost) whole images.
         seed: Of the training.
         data_dir: Folder of the datasets.
         tier: As in `pretraining_plan`.
@@ -177,10 +177,12 @@ def study(modality: str, method: str, seed: int, data_dir: str, tier: str = "stu
         Path of `encoder.safetensors`.
     """
     size, settings = pretraining_plan(modality, tier, seed)
+    if method == "whole":
+        settings = replace(settings, crop_scale=(0.9, 1.0))
     folder = pretrained_folder(modality, method, seed, tier)
     run = Run(NAME, dict(pretraining=modality, method=method, tier=tier, seed=seed), str(folder))
     images, fingerprint = unlabelled_images(modality, data_dir, size, method == "simulated")
-    encoder, rows = pretrain("ldr" if method == "simulated" else method, images, settings, folder, data=fingerprint, resume=True)
+    encoder, rows = pretrain("ldr" if method in ("simulated", "whole") else method, images, settings, folder, data=fingerprint, resume=True)
     run.data(train=fingerprint)
     last = {name: round(value, 4) for name, value in rows[-1].items()}
     run.metrics(settings=json.loads(json.dumps(asdict(settings))), images=len(images), last_epoch=last, seconds=sum(row["seconds"] for row in rows))
