@@ -87,7 +87,8 @@ def paired_gains(records: pd.DataFrame, over: str = "random", measure: str = "Di
 def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> pd.DataFrame:
     def words(values: pd.Series) -> str:
         few = "" if len(values) >= 3 else f" ({len(values)})"
-        return f"{values.mean():{sign}.{digits}f} ± {values.std():.{digits}f}{few}"
+        spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+        return f"{values.mean():{sign}.{digits}f}{spread}{few}"
 
     shown = rows.groupby(["task", "protocol", "init", "labels"])[measure].agg(words).unstack("labels")
     rank = {name: i for i, name in enumerate((*REAL_TASKS, "frozen", "fine-tuned", *ORDER))}
@@ -99,10 +100,8 @@ def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> 
 def transfer_markdown(records: pd.DataFrame) -> str:
     """Mean Dice of every start and its gain over the random one, as the README shows them."""
     table, gain = transfer_table(records), gains(records)
-    body = [
-        [*row, *(f"{value} ({gain.loc[row, name]})" if row in gain.index else value for name, value in table.loc[row].items())]
-        for row in table.index
-    ]
+    beside = gain.reindex(index=table.index, columns=table.columns, fill_value="").fillna("")
+    body = [[*row, *(f"{value} ({more})" if more else value for value, more in zip(table.loc[row], beside.loc[row]))] for row in table.index]
     return as_markdown(["task", "protocol", "start", *table.columns], body)
 
 

@@ -30,9 +30,10 @@ def lab(tmp_path):
         cell = next(cell for cell in text["cells"] if "parameters" in cell["metadata"].get("tags", []))
         cell["source"] = ["".join(cell["source"]), *(f"\n{key} = {value!r}" for key, value in parameters.items())]
         (tmp_path / f"{name}.ipynb").write_text(json.dumps(text))
-        settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-        settings.parent.mkdir(parents=True)
-        settings.write_text('{"windowingMode": "none"}')
+        for place, choice in {"notebook-extension/tracker": '{"windowingMode": "none"}', "apputils-extension/notification": '{"fetchNews": "false"}'}.items():
+            settings = tmp_path / "settings" / "@jupyterlab" / f"{place}.jupyterlab-settings"
+            settings.parent.mkdir(parents=True)
+            settings.write_text(choice)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -98,7 +99,7 @@ def screenshot(page, name):
 def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path, monkeypatch):
     monkeypatch.setenv("LDR_TIER", "smoke")
     canvas = explore(page, lab, tmp_path / "run")
-    page.wait_for_function("!document.querySelector('.jp-Notebook').innerText.includes('[*]')", timeout=600_000)
+    page.wait_for_function("!document.querySelector('.jp-Notebook').innerText.includes('[*]')", timeout=600_000, polling=1000)
     before, displayed = np.array(page.evaluate(SIMILARITY)), canvas.screenshot()
     chosen = vessel_place(tmp_path / "run")
     after, _ = click_and_measure(page, canvas, 64, chosen["row"] + 3, chosen["column"])
@@ -117,7 +118,7 @@ def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path
 @pytest.mark.parametrize("dataset", ["chase_db1", "kermany"])
 def test_pictures_of_real_images(page, lab, tmp_path, dataset):
     canvas = explore(page, lab, tmp_path / "run", dataset=dataset, data_dir=str(REAL_DATA), tier="class")
-    page.wait_for_function("!document.querySelector('.jp-Notebook').innerText.includes('[*]')", timeout=600_000)
+    page.wait_for_function("!document.querySelector('.jp-Notebook').innerText.includes('[*]')", timeout=600_000, polling=1000)
     chosen, side = vessel_place(tmp_path / "run"), json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]["side"]
     _, took = click_and_measure(page, canvas, side, chosen["row"], chosen["column"])
     print(f"{dataset}: from click to map {took:.0f} ms")
