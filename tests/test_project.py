@@ -1,6 +1,8 @@
 """What the project promises about itself: one list of dependencies, commands that exist, notebooks kept by the rules."""
 
 import ast
+import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -61,6 +63,20 @@ def test_readme_names_only_files_that_exist():
 )
 def test_readme_tables_are_those_of_the_records(name, dataset):
     assert runs.summary(name, dataset=dataset) in (ROOT / "README.md").read_text()
+
+
+def test_readme_map_is_that_of_the_notebooks():
+    text = (ROOT / "README.md").read_text()
+    for path in sorted((ROOT / "notebooks").glob("0*.ipynb")):
+        title = "".join(json.loads(path.read_text())["cells"][0]["source"]).splitlines()[0]
+        name, _, question = title.removeprefix("# ").partition(": ")
+        record = json.loads((ROOT / "figures" / path.stem / "record.json").read_text())
+        row = next(line for line in text.splitlines() if line.startswith(f"| [{name}](notebooks/{path.name}) |"))
+        assert question.lower() in row.lower(), question
+        assert row.endswith(f"| {record['wall_seconds'] / 60:.1f} min, {record['peak_memory_mib']['process'] / 1024:.1f} GB |"), row
+        modules = re.findall(r"`ldr_lib\.([\w.]+)`", row)
+        code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
+        assert modules and all(module.split(".")[0] in code or importlib.util.find_spec(f"ldr_lib.{module}") for module in modules)
 
 
 def test_readme_table_of_priors_is_that_of_the_records():
