@@ -22,6 +22,7 @@ _PUBLIC = {
     "GuidedSettings": "guided",
     "load_encoder": "encoders",
     "load_representation": "encoders",
+    "SimilarityExplorer": "explore.widget",
     "load_pretrained": "structures",
     "predict_structure": "structures",
 }

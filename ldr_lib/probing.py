@@ -35,8 +35,10 @@ def filter_bank(images: np.ndarray) -> np.ndarray:
     """
     from skimage.feature import multiscale_basic_features
 
-    found = np.stack([multiscale_basic_features(image, sigma_min=1, sigma_max=16, channel_axis=-1) for image in images]).astype(np.float32)
-    return (found - found.mean((0, 1, 2))) / np.maximum(found.std((0, 1, 2)), 1e-6)
+    found = np.stack([multiscale_basic_features(image, sigma_min=1, sigma_max=16, channel_axis=-1).astype(np.float32) for image in images])
+    found -= found.mean((0, 1, 2))
+    found /= np.maximum(found.std((0, 1, 2)), 1e-6)
+    return found
 
 
 def pixels(inside: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -54,14 +56,30 @@ def pixels(inside: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(all_, min(n, len(all_)), replace=False))
 
 
+def labelled_example(training: Prepared, modality: str, seed: int = 0) -> int:
+    """Draws a training image in which every structure is marked.
+
+    Raises:
+        DataError: There is none, or there are no masks.
+
+    Taught in notebook 03, section 6.
+    """
+    anatomy, names = anatomy_of(training, modality)
+    whole = [i for i in range(len(training)) if set(np.unique(anatomy[i])) >= set(range(1, len(names) + 1))]
+    if not names or not whole:
+        raise DataError("a probe needs a training image in which every structure is marked; these images have none")
+    return int(np.random.default_rng(seed).choice(whole))
+
+
 def probe(
-    features: dict[str, tuple[np.ndarray, np.ndarray]], training: Prepared, held_out: Prepared, modality: str, n_clusters: int, seed: int = 0
+    features: dict[str, tuple[np.ndarray, np.ndarray]], training: Prepared, example: int, held_out: Prepared, modality: str, n_clusters: int, seed: int = 0
 ) -> pd.DataFrame:
     """How much of the anatomy can be read off frozen features when one training image is labelled.
 
     Args:
-        features: Row name to the features (n, S, S, D) of `training` and of `held_out`.
-        training: Images with masks; one that shows every structure is drawn and its 8,000 drawn pixels are the labels.
+        features: Row name to the features of the example, (S, S, D), and of `held_out`, (n, S, S, D).
+        training: Images with masks.
+        example: Which of them is labelled, as `labelled_example` draws it; 8,000 of its pixels are the labels.
         held_out: Other images with masks; 20,000 of their pixels are judged.
         modality: "fundus" or "chest".
         n_clusters: Of the k-means behind "NMI".
@@ -71,22 +89,15 @@ def probe(
         For each structure "<structure> retrieval" (`retrieval_auc`), "<structure> linear" and "<structure> neighbours": area under
         the ROC curve of logistic regression and of the 15 nearest neighbours; and "NMI" of k-means with anatomy.
 
-    Raises:
-        DataError: The images have no masks, or no training image shows every structure.
-
     Taught in notebook 03, section 6.
     """
     (anatomy, names), (truth, _) = anatomy_of(training, modality), anatomy_of(held_out, modality)
-    whole = [i for i in range(len(training)) if set(np.unique(anatomy[i])) >= set(range(1, len(names) + 1))]
-    if not names or not whole:
-        raise DataError("a probe needs a training image in which every structure is marked; these images have none")
-    one = np.random.default_rng(seed).choice(whole)
     inside = np.asarray(held_out.masks["field_of_view"])
-    labelled, judged = pixels(training.masks["field_of_view"][one], 8_000, seed), pixels(inside, 20_000, seed)
-    taught, true = anatomy[one].ravel()[labelled], truth.ravel()[judged]
+    labelled, judged = pixels(training.masks["field_of_view"][example], 8_000, seed), pixels(inside, 20_000, seed)
+    taught, true = anatomy[example].ravel()[labelled], truth.ravel()[judged]
     rows = {}
-    for name, (of_training, of_held_out) in features.items():
-        x = of_training[one].reshape(-1, of_training.shape[-1])[labelled].astype(np.float32)
+    for name, (of_example, of_held_out) in features.items():
+        x = of_example.reshape(-1, of_example.shape[-1])[labelled].astype(np.float32)
         z = of_held_out.reshape(-1, of_held_out.shape[-1])[judged].astype(np.float32)
         ways = {
             "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),

@@ -4,7 +4,7 @@ import torch
 
 from ldr_lib import DataError, TwoBranchNet, open_dataset, prepare
 from ldr_lib.clustering import anatomy_of, prototypes, typical_places
-from ldr_lib.probing import alignment_and_uniformity, filter_bank, neighbourhoods, pixels, probe
+from ldr_lib.probing import alignment_and_uniformity, filter_bank, labelled_example, neighbourhoods, pixels, probe
 from ldr_lib.tiers import plan
 
 
@@ -17,16 +17,19 @@ def test_features_that_are_the_anatomy_are_read_off_and_noise_is_not(prepared):
     training, held_out = prepared
     perfect = lambda part: np.eye(4, dtype=np.float32)[anatomy_of(part, "fundus")[0]]
     noise = lambda part: np.random.default_rng(len(part)).normal(size=(*part.images.shape[:3], 4)).astype(np.float32)
-    table = probe({"anatomy": (perfect(training), perfect(held_out)), "noise": (noise(training), noise(held_out))}, training, held_out, "fundus", 4)
+    example = labelled_example(training, "fundus")
+    features = {name: (make(training)[example], make(held_out)) for name, make in {"anatomy": perfect, "noise": noise}.items()}
+    table = probe(features, training, example, held_out, "fundus", 4)
     assert list(table.columns) == ["NMI", *(f"{s} {w}" for s in ("disc", "fovea", "vessel") for w in ("retrieval", "linear", "neighbours"))]
     assert (table.loc["anatomy"] > [0.95, *[0.99] * 9]).all()
     assert abs(table.loc["noise", [column for column in table if column != "NMI"]] - 0.5).max() < 0.1 and table.loc["noise", "NMI"] < 0.02
 
 
 def test_a_probe_without_masks_is_refused(prepared):
-    training, held_out = prepared
     with pytest.raises(DataError, match="every structure is marked"):
-        probe({}, training, held_out, "unknown", 4)
+        labelled_example(prepared[0], "unknown")
+    example = labelled_example(prepared[0], "fundus", 3)
+    assert all(prepared[0].masks[name][example].any() for name in ("disc", "fovea", "vessel")) and example == labelled_example(prepared[0], "fundus", 3)
 
 
 def test_filters_see_brightness_and_edges_at_several_scales():
