@@ -12,7 +12,7 @@ from PIL import Image
 
 from .claims import Claim, all_claims
 from .data.files import written_whole
-from .runs import project_root, runs_folder
+from .places import project_root, runs_folder
 from .stale import changes_since
 from .sweep import parameters_of
 

@@ -29,7 +29,8 @@ from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
 from .encoders import CHANNELS, SHIPPED, WEIGHTS, random_encoder, shipped_file, start_from
 from .network import Encoder, draw_weights
-from .runs import Run, runs_folder
+from .places import runs_folder
+from .runs import Run
 from .training import PATCH_STAGE, SHORT_BOTH_BRANCHES, LossLog, MakeViews, SeedEpoch, Settings, run_stages, train
 
 NAME = "05_downstream_transfer"

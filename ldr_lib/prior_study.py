@@ -28,7 +28,8 @@ from .metrics import centre, centreline_dice, dice
 from .network import TwoBranchNet
 from .priors import MaskBank, mask_bank, vessel_prior
 from .rendering import LabelledPairs, standardise
-from .runs import Run, as_markdown, committed_records, project_root, runs_folder
+from .places import project_root, runs_folder
+from .runs import Run, as_markdown, committed_records
 from .simulated_pairs import WHOLE, SimulatedPairs
 from .structures import WEIGHTS, GuidedNets, load_pretrained, predict_structure
 from .tiers import guided_plan

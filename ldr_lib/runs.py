@@ -8,8 +8,6 @@ and keeps the records with the project;
 """
 
 import argparse
-import base64
-import io
 import json
 import os
 import platform
@@ -22,24 +20,15 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from PIL import Image
 
 from .claims import claim_of
 from .data.files import DataError, written_whole
+from .execution import execute_in_place, keep_figures
+from .places import project_root, runs_folder
 from .stale import cells_of, used_code
+from .sweep import grid_of, keep, read_parameters, sweep
 
 PACKAGES = ("torch", "torchvision", "fastai", "kornia", "numpy", "scikit-image", "scikit-learn", "ldr_lib")
-
-
-def project_root() -> Path:
-    """The checkout this package lies in, or the working folder when the package was installed elsewhere."""
-    root = Path(__file__).resolve().parents[1]
-    return root if (root / "pyproject.toml").exists() else Path.cwd()
-
-
-def runs_folder() -> Path:
-    """Where runs are kept: $LDR_RUNS, else runs/ of this project."""
-    return Path(os.environ.get("LDR_RUNS") or project_root() / "runs")
 
 
 def _versions() -> dict[str, str]:
@@ -288,53 +277,6 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def lighten(data: dict) -> None:
-    """Replaces a large PNG among a notebook output's data by a JPEG of about 20 kB, at most 800 x 900 pixels."""
-    raw = base64.b64decode(data.get("image/png", ""))
-    if len(raw) > 30_000:
-        picture = Image.open(io.BytesIO(raw)).convert("RGB")
-        for side in (800, 650, 550, 450):
-            picture.thumbnail((side, side * 9 // 8), Image.Resampling.LANCZOS)
-            small = io.BytesIO()
-            picture.save(small, "JPEG", quality=55, optimize=True)
-            if small.tell() < 23_000:
-                break
-        del data["image/png"]
-        data["image/jpeg"] = base64.b64encode(small.getvalue()).decode()
-
-
-def execute_in_place(path: Path) -> None:
-    """Runs a notebook in its folder and rewrites its outputs, light and without error streams, widget state and timings."""
-    import nbformat
-    from nbclient import NotebookClient
-
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}).execute()
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number:02d}"
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-            for output in cell.outputs:
-                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-                lighten(output.get("data", {}))
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    with written_whole(path) as temporary:
-        nbformat.write(notebook, temporary)
-
-
-def keep_figures(name: str) -> Path:
-    """Copies the figures, their numbers, the report and the record of a notebook's run to `figures/<notebook>/`, in place of older ones."""
-    kept = project_root() / "figures" / name
-    kept.mkdir(parents=True, exist_ok=True)
-    for old in (*kept.glob("*.png"), *kept.glob("*.csv")):
-        old.unlink()
-    run = runs_folder() / name
-    for path in (*run.glob("*.png"), *run.glob("*.csv"), *run.glob("report.html"), run / "record.json"):
-        shutil.copyfile(path, kept / path.name)
-    return kept
-
-
 def compare(first: Path, second: Path) -> pd.DataFrame:
     """What differs between two runs.
 
@@ -373,8 +315,6 @@ def _flat(value, name: str = "") -> dict:
 
 
 def main() -> None:
-    from . import sweep as sweeping
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["execute", "sweep", "compare", "summary"])
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a notebook; for compare two runs")
@@ -401,12 +341,12 @@ def main() -> None:
         elif chosen.what == "summary":
             print(summary(notebook.stem, **parameters))
         else:
-            fixed = (sweeping.read_parameters(chosen.f) if chosen.f else {}) | parameters
-            cells = [fixed | cell for cell in sweeping.grid_of(chosen.grid)]
-            table = sweeping.sweep(notebook, cells, chosen.jobs, chosen.cluster)
+            fixed = (read_parameters(chosen.f) if chosen.f else {}) | parameters
+            cells = [fixed | cell for cell in grid_of(chosen.grid)]
+            table = sweep(notebook, cells, chosen.jobs, chosen.cluster)
             print(table.to_string(index=False))
             if chosen.keep:
-                print(f"{len(sweeping.keep(notebook, cells))} records kept")
+                print(f"{len(keep(notebook, cells))} records kept")
             sys.exit(int((table["state"] == "failed").any()))
     except DataError as error:
         parser.exit(2, f"{error}\n")

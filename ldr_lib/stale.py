@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-DRAWN = ("explore", "runs", "claims", "ledger", "stale", "sweep")
+DRAWN = ("explore", "runs", "claims", "ledger", "stale", "sweep", "places", "execution", "teaching")
 """Modules that draw, record and report: a change there changes no number."""
 
 

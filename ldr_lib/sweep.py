@@ -13,7 +13,7 @@ import yaml
 from joblib import Parallel, delayed, parallel_config
 
 from .data.files import DataError, Progress, written_whole
-from .runs import runs_folder
+from .places import project_root, runs_folder
 from .stale import cells_of
 
 
@@ -193,8 +193,6 @@ def keep(notebook: Path, cells: list[dict]) -> list[Path]:
     Returns:
         The paths of the kept records.
     """
-    from .runs import project_root
-
     kept = []
     for cell in cells:
         if is_finished(Path(notebook), cell):

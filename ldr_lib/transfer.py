@@ -22,7 +22,8 @@ from .encoders import CHANNELS, SHIPPED, load_encoder, random_encoder, set_stati
 from .network import Encoder
 from .pretraining import METHODS, NAME, pretrained_folder
 from .rendering import LabelledPairs
-from .runs import Run, project_root, runs_folder
+from .places import project_root, runs_folder
+from .runs import Run
 from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
 from .structures import WEIGHTS
 from .tasks import REAL_TASKS, TASKS, Task, task

@@ -6,14 +6,15 @@ import nbformat
 import pandas as pd
 import pytest
 
-from ldr_lib import DataError, runs
+from ldr_lib import DataError, execution, places, runs
 from ldr_lib.tiers import plan
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Pretends that the project lies in an empty folder."""
-    monkeypatch.setattr(runs, "project_root", lambda: tmp_path)
+    for module in (places, runs, execution):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.delenv("LDR_RUNS", raising=False)
     return tmp_path
 
@@ -53,7 +54,7 @@ def test_figures_kept_with_the_project_replace_older_ones(project):
     run.figure(figure, "new")
     plt.close(figure)
     run.finish()
-    kept = runs.keep_figures("nb")
+    kept = execution.keep_figures("nb")
     assert {path.name for path in kept.iterdir()} == {"new.png", "record.json", "records"}
 
 
@@ -101,10 +102,10 @@ def test_a_notebook_executed_in_place_keeps_results_and_drops_noise(tmp_path):
     notebook.cells = [nbformat.v4.new_markdown_cell("# title"), nbformat.v4.new_code_cell(source)]
     path = tmp_path / "small.ipynb"
     nbformat.write(notebook, path)
-    runs.execute_in_place(path)
+    execution.execute_in_place(path)
     once = path.read_text()
     assert [output.text for output in nbformat.read(path, 4).cells[1].outputs] == ["result\n"]
-    runs.execute_in_place(path)
+    execution.execute_in_place(path)
     assert path.read_text() == once
 
 
@@ -116,7 +117,7 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path):
     nbformat.write(notebook, path)
     before = path.read_text()
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
-        runs.execute_in_place(path)
+        execution.execute_in_place(path)
     assert path.read_text() == before
 
 
@@ -159,8 +160,8 @@ def test_large_pictures_in_outputs_become_light_and_small_ones_stay():
 
     small, large = output(20), output(600)
     before = dict(small)
-    runs.lighten(small)
-    runs.lighten(large)
+    execution.lighten(small)
+    execution.lighten(large)
     assert small == before and large.keys() == {"image/jpeg"}
     width, height = Image.open(io.BytesIO(base64.b64decode(large["image/jpeg"]))).size
     assert width == 2 * height and 450 <= width <= 800

@@ -14,7 +14,7 @@ from PIL import Image
 from ..data.files import DataError, written_whole
 from ..data.prepare import Prepared
 from ..network import TwoBranchNet
-from ..runs import runs_folder
+from ..places import runs_folder
 from .figures import explored
 from .scene import Point, look
 
