@@ -135,7 +135,7 @@ def prototypes(embeddings: np.ndarray, clusters: np.ndarray, inside: np.ndarray,
     Returns:
         (K, D) unit vectors; zeros for a cluster without pixels.
 
-    Taught in notebook 03, section 3.
+    Taught in notebook 03, section 4.
     """
     belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]
     sums = belongs.T @ embeddings[inside]
@@ -158,7 +158,7 @@ def typical_places(
     Returns:
         Cluster to (image, row, column) of its places; clusters without a pixel are left out. Largest cluster first.
 
-    Taught in notebook 03, section 3.
+    Taught in notebook 03, section 4.
     """
     centres = prototypes(embeddings, clusters, inside, n_clusters)
     allowed = np.zeros_like(inside)

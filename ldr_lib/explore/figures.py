@@ -168,7 +168,7 @@ def typical_patches(images: np.ndarray, places: dict[int, list[tuple[int, int, i
         areas: (K,) share of the pixels in each cluster, for the titles.
         reach: Pixels shown to each side of a place.
 
-    Taught in notebook 03, section 3.
+    Taught in notebook 03, section 4.
     """
     longest, columns = max(map(len, places.values())), 2
     rows = -(-len(places) // columns)

@@ -41,7 +41,7 @@ class Scene:
         clusters: (N, H, W) integers, or None where the network has no clustering branch.
         n_clusters: Number of clusters, 0 without a clustering branch.
 
-    Taught in notebook 03, section 4.
+    Taught in notebook 03, section 3.
     """
 
     names: list[str]
@@ -113,7 +113,7 @@ def look(model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], 
         DataError: No images, images of several sizes or with another number of channels than the network takes, or a
             model that embeds no pixels.
 
-    Taught in notebook 03, section 4.
+    Taught in notebook 03, section 3.
     """
     if not hasattr(model, "embed"):
         raise DataError(f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a TwoBranchNet, for example from load_representation")

@@ -57,7 +57,7 @@ def write_page(scene: Scene, path: Path | str, points: list[Point] = (), thresho
     Raises:
         DataError: The file would exceed 50 MB, or cannot be written.
 
-    Taught in notebook 03, section 4.
+    Taught in notebook 03, section 3.
     """
     small = shrunk(scene, side)
     n, height, width = small.inside.shape

@@ -52,7 +52,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
     Example:
         >>> SimilarityExplorer(load_representation("fundus"), prepare(open_dataset("chase_db1", "PATH", "test"), 256))
 
-    Source: Chen et al. 2021, local similarity. Taught in notebook 03, section 4.
+    Source: Chen et al. 2021, local similarity. Taught in notebook 03, section 3.
     """
 
     _esm = (HERE / "explorer.js").read_text() + (HERE / "widget.js").read_text()
