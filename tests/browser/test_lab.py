@@ -17,6 +17,7 @@ from conftest import REAL_DATA, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SHOTS = os.environ.get("LDR_SCREENSHOTS")
+LENGTH = "(document.querySelector('.ldr-explorer').explorer.similarity()?.length ?? 0)"
 SIMILARITY = "Array.from(document.querySelector('.ldr-explorer').explorer.similarity() ?? [])"
 
 
@@ -64,7 +65,7 @@ def explore(page, lab, folder, **parameters):
     lab(page, "03_embedding_visualization", out_dir=str(folder), **parameters)
     first = page.locator(".ldr-explorer canvas[role=application]").first
     first.wait_for(timeout=600_000)
-    page.wait_for_function(f"{SIMILARITY}.length > 0")
+    page.wait_for_function(f"{LENGTH} > 0")
     first.scroll_into_view_if_needed()
     return first
 
@@ -72,10 +73,10 @@ def explore(page, lab, folder, **parameters):
 def click_and_measure(page, canvas, side, row, column):
     """Clicks a pixel of the first image; the similarity that is then shown, and the milliseconds until it was there."""
     page.get_by_role("button", name="clear").click()
-    page.wait_for_function(f"{SIMILARITY}.length === 0")
+    page.wait_for_function(f"{LENGTH} === 0")
     page.evaluate("window.asked = 0; document.querySelector('.ldr-explorer canvas').addEventListener('click', () => window.asked = performance.now(), true)")
     page.evaluate(
-        "(() => { const look = () => document.querySelector('.ldr-explorer').explorer.similarity() ? window.took = performance.now() - window.asked"
+        "(() => { const look = () => window.asked && document.querySelector('.ldr-explorer').explorer.similarity() ? window.took = performance.now() - window.asked"
         " : requestAnimationFrame(look); window.took = 0; requestAnimationFrame(look); })()"
     )
     box = canvas.bounding_box()
