@@ -74,7 +74,7 @@ def click_and_measure(page, canvas, side, row, column):
     """Clicks a pixel of the first image; the similarity that is then shown, and the milliseconds until it was there."""
     page.get_by_role("button", name="clear").click()
     page.wait_for_function(f"{LENGTH} === 0")
-    page.evaluate("window.asked = 0; document.querySelector('.ldr-explorer canvas').addEventListener('click', () => window.asked = performance.now(), true)")
+    page.evaluate("window.asked = 0; document.querySelector('.ldr-explorer canvas[role=application]').addEventListener('click', () => window.asked = performance.now(), true)")
     page.evaluate(
         "(() => { const look = () => window.asked && document.querySelector('.ldr-explorer').explorer.similarity() ? window.took = performance.now() - window.asked"
         " : requestAnimationFrame(look); window.took = 0; requestAnimationFrame(look); })()"
