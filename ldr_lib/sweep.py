@@ -99,12 +99,13 @@ def is_finished(notebook: Path, parameters: dict) -> bool:
     return done == {"parameters": parameters, "cells": cells_of(Path(notebook))[0]}
 
 
-def run_cell(notebook: str, parameters: dict, threads: int) -> tuple[dict, float, str]:
+def run_cell(notebook: str, parameters: dict, folder: Path, threads: int) -> tuple[dict, float, str]:
     """Runs one cell; its notebook is kept even if it fails.
 
     Args:
         notebook: Path.
         parameters: Of this cell.
+        folder: Receives what the run writes; replaced.
         threads: For the processes that it starts.
 
     Returns:
@@ -112,7 +113,7 @@ def run_cell(notebook: str, parameters: dict, threads: int) -> tuple[dict, float
     """
     import papermill
 
-    folder, started = cell_folder(Path(notebook), parameters), time.perf_counter()
+    started = time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
@@ -161,7 +162,7 @@ def sweep(notebook: Path, cells: list[dict], jobs: int = 2, cluster: str = "") -
         backend = {"backend": "dask", "n_jobs": -1}
         _connect(cluster)
     with parallel_config(**backend):
-        for cell, seconds, error in Parallel(return_as="list" if cluster else "generator_unordered")(delayed(run_cell)(str(notebook), cell, threads) for cell in todo):
+        for cell, seconds, error in Parallel(return_as="list" if cluster else "generator_unordered")(delayed(run_cell)(str(notebook), cell, cell_folder(notebook, cell).resolve(), threads) for cell in todo):
             outcome[str(cell)] = ("failed" if error else "finished", round(seconds / 60, 2), error)
             progress.step()
             print(f"{outcome[str(cell)][0]:9s} {cell_folder(notebook, cell).name}  {seconds:.0f} s  {error}", flush=True)

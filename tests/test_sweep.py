@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -95,9 +97,9 @@ def test_a_sweep_runs_on_a_cluster_of_two_workers(tiny):
 def test_a_stopped_sweep_keeps_what_is_finished(tiny, tmp_path):
     tiny.write_text(tiny.read_text().replace("run.finish();", "run.finish();\\n\",\n    \"import time; time.sleep(0 if seed == 0 else 600)"))
     command = [sys.executable, "-m", "ldr_lib.runs", "sweep", str(tiny), "--grid", "seed=0,1", "--jobs", "1"]
-    import os
-
-    process = subprocess.Popen(command, env=os.environ | {"LDR_RUNS": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True)
+    listening = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # in a background job it is ignored
+    environment = os.environ | {"LDR_RUNS": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listening)
     started = sweep.cell_folder(tiny, {"seed": 1}) / "started"
     for _ in range(240):
         if started.exists():

@@ -77,7 +77,10 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
     downloads = []
     page.on("download", lambda download: downloads.append(download))
     page.get_by_text("save masks").click()
-    page.wait_for_timeout(500)
+    for _ in range(100):
+        if len(downloads) == 7:
+            break
+        page.wait_for_timeout(100)
     names = {download.suggested_filename for download in downloads}
     assert names == {"points.json", *(f"image_{i}_mask.png" for i in range(1, 7))}
     points = next(download for download in downloads if download.suggested_filename == "points.json")

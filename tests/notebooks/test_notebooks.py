@@ -83,7 +83,7 @@ def test_a_folder_of_masks_guides_a_folder_of_photographs(tmp_path, photograph, 
 @pytest.mark.realdata
 def test_transfer_runs_on_real_x_rays(tmp_path, real_data):
     record = run("05_downstream_transfer", tmp_path, dataset="covid19_cxr_seg", data_dir=str(real_data))
-    assert {"labelled.png", "rivals.png", "side_by_side.png", "starts.png"} == set(record["figures"])
+    assert {"labelled.png", "rivals.png", "side_by_side.png", "starts.png", "curves.png"} == set(record["figures"])
     columns = {f"{task}_covid19_cxr_seg, {protocol}" for task in ("lungs", "heart") for protocol in ("frozen", "fine-tuned")}
     assert set(record["metrics"]["one_label"]["ldr"]) == columns and record["metrics"]["one_label"].keys() == {"random", "autoencoder", "instance", "dense", "ldr"}
 
