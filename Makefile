@@ -55,11 +55,15 @@ priors: .venv/ready
 		done; \
 	done
 
+CELLS := $(BIN)/python -m ldr_lib.transfer --seed $(subst $(comma), ,$(SEEDS)) --jobs 2
 transfer: .venv/ready
 	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder; do \
 		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
+	@set -e; for method in patch whole; do $(BIN)/python -m ldr_lib.pretraining fundus --method $$method; done
 	$(BIN)/python -m ldr_lib.pretraining ship
-	$(BIN)/python -m ldr_lib.transfer --task real --init random ldr instance dense autoencoder --labels 1 --seed $(subst $(comma), ,$(SEEDS)) --jobs 2
+	$(CELLS) --task real --init random ldr instance dense autoencoder --labels 1 4
+	$(CELLS) --task real --init random ldr instance --labels 0
+	$(CELLS) --task disc_drions vessel_chase_db1 --init patch whole --labels 1
 	$(BIN)/python -m ldr_lib.transfer --table
 
 .venv/ready: pyproject.toml constraints.txt
