@@ -98,6 +98,11 @@ class Scene:
             raise DataError(f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside the field of view: choose a pixel inside it")
 
 
+def _told_apart(names: list[str]) -> list[str]:
+    """Names of which a repeated one carries its number: masks are saved and areas listed by name."""
+    return [name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)]
+
+
 def look(model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], limit: int | None = None) -> Scene:
     """Embeds images for exploring.
 
@@ -120,7 +125,7 @@ def look(model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], 
     if len(images) == 0:
         raise DataError("there are no images to explore")
     if isinstance(images, Prepared):
-        seen, shown, inside, names = images.images[:limit], images.originals[:limit], images.masks["field_of_view"][:limit], images.names[:limit]
+        seen, shown, inside, names = images.images[:limit], images.originals[:limit], images.masks["field_of_view"][:limit], list(images.names[:limit])
     else:
         arrays = [np.asarray(image) for image in images[:limit]]
         arrays = [image[..., None] if image.ndim == 2 else image for image in arrays]
@@ -139,6 +144,6 @@ def look(model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], 
         raise DataError(f"this network takes {kind.get(model.in_channels, model.in_channels)} and was given {kind.get(channels, f'{channels} channels')}")
     embeddings, clusters = represent(model, np.asarray(seen))
     return Scene(
-        list(names), np.ascontiguousarray(np.broadcast_to(shown, (*seen.shape[:3], 3))), np.asarray(inside), embeddings, clusters,
+        _told_apart(names), np.ascontiguousarray(np.broadcast_to(shown, (*seen.shape[:3], 3))), np.asarray(inside), embeddings, clusters,
         0 if clusters is None else model.n_clusters,
     )

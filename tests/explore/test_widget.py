@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from ldr_lib import TwoBranchNet
+from ldr_lib.data.prepare import Prepared
 from ldr_lib.explore import Point, SimilarityExplorer
 
 
@@ -47,6 +48,14 @@ def test_masks_and_points_are_saved_as_they_are_shown(explorer, tmp_path):
     told = json.loads((tmp_path / "saved" / "points.json").read_text())
     assert told["threshold"] == 0.9 and told["points"] == [{"image": 0, "row": 20, "column": 20, "alike": True, "name": "image 1"}]
     assert "saved to saved/" in explorer.message
+
+
+def test_images_of_one_name_keep_a_mask_each(images, tmp_path):
+    shown = np.stack(images)
+    prepared = Prepared(shown, shown, {"field_of_view": shown.any(-1)}, ["01", "01"], np.zeros((2, 4), int), [], "")
+    SimilarityExplorer(TwoBranchNet(3, n_clusters=4).eval(), prepared, [Point(0, 20, 20)], folder=str(tmp_path)).save()
+    assert {path.name for path in tmp_path.iterdir()} == {"01_1_mask.png", "01_2_mask.png", "points.json"}
+    assert len(json.loads((tmp_path / "points.json").read_text())["areas"]) == 2
 
 
 def test_nothing_to_save_and_no_place_to_save_are_said(explorer, tmp_path):
