@@ -1,5 +1,6 @@
 """What drawn pictures are made of: smooth noise, random squares of an image, one colour balance, the looks of other cameras."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,13 +50,23 @@ def standardise(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return out
 
 
-def clouds(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
-    """Smooth noise of about unit spread, (n, 1, size, size), whose blobs measure size / cells."""
+@functools.cache
+def _bicubic(cells: int, size: int, device: torch.device | str) -> torch.Tensor:
+    """The weights with which bicubic interpolation takes the middle `size` of pixels from cells and a margin of two on each side."""
     margin = 2
-    coarse = torch.randn(n, 1, cells + 2 * margin, cells + 2 * margin, device=device)
-    grown = F.interpolate(coarse, (round(size * (1 + 2 * margin / cells)),) * 2, mode="bicubic")
-    cut = (grown.shape[-1] - size) // 2
-    return grown[..., cut : cut + size, cut : cut + size]
+    grown = round(size * (1 + 2 * margin / cells))
+    cut = (grown - size) // 2
+    one_axis = torch.eye(cells + 2 * margin)[None, None]
+    return F.interpolate(one_axis, (grown, cells + 2 * margin), mode="bicubic")[0, 0, cut : cut + size].to(device)
+
+
+def clouds(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
+    """Smooth noise of about unit spread, (n, 1, size, size), whose blobs measure size / cells.
+
+    Bicubic interpolation as two products of matrices: many times faster on the processor than torch's own.
+    """
+    weights = _bicubic(cells, size, device)
+    return weights @ torch.randn(n, 1, weights.shape[1], weights.shape[1], device=device) @ weights.T
 
 
 def streaks(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:

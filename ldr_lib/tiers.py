@@ -76,7 +76,7 @@ def guided_plan(tier: str, guided: str, method: str, seed: int) -> tuple[str, in
     if tier == "short":
         return tier, size, 150, replace(settings, epochs=(2, 1, *refine(1)))
     if tier == "class":
-        return tier, size, 150, replace(settings, epochs=(6 if vessel else 4, 1, *refine(1)))
+        return tier, size, 150, replace(settings, epochs=({"vessel": 7, "disc": 4, "chest": 3}[guided], 1, *refine(1)))
     if tier == "study":
         return tier, size, 600, replace(settings, epochs=({"vessel": 34, "disc": 28, "chest": 14}[guided], 2, *refine(4)))
     if tier == "full":

@@ -124,6 +124,17 @@ def test_crops_cut_the_same_square_of_every_array():
     assert torch.allclose(a[inner], b[inner], atol=1e-5) and inner.float().mean() > 0.8
 
 
+@pytest.mark.parametrize("cells", [2, 7, 50])
+def test_clouds_are_bicubic_interpolation(cells):
+    torch.manual_seed(0)
+    fast = clouds(3, 64, cells, "cpu")
+    torch.manual_seed(0)
+    coarse = torch.randn(3, 1, cells + 4, cells + 4)
+    whole = torch.nn.functional.interpolate(coarse.double(), (round(64 * (1 + 4 / cells)),) * 2, mode="bicubic")
+    cut = (whole.shape[-1] - 64) // 2
+    torch.testing.assert_close(fast.double(), whole[..., cut : cut + 64, cut : cut + 64], atol=1e-4, rtol=0)
+
+
 def test_clouds_are_smooth_and_of_unit_spread():
     torch.manual_seed(0)
     coarse, fine = clouds(50, 64, 4, "cpu"), clouds(50, 64, 32, "cpu")
