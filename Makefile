@@ -50,7 +50,7 @@ priors: .venv/ready
 		done; \
 		for prior in octa dsa simulated; do $(STUDY) vessel --prior $$prior --tier short --seed $$seed; done; \
 		$(STUDY) vessel --prior octa --method adversarial --tier short --seed $$seed; \
-		for control in shuffled "other structure" "no region" "no distractors" untrained "one label"; do \
+		for control in shuffled "other structure" "no region" "no distractors" untrained "one label" "from representation"; do \
 			$(STUDY) vessel --prior octa --control "$$control" --tier short --seed $$seed; \
 		done; \
 	done

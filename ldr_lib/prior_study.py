@@ -21,6 +21,7 @@ from .data.datasets import DATASETS, open_dataset
 from .data.files import DataError, written_whole
 from .data.prepare import joint_fingerprint, prepare
 from .data.simulate import chest, fundus
+from .encoders import load_representation
 from .explore import overlay, representation_sheet
 from .guide import GUIDES, guide_for
 from .guided import METHODS, train_guided
@@ -41,7 +42,7 @@ TESTED = {
     "vessel": ("chase_db1", "vessel"), "disc": ("drions", "disc"),
     "lungs": ("covid19_cxr_seg", "lungs"), "heart": ("covid19_cxr_seg", "heart"),
 }
-CONTROLS = ("none", "shuffled", "other structure", "no region", "no distractors", "untrained", "one label")
+CONTROLS = ("none", "shuffled", "other structure", "no region", "no distractors", "untrained", "one label", "from representation")
 
 
 def real_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
@@ -160,7 +161,9 @@ def study(guided: str, prior: str, method: str, control: str, seed: int, data_di
         settings = replace(settings, stages=({"guided": 1.0}, last))
     if control == "untrained":
         settings = replace(settings, epochs=(0, 0))
-    start = None
+    start = load_representation(guide.modality, "cpu") if control == "from representation" else None
+    if start:
+        settings = replace(settings, n_clusters=start.n_clusters)
     if method == "combined":  # goes on from the rendered run
         begun = run.folder.with_name(label.replace(method, "rendered")) / "model.safetensors"
         if not begun.exists():
