@@ -59,11 +59,14 @@ CELLS := $(BIN)/python -m ldr_lib.transfer --seed $(subst $(comma), ,$(SEEDS)) -
 transfer: .venv/ready
 	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder; do \
 		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
-	@set -e; for method in patch whole; do $(BIN)/python -m ldr_lib.pretraining fundus --method $$method; done
+	@set -e; for modality in fundus chest; do for method in patch patch_mixup simulated; do \
+		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
+	$(BIN)/python -m ldr_lib.pretraining fundus --method whole
 	$(BIN)/python -m ldr_lib.pretraining ship
 	$(CELLS) --task real --init random ldr instance dense autoencoder --labels 1 4
 	$(CELLS) --task real --init random ldr instance --labels 0
-	$(CELLS) --task disc_drions vessel_chase_db1 --init patch whole --labels 1
+	$(CELLS) --task real --init patch patch_mixup simulated --labels 1
+	$(CELLS) --task disc_drions vessel_chase_db1 --init whole --labels 1
 	$(BIN)/python -m ldr_lib.transfer --table
 
 .venv/ready: pyproject.toml constraints.txt
