@@ -53,7 +53,8 @@ def changes_since(record: dict, notebooks: Path) -> list[str]:
         return ["recorded before code was fingerprinted"]
     changed = []
     for part, fingerprint in record["code"].items():
-        path = HERE / (part.replace(".", "/") + ".py")
+        path = HERE / part.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
         if not path.exists() or code_of(path) != fingerprint:
             changed.append(part)
     path = notebooks / f"{record['name']}.ipynb"

@@ -1,7 +1,8 @@
 import json
 import sys
 
-import ldr_lib.losses  # noqa: F401 one of the modules that are fingerprinted
+import ldr_lib.data.files  # noqa: F401 these are among the modules that are fingerprinted
+import ldr_lib.losses  # noqa: F401
 from ldr_lib import stale
 
 
@@ -42,3 +43,10 @@ def test_what_changed_is_named(tmp_path, monkeypatch):
     assert stale.changes_since(record, tmp_path) == ["the notebook's cells", "parameters k"]
     assert stale.changes_since({"name": "nb"}, tmp_path) == ["recorded before code was fingerprinted"]
     assert "ldr_lib.losses" in sys.modules
+
+
+def test_nothing_has_changed_since_the_code_that_runs_now(tmp_path):
+    notebook(tmp_path / "nb.ipynb", "x = 1")
+    code = stale.used_code()
+    assert {"losses", "data", "data.files"} <= code.keys()
+    assert stale.changes_since({"name": "nb", "parameters": {"seed": 0}, "code": code, "cells": stale.cells_of(tmp_path / "nb.ipynb")[0]}, tmp_path) == []
