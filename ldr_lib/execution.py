@@ -14,9 +14,9 @@ from .places import project_root, runs_folder
 def lighten(data: dict) -> None:
     """Replaces a large PNG among a notebook output's data by a JPEG of about 20 kB, at most 800 x 900 pixels."""
     raw = base64.b64decode(data.get("image/png", ""))
-    if len(raw) > 30_000:
+    if len(raw) > 20_000:
         picture = Image.open(io.BytesIO(raw)).convert("RGB")
-        for side in (800, 650, 550, 450):
+        for side in (800, 650, 550, 450, 400):
             picture.thumbnail((side, side * 9 // 8), Image.Resampling.LANCZOS)
             small = io.BytesIO()
             picture.save(small, "JPEG", quality=55, optimize=True)
