@@ -57,9 +57,7 @@ priors: .venv/ready
 
 CELLS := $(BIN)/python -m ldr_lib.transfer --seed $(subst $(comma), ,$(SEEDS)) --jobs 2
 transfer: .venv/ready
-	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder; do \
-		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
-	@set -e; for modality in fundus chest; do for method in patch patch_mixup simulated; do \
+	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder patch patch_mixup simulated; do \
 		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
 	$(BIN)/python -m ldr_lib.pretraining fundus --method whole
 	$(BIN)/python -m ldr_lib.pretraining ship
