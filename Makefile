@@ -45,6 +45,7 @@ priors: .venv/ready
 	@set -e; for seed in $(subst $(comma), ,$(SEEDS)); do \
 		for method in rendered combined; do \
 			$(STUDY) vessel --prior octa --method $$method --seed $$seed; \
+			$(STUDY) vessel --prior octa --method $$method --control "from representation" --seed $$seed; \
 			$(STUDY) disc --method $$method --seed $$seed; \
 			$(STUDY) chest --method $$method --seed $$seed; \
 		done; \
@@ -60,10 +61,11 @@ transfer: .venv/ready
 	@set -e; for modality in fundus chest; do for method in ldr instance dense autoencoder patch patch_mixup simulated; do \
 		$(BIN)/python -m ldr_lib.pretraining $$modality --method $$method; done; done
 	$(BIN)/python -m ldr_lib.pretraining fundus --method whole
+	@set -e; for modality in fundus chest; do for seed in 1 2; do \
+		$(BIN)/python -m ldr_lib.pretraining $$modality --method ldr --seed $$seed; done; done
 	$(BIN)/python -m ldr_lib.pretraining ship
-	$(CELLS) --task real --init random ldr instance dense autoencoder --labels 1 4
-	$(CELLS) --task real --init random ldr instance --labels 0
-	$(CELLS) --task real --init patch patch_mixup simulated --labels 1
+	$(CELLS) --task real --init random ldr instance dense autoencoder --labels 1 4 0
+	$(CELLS) --task real --init patch patch_mixup simulated ldr-1 ldr-2 scratch guided --labels 1
 	$(CELLS) --task disc_drions vessel_chase_db1 --init whole --labels 1
 	$(BIN)/python -m ldr_lib.transfer --table
 

@@ -1,6 +1,9 @@
 """Local discriminative representations of medical images: a small library behind the notebooks."""
 
+import warnings
 from importlib import import_module
+
+warnings.filterwarnings("ignore", r".torch\.jit\.script. is deprecated", FutureWarning)  # by fastai, whenever it is imported
 
 _PUBLIC = {
     "TwoBranchNet": "network",

@@ -43,6 +43,7 @@ TESTED = {
     "lungs": ("covid19_cxr_seg", "lungs"), "heart": ("covid19_cxr_seg", "heart"),
 }
 CONTROLS = ("none", "shuffled", "other structure", "no region", "no distractors", "untrained", "one label", "from representation")
+IN_PACKAGE = (("vessel", "octa", "from-representation"), ("disc", "simulated", "none"), ("chest", "simulated", "none"))
 
 
 def real_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
@@ -232,6 +233,9 @@ def ship(guided: str, label: str) -> Path:
         epochs = begun["metrics"]["settings"]["epochs"] + epochs
     sets = [DATASETS[name] for name in UNLABELLED[net.guide.modality]]
     prior = {"vessel": f"vessel masks of the {parameters['prior']} prior", "disc": "simulated eyes", "chest": "simulated chests"}[guided]
+    from_representation = parameters["control"] == "from representation"
+    began = f"`load_representation(\"{net.guide.modality}\")`, itself trained without labels" if from_representation else "random weights"
+    control = f' --control "{parameters["control"]}"' if from_representation else ""
     measured = [
         f"| {name} | {value['Dice']:.3f} |" for name, value in record["metrics"].items() if isinstance(value, dict) and "Dice" in value
     ]
@@ -240,9 +244,10 @@ def ship(guided: str, label: str) -> Path:
 - **Finds** {", ".join(net.guide.structures)}. Clusters of the clustering branch: {net.guide.clusters}.
 - **Data** training splits of {", ".join(kind.title for kind in sets)}, without any label; {prior}.
 - **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets)}.
+- **Begins** with {began}.
 - **Steps** {settings["steps"]} x {epochs} in the stages of method "{parameters["method"]}", each of {settings["rendered"]} images, rendered ones or in a third stage half of them real; in the second {5 * settings["pairs"]} views of real ones beside them.
 - **Seed** {parameters["seed"]}; not chosen among seeds. Weights rounded to half precision.
-- **Made by** `python -m ldr_lib.prior_study {guided} --prior {parameters["prior"]} --method {parameters["method"]} --tier {parameters["tier"]} --seed {parameters["seed"]}`
+- **Made by** `python -m ldr_lib.prior_study {guided} --prior {parameters["prior"]} --method {parameters["method"]} --tier {parameters["tier"]} --seed {parameters["seed"]}{control}`
 
 Dice on the test splits, at the images' own size, threshold 0.5 (the run's record: figures/{NAME}/records/{label}.json):
 
@@ -355,8 +360,8 @@ def main() -> None:
         elif chosen.what == "table":
             print(study_markdown())
         elif chosen.what == "ship":
-            for guided, prior in (("vessel", "octa"), ("disc", "simulated"), ("chest", "simulated")):
-                print(ship(guided, f"{guided}_{prior}_{chosen.method}_none_{chosen.tier}_{chosen.seed}"))
+            for guided, prior, control in IN_PACKAGE:
+                print(ship(guided, f"{guided}_{prior}_{chosen.method}_{control}_{chosen.tier}_{chosen.seed}"))
         else:
             print(study(chosen.what, chosen.prior, chosen.method, chosen.control, chosen.seed, chosen.data_dir, chosen.tier))
     except DataError as error:

@@ -37,8 +37,8 @@ def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
 
     Args:
         init: "random" or "scratch" (drawn from the seed), one that comes with the package as in `load_encoder`, an ablation that
-            `ldr_lib.pretraining` has trained here, "guided" (the network of notebook 04 for this structure), or the path
-            of a safetensors file.
+            `ldr_lib.pretraining` has trained here, either of them with the seed of another pretraining as in "ldr-1", "guided"
+            (the network of notebook 04 for this structure), or the path of a safetensors file.
         one: What is segmented.
         seed: Of the cell.
 
@@ -56,10 +56,11 @@ def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
         return encoder
     if init == "guided":
         return start_from(encoder, WEIGHTS / f"{'chest' if modality == 'chest' else 'vessel' if one.is_thin else 'disc'}.safetensors")
-    if init in METHODS:
-        path = pretrained_folder(modality, init, 0) / "encoder.safetensors"
+    method, _, number = init.partition("-")
+    if method in METHODS and (number or "0").isdecimal():
+        path = pretrained_folder(modality, method, int(number or 0)) / "encoder.safetensors"
         if not path.exists():
-            raise DataError(f"{path} is not there; python -m ldr_lib.pretraining {modality} --method {init} makes it")
+            raise DataError(f"{path} is not there; python -m ldr_lib.pretraining {modality} --method {method} --seed {number or 0} makes it")
         return start_from(encoder, path)
     if Path(init).is_file():
         return start_from(encoder, init)

@@ -10,7 +10,7 @@ from .pretraining import NAME
 from .runs import as_markdown, committed_records
 from .tasks import REAL_TASKS
 
-ORDER = ("random", "scratch", "autoencoder", "instance", "dense", "patch", "patch_mixup", "ldr", "whole", "simulated", "guided")
+ORDER = ("random", "scratch", "autoencoder", "instance", "dense", "patch", "patch_mixup", "ldr", "ldr-1", "ldr-2", "whole", "simulated", "guided")
 MEASURES = ("Dice", "clDice", "HD95", "between images")
 
 

@@ -74,7 +74,8 @@ class VesselPairs:
     ):
         self.backgrounds, self.inside, self.prior = without_vessels(images, inside), np.asarray(inside), prior
         self.grain = grain_of(np.asarray(images), self.inside, self.backgrounds)
-        self.statistics = [torch.from_numpy(x) for x in colour_statistics(np.asarray(images), self.inside)]
+        each = [colour_statistics(image[None], seen[None]) for image, seen in zip(np.asarray(images), self.inside)]  # floats of one at a time
+        self.statistics = [torch.from_numpy(np.concatenate(x)) for x in zip(*each)]
         self.size, self.distractors, self.shuffled = size, distractors, shuffled
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
