@@ -9,7 +9,7 @@ from ldr_lib import transfer
 from ldr_lib.data.datasets import DATASETS
 from ldr_lib.data.files import DataError
 from ldr_lib.encoders import random_encoder
-from ldr_lib.pretraining import save_encoder
+from ldr_lib.pretraining import pretrained_folder, save_encoder
 from ldr_lib.tasks import TASKS, task
 from ldr_lib.transfer import cell, cells, initial_encoder, labelled_images, missing_cells
 from ldr_lib.transfer_table import gains, label_curves, starts_side_by_side, transfer_records, transfer_table
@@ -104,7 +104,7 @@ def test_the_table_shows_mean_and_spread_over_seeds(project):
     assert sorted(len(c.get_offsets()) for c in drawn) == [2, 3]
 
 
-def test_starts_are_what_they_are_called(tmp_path):
+def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
     one = task("disc_drions")
     weights = lambda init, seed=0: initial_encoder(init, one, seed).groups[3][0][0].weight
     assert torch.equal(weights("random", 4), weights("scratch", 4)) and not torch.equal(weights("random", 4), weights("random", 5))
@@ -112,6 +112,13 @@ def test_starts_are_what_they_are_called(tmp_path):
     assert not torch.equal(weights("guided"), initial_encoder("guided", task("vessel_chase_db1"), 0).groups[3][0][0].weight)
     save_encoder(random_encoder(3, 8), tmp_path / "own.safetensors")
     assert torch.equal(weights(str(tmp_path / "own.safetensors")), random_encoder(3, 8).groups[3][0][0].weight)
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path))
+    again = pretrained_folder("fundus", "ldr", 2)
+    again.mkdir(parents=True)
+    save_encoder(random_encoder(3, 9), again / "encoder.safetensors")
+    assert torch.equal(weights("ldr-2"), random_encoder(3, 9).groups[3][0][0].weight) and not torch.equal(weights("ldr-2"), weights("ldr"))
+    with pytest.raises(DataError, match="ldr_lib.pretraining fundus --method patch --seed 3 makes it"):
+        initial_encoder("patch-3", one, 0)
     with pytest.raises(DataError, match='unknown init "magic"; known are random, scratch, ldr'):
         initial_encoder("magic", one, 0)
     with pytest.raises(DataError, match="does not fit the encoder"):
