@@ -3,7 +3,9 @@
 import warnings
 from importlib import import_module
 
-warnings.filterwarnings("ignore", r".torch\.jit\.script. is deprecated", FutureWarning)  # by fastai, whenever it is imported
+# What libraries say about each other, not about the user's code: fastai at its import, MONAI within its Hausdorff distance.
+warnings.filterwarnings("ignore", r".torch\.jit\.script. is deprecated", FutureWarning)
+warnings.filterwarnings("ignore", r"monai.*always_return_as_numpy", FutureWarning)
 
 _PUBLIC = {
     "TwoBranchNet": "network",

@@ -120,7 +120,7 @@ def run_cell(notebook: str, parameters: dict, folder: Path, threads: int) -> tup
     try:
         papermill.execute_notebook(
             notebook, str(folder / Path(notebook).name), {**parameters, "out_dir": str(folder)}, cwd=str(Path(notebook).parent),
-            progress_bar=False, log_output=False, extra_arguments=["--log-level=ERROR"],
+            progress_bar=False, log_output=False, extra_arguments=["--log-level=CRITICAL"],
         )
     except Exception as error:  # noqa: BLE001 whatever stops one cell must not stop the others
         lines = str(error).strip().splitlines() or [type(error).__name__]
