@@ -1,6 +1,5 @@
-"""One stage-2 step of the kit against the same step written literally: `python -m ldr_lib.benchmark`."""
+"""One stage-2 step of the kit against the same step written literally."""
 
-import argparse
 import multiprocessing
 import statistics
 import time
@@ -12,28 +11,32 @@ import torch.nn.functional as F
 from .data.batches import image_batches
 from .data.views import ViewMaker, Views
 from .device import describe, pick_device, to_device
-from .losses import cluster_entropy, hypersphere_mixup, patch_discrimination
+from .losses import cluster_entropy, hypersphere_mixup, patch_discrimination, patch_rows
 from .network import TwoBranchNet
-from .runs import peak_memory_mib
-from .training import BOTH_BRANCHES, LocalDiscrimination, _StageNet
+from .runs.run import peak_memory_mib
+from .tiers import BOTH_BRANCHES
+from .training import LocalDiscrimination, _StageNet
 
 PAIRS, SIZE = 4, 128
 
 
 def literal_loss(net: TwoBranchNet, views: Views) -> torch.Tensor:
-    """The stage-2 loss as a reader of the equations would first write it: products over n, k, d, h and w."""
+    """The stage-2 loss as a reader of the equations would first write it: products over n, k, d, h
+    and w.
+    """
     shared = net.shared_map(torch.cat([views.first, views.second, views.mixed]))
     v = F.normalize(net.embedding_branch(shared), dim=1)
     n = 4 * PAIRS
     a = F.normalize(net.clustering_branch(shared[:n]).sigmoid(), p=1, dim=1)
-    first, second, mixed = (F.normalize(F.adaptive_avg_pool2d(part, 8), dim=1) for part in views.split(v))
-    rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
+    first, second, mixed = (
+        F.normalize(F.adaptive_avg_pool2d(part, 8), dim=1) for part in views.split(v)
+    )
     regions = F.normalize((a[:, :, None] * v[:n, None]).mean((3, 4)), dim=2)
     prototypes = F.normalize(regions.mean(0), dim=1)
     logits = (regions[:, :, None] * prototypes).sum(3) / 0.2
     region = -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
     terms = {
-        "patch": patch_discrimination(rows(first), rows(views.realign(second))),
+        "patch": patch_discrimination(patch_rows(first), patch_rows(views.realign(second))),
         "mixup": hypersphere_mixup(mixed, *first.chunk(2), views.lam),
         "region": region,
         "entropy": cluster_entropy(a),
@@ -91,21 +94,30 @@ def loading_seconds(n: int = 512, steps: int = 50) -> float:
     return statistics.median(waits)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps each, after two untimed ones")
-    chosen = parser.parse_args()
-    results = {way: _in_own_process(way, chosen.device, chosen.steps) for way in ("literal", "kit")}
-    print(f"one stage-2 step, {5 * PAIRS} images of {SIZE} px, forward, backward and update; {results['kit'][3]}")
+def measure(device: str = "auto", steps: int = 5) -> str:
+    """Times both ways in processes of their own.
+
+    Args:
+        device: As in `pick_device`.
+        steps: Timed steps each, after two untimed ones.
+
+    Returns:
+        The measurement in words: seconds, first losses, memory, ratio, and how long a step waits
+            for its batch.
+    """
+    name = str(pick_device(device))
+    results = {way: _in_own_process(way, name, steps) for way in ("literal", "kit")}
+    (slow, expected, *_), (fast, found, _, described) = results["literal"], results["kit"]
+    lines = [
+        f"one stage-2 step, {5 * PAIRS} images of {SIZE} px, forward, backward and update; {described}"
+    ]
     for way, (seconds, value, memory, _) in results.items():
         held = ", ".join(f"{where} {mib} MiB" for where, mib in memory.items())
-        print(f"{way:8s} {seconds:7.3f} s   first loss {value:.5f}   peak memory: {held}")
-    (slow, expected, *_), (fast, found, *_) = results["literal"], results["kit"]
-    print(f"ratio {slow / fast:.1f}; losses differ by {abs(found - expected) / expected:.1e} of their value")
+        lines.append(f"{way:8s} {seconds:7.3f} s   first loss {value:.5f}   peak memory: {held}")
+    difference = abs(found - expected) / expected
+    lines.append(f"ratio {slow / fast:.1f}; losses differ by {difference:.1e} of their value")
     wait = loading_seconds()
-    print(f"waiting for a batch of {2 * PAIRS} images: {1e3 * wait:.1f} ms, {wait / fast:.2%} of a step")
-
-
-if __name__ == "__main__":
-    main()
+    lines.append(
+        f"waiting for a batch of {2 * PAIRS} images: {1e3 * wait:.1f} ms, {wait / fast:.2%} of a step"
+    )
+    return "\n".join(lines)

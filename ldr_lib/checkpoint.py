@@ -1,4 +1,6 @@
-"""Networks and unfinished trainings on disk: safetensors with plain JSON beside the weights, never a pickle."""
+"""Networks and unfinished trainings on disk: safetensors with plain JSON beside the weights, never
+a pickle.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,18 +12,27 @@ from fastai.learner import Learner
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from .data.files import DataError, written_whole
+from .data.errors import DataError
+from .data.files import atomic_write
 from .device import pick_device, to_device
-from .guide import Guide
 from .network import TwoBranchNet
+from .structures import Guide
 
 
 def save_model(net: TwoBranchNet, path: Path | str) -> None:
     """Writes weights and sizes of a network to one safetensors file, whole or not at all."""
-    about = {"in_channels": net.in_channels, "embedding_dim": net.embedding_dim, "n_clusters": net.n_clusters}
+    about = {
+        "in_channels": net.in_channels,
+        "embedding_dim": net.embedding_dim,
+        "n_clusters": net.n_clusters,
+    }
     guide = asdict(net.guide) if net.guide else None
-    with written_whole(Path(path)) as temporary:
-        save_file(_plain(net.state_dict()), temporary, {"network": json.dumps(about), "guide": json.dumps(guide)})
+    with atomic_write(Path(path)) as temporary:
+        save_file(
+            _plain(net.state_dict()),
+            temporary,
+            {"network": json.dumps(about), "guide": json.dumps(guide)},
+        )
 
 
 def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
@@ -39,10 +50,7 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
             about = file.metadata()
             net = TwoBranchNet(**json.loads(about["network"]))
             guide = json.loads(about.get("guide", "null"))
-            if guide:
-                in_tuples = {kind: {name: tuple(v) for name, v in guide[kind].items()} for kind in ("clusters", "sizes", "flips")}
-                in_tuples |= {kind: tuple(guide[kind]) for kind in ("convex", "ellipses")}
-                net.guide = Guide(**guide | in_tuples)
+            net.guide = Guide.from_dict(guide) if guide else None
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except Exception as error:
         raise DataError(f"{path} is no network saved by this package ({error})") from error
@@ -54,10 +62,11 @@ def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 class Checkpoint(Callback):
-    """Keeps, after every epoch, all that an interrupted run needs to go on as if nothing had happened.
+    """Keeps, after every epoch, all that an interrupted run needs to go on as if nothing had
+    happened.
 
-    One safetensors file: weights, optimizer state, and as plain JSON in its header the settings, the place reached and
-    the log.
+    One safetensors file: weights, optimizer state, and as plain JSON in its header the settings,
+    the place reached and the log.
     """
 
     order = 10
@@ -69,9 +78,13 @@ class Checkpoint(Callback):
         tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
         for i, parameter in enumerate(_parameters(self.learn)):
             state = self.opt.opt.state[parameter]
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items() if torch.is_tensor(value)}
+            tensors |= {
+                f"optimizer.{i}.{key}": value
+                for key, value in state.items()
+                if torch.is_tensor(value)
+            }
         place = {"stage": self.stage, "next_epoch": self.epoch + 1, "rows": self.rows}
-        with written_whole(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             save_file(_plain(tensors), temporary, {"about": json.dumps(self.about | place)})
 
 
@@ -80,7 +93,7 @@ def _parameters(learn: Learner) -> list[torch.nn.Parameter]:
 
 
 @dataclass
-class Progressed:
+class TrainingState:
     """How far a training has come; as it is here, not at all.
 
     Attributes:
@@ -98,7 +111,7 @@ class Progressed:
     rows: list[dict] = field(default_factory=list)
 
 
-def restore(path: Path, about: dict) -> Progressed:
+def restore(path: Path, about: dict) -> TrainingState:
     """Reads what `Checkpoint` wrote.
 
     Args:
@@ -106,23 +119,30 @@ def restore(path: Path, about: dict) -> Progressed:
         about: What the run that goes on computes; must be what the interrupted one did.
 
     Raises:
-        DataError: The file is damaged, or belongs to a run with other settings or data; the message lists them.
+        DataError: The file is damaged, or belongs to a run with other settings or data; the message
+            lists them.
     """
     try:
         with safe_open(path, "pt") as file:
             place = json.loads(file.metadata()["about"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except Exception as error:
-        raise DataError(f"checkpoint {path} cannot be read ({error}); remove it to start anew") from error
+        raise DataError(
+            f"checkpoint {path} cannot be read ({error}); remove it to start anew"
+        ) from error
     changed = [name for name in about if place.get(name) != about[name]]
     if changed:
-        details = ", ".join(f"{name} was {place.get(name)!r} and is {about[name]!r}" for name in changed)
-        raise DataError(f"checkpoint {path} belongs to another run: {details}. Choose another folder or resume=False.")
+        details = ", ".join(
+            f"{name} was {place.get(name)!r} and is {about[name]!r}" for name in changed
+        )
+        raise DataError(
+            f"checkpoint {path} belongs to another run: {details}. Choose another folder or resume=False."
+        )
     net, optimizer = (
         {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
         for kind in ("net.", "optimizer.")
     )
-    return Progressed(net, optimizer, place["stage"], place["next_epoch"], place["rows"])
+    return TrainingState(net, optimizer, place["stage"], place["next_epoch"], place["rows"])
 
 
 def restore_optimizer(learn: Learner, state: dict[str, torch.Tensor]) -> None:
@@ -131,4 +151,6 @@ def restore_optimizer(learn: Learner, state: dict[str, torch.Tensor]) -> None:
     for name, value in state.items():
         number, key = name.split(".")
         parameter = parameters[int(number)]
-        learn.opt.opt.state[parameter][key] = torch.empty_like(parameter).copy_(value) if value.ndim else value
+        learn.opt.opt.state[parameter][key] = (
+            torch.empty_like(parameter).copy_(value) if value.ndim else value
+        )

@@ -1,4 +1,6 @@
-"""Where to compute, in which precision, and how: the only place that knows about processors and GPUs."""
+"""Where to compute, in which precision, and how: the only place that knows about processors and
+GPUs.
+"""
 
 import ctypes
 import functools
@@ -11,13 +13,20 @@ def pick_device(name: str = "auto") -> torch.device:
     """The device to train on.
 
     Args:
-        name: "auto" takes a CUDA GPU, else Apple's GPU, else the processor; or any name that torch knows.
+        name: "auto" takes a CUDA GPU, else Apple's GPU, else the processor; or any name that torch
+            knows.
 
     Raises:
         ValueError: The named device is not there.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -30,9 +39,11 @@ def pick_device(name: str = "auto") -> torch.device:
 
 @functools.cache
 def _keep_freed_memory() -> None:
-    """Lets glibc hand large blocks out again instead of returning them to the system after every step.
+    """Lets glibc hand large blocks out again instead of returning them to the system after every
+    step.
 
-    Feature maps of 40 MB are allocated and freed hundreds of times a step; fresh pages for each cost a third of the time.
+    Feature maps of 40 MB are allocated and freed hundreds of times a step; fresh pages for each
+    cost a third of the time.
     """
     if sys.platform == "linux":
         try:
@@ -45,7 +56,9 @@ def _keep_freed_memory() -> None:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 where the hardware computes in it, a context that does nothing elsewhere."""
+    """Autocast to bfloat16 where the hardware computes in it, a context that does nothing
+    elsewhere.
+    """
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
@@ -62,5 +75,9 @@ def to_device(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
 def describe(device: torch.device) -> str:
     """One line for run records: kind of device and precision."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type}, {torch.get_num_threads()} threads"
+    )
     return f"{name}, {'bfloat16' if mixed_precision(device)._enabled else 'float32'}"

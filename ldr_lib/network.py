@@ -1,20 +1,25 @@
-"""The two-branch network: a shared encoder and decoder, an embedding branch and a clustering branch."""
+"""The two-branch network: a shared encoder and decoder, an embedding branch and a clustering
+branch.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 
-def on_sphere(x: torch.Tensor) -> torch.Tensor:
+def l2_normalize(x: torch.Tensor) -> torch.Tensor:
     """Scales every pixel's vector to length one, (B, D, H, W) to (B, D, H, W).
 
-    Multiplies by the reciprocal length: the gradient of a division would pass over the full-resolution map twice as often.
+    Multiplies by the reciprocal length: the gradient of a division would pass over the
+    full-resolution map twice as often.
     """
     return x * x.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
 
 
 class _RepeatBorder(torch.autograd.Function):
-    """Repeats the outermost pixels once around; torch's own padding leaves channels_last, at a tenth of the step's time."""
+    """Repeats the outermost pixels once around; torch's own padding leaves channels_last, at a
+    tenth of the step's time.
+    """
 
     @staticmethod
     def forward(context, x: torch.Tensor) -> torch.Tensor:
@@ -32,7 +37,9 @@ class _RepeatBorder(torch.autograd.Function):
 
 
 class _Conv3x3(nn.Conv2d):
-    """A 3x3 convolution that repeats the border: zeros there would tell every pixel where in the view it lies."""
+    """A 3x3 convolution that repeats the border: zeros there would tell every pixel where in the
+    view it lies.
+    """
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__(channels_in, channels_out, 3)
@@ -44,11 +51,15 @@ class _Conv3x3(nn.Conv2d):
 
 def convolution(channels_in: int, channels_out: int) -> nn.Sequential:
     """3x3 convolution, BatchNorm and ReLU."""
-    return nn.Sequential(_Conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        _Conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)
+    )
 
 
-def draw_weights(net: nn.Module) -> nn.Module:
-    """Draws all convolutions anew as He et al. 2015 do (normal, fan-out), biases zero; random numbers from torch's generator."""
+def init_weights(net: nn.Module) -> nn.Module:
+    """Draws all convolutions anew as He et al. 2015 do (normal, fan-out), biases zero; random
+    numbers from torch's generator.
+    """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -62,8 +73,9 @@ class Encoder(nn.Module):
     Args:
         in_channels: 3 for photographs, 1 for X-rays.
 
-    Calling it on (B, in_channels, H, W) with H and W multiples of 16 returns five maps of 16, 32, 64, 128 and 128
-    channels at 1/1, 1/2, 1/4, 1/8 and 1/16 of the size. 922,896 parameters for three input channels.
+    Calling it on (B, in_channels, H, W) with H and W multiples of 16 returns five maps of 16, 32,
+    64, 128 and 128 channels at 1/1, 1/2, 1/4, 1/8 and 1/16 of the size. 922,896 parameters for
+    three input channels.
 
     Source: Chen et al. 2021, section 3.1 (network). Taught in notebook 02, section 2.
     """
@@ -98,7 +110,8 @@ class Decoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.levels = nn.ModuleList(
-            nn.Sequential(convolution(2 * width, width), convolution(width, width // 2)) for width in (128, 64, 32)
+            nn.Sequential(convolution(2 * width, width), convolution(width, width // 2))
+            for width in (128, 64, 32)
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
@@ -117,10 +130,12 @@ class TwoBranchNet(nn.Module):
         n_clusters: Number K of clusters.
 
     Attributes:
-        guide: Which clusters stand for which structure (`ldr_lib.guide.Guide`), None if no cluster was guided.
+        guide: Which clusters stand for which structure (`ldr_lib.guide.Guide`), None if no cluster
+            was guided.
 
     Raises:
-        ValueError: A size that is not positive, or, when called, an image batch of another shape or channel count.
+        ValueError: A size that is not positive, or, when called, an image batch of another shape or
+            channel count.
 
     Example:
         >>> embeddings, clusters = TwoBranchNet()(torch.rand(2, 3, 100, 80))
@@ -132,16 +147,24 @@ class TwoBranchNet(nn.Module):
 
     def __init__(self, in_channels: int = 3, embedding_dim: int = 32, n_clusters: int = 16):
         super().__init__()
-        for name, value in dict(in_channels=in_channels, embedding_dim=embedding_dim, n_clusters=n_clusters).items():
+        for name, value in dict(
+            in_channels=in_channels, embedding_dim=embedding_dim, n_clusters=n_clusters
+        ).items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive whole number, not {value!r}")
-        self.in_channels, self.embedding_dim, self.n_clusters = in_channels, embedding_dim, n_clusters
+        self.in_channels, self.embedding_dim, self.n_clusters = (
+            in_channels,
+            embedding_dim,
+            n_clusters,
+        )
         self.guide = None
         self.encoder = Encoder(in_channels)
         self.decoder = Decoder()
         self.embedding_branch = nn.Sequential(convolution(32, 32), _Conv3x3(32, embedding_dim))
-        self.clustering_branch = nn.Sequential(convolution(32, n_clusters), _Conv3x3(n_clusters, n_clusters))
-        draw_weights(self)
+        self.clustering_branch = nn.Sequential(
+            convolution(32, n_clusters), _Conv3x3(n_clusters, n_clusters)
+        )
+        init_weights(self)
 
     def _check(self, x: torch.Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or min(x.shape) < 1:
@@ -151,7 +174,9 @@ class TwoBranchNet(nn.Module):
             )
 
     def shared_map(self, x: torch.Tensor) -> torch.Tensor:
-        """The (B, 32, H', W') map that both branches read; H' and W' are H and W rounded up to multiples of 16."""
+        """The (B, 32, H', W') map that both branches read; H' and W' are H and W rounded up to
+        multiples of 16.
+        """
         self._check(x)
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")
@@ -164,7 +189,7 @@ class TwoBranchNet(nn.Module):
     def embeddings(self, shared: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Unit vectors v(p) from the shared map, cut to the image's height and width."""
         raw = self.embedding_branch(shared)[..., : size[0], : size[1]]
-        return on_sphere(raw.float())
+        return l2_normalize(raw.float())
 
     def assignments(self, shared: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Cluster assignments a_k(p) from the shared map, cut to the image's height and width."""
@@ -179,7 +204,8 @@ class TwoBranchNet(nn.Module):
             x: (B, in_channels, H, W) images in [0, 1], any H and W.
 
         Returns:
-            Embeddings v(p), (B, D, H, W) unit vectors, and cluster assignments a_k(p), (B, K, H, W) summing to 1 over K.
+            Embeddings v(p), (B, D, H, W) unit vectors, and cluster assignments a_k(p), (B, K, H, W)
+            summing to 1 over K.
         """
         shared, size = self.shared_map(x), x.shape[-2:]
         return self.embeddings(shared, size), self.assignments(shared, size)

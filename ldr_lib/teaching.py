@@ -1,6 +1,5 @@
 """What the assignments check with: messages that teach, and the leaderboard of a class."""
 
-import argparse
 import json
 import re
 import types
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .data.files import DataError
+from .data.errors import DataError
 
 
 def check(what: str, got, expected, mistakes: dict | None = None, tolerance: float = 1e-4) -> None:
@@ -24,26 +23,44 @@ def check(what: str, got, expected, mistakes: dict | None = None, tolerance: flo
         tolerance: Largest absolute difference.
 
     Raises:
-        AssertionError: They differ; says how, and what it looks like if a known mistake explains it.
+        AssertionError: They differ; says how, and what it looks like if a known mistake explains
+            it.
     """
     assert got is not None, f"{what}: the function returns nothing yet. Does it end with return?"
     try:
-        answer, right = (np.asarray(x.detach().cpu() if torch.is_tensor(x) else x, dtype=np.float64) for x in (got, expected))
+        answer, right = (
+            np.asarray(x.detach().cpu() if torch.is_tensor(x) else x, dtype=np.float64)
+            for x in (got, expected)
+        )
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"{what}: a number or tensor is expected, not {type(got).__name__}") from error
-    assert answer.shape == right.shape, f"{what}: has shape {answer.shape}, and {right.shape} is expected"
-    assert np.isfinite(answer).all(), f"{what}: holds values that are not finite. Is something divided by zero, or the logarithm of zero taken?"
+        raise AssertionError(
+            f"{what}: a number or tensor is expected, not {type(got).__name__}"
+        ) from error
+    assert answer.shape == right.shape, (
+        f"{what}: has shape {answer.shape}, and {right.shape} is expected"
+    )
+    assert np.isfinite(answer).all(), (
+        f"{what}: holds values that are not finite. Is something divided by zero, or the logarithm of zero taken?"
+    )
     if np.abs(answer - right).max() <= tolerance:
         return
     for explanation, wrong in (mistakes or {}).items():
-        wrong = np.asarray(wrong.detach().cpu() if torch.is_tensor(wrong) else wrong, dtype=np.float64)
+        wrong = np.asarray(
+            wrong.detach().cpu() if torch.is_tensor(wrong) else wrong, dtype=np.float64
+        )
         if wrong.shape == answer.shape and np.abs(answer - wrong).max() <= tolerance:
-            raise AssertionError(f"{what}: {_short(answer)} instead of {_short(right)}. {explanation}")
+            raise AssertionError(
+                f"{what}: {_short(answer)} instead of {_short(right)}. {explanation}"
+            )
     raise AssertionError(f"{what}: {_short(answer)} instead of {_short(right)}")
 
 
 def _short(values: np.ndarray) -> str:
-    return f"{values.item():.4g}" if values.size == 1 else f"an array of mean {values.mean():.4g}, first value {values.flat[0]:.4g},"
+    return (
+        f"{values.item():.4g}"
+        if values.size == 1
+        else f"an array of mean {values.mean():.4g}, first value {values.flat[0]:.4g},"
+    )
 
 
 def own_work(function: types.FunctionType) -> None:
@@ -60,7 +77,9 @@ def own_work(function: types.FunctionType) -> None:
     for name in names(function.__code__):
         used = function.__globals__.get(name)
         home = getattr(used, "__module__", None) or getattr(used, "__name__", "")
-        assert name != "ldr_lib" and not str(home).startswith("ldr_lib"), f"{function.__name__} calls {name} of ldr_lib: write it out from the equation"
+        assert name != "ldr_lib" and not str(home).startswith("ldr_lib"), (
+            f"{function.__name__} calls {name} of ldr_lib: write it out from the equation"
+        )
 
 
 def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame:
@@ -78,23 +97,21 @@ def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame
     """
     rows = []
     for path in sorted(Path(course).glob(f"autograded/*/{assignment}/*.ipynb")):
-        outputs = [output for cell in json.loads(path.read_text())["cells"] for output in cell.get("outputs", [])]
-        found = re.findall(r"leaderboard: ([\d.]+)", "".join("".join(output.get("text", "")) for output in outputs))
-        rows.append({"student": path.parts[-3], "Dice": float(found[-1]) if found else float("nan")})
+        outputs = [
+            output
+            for cell in json.loads(path.read_text())["cells"]
+            for output in cell.get("outputs", [])
+        ]
+        found = re.findall(
+            r"leaderboard: ([\d.]+)", "".join("".join(output.get("text", "")) for output in outputs)
+        )
+        rows.append(
+            {"student": path.parts[-3], "Dice": float(found[-1]) if found else float("nan")}
+        )
     if not rows:
-        raise DataError(f"{course} holds no graded submission of {assignment}; run nbgrader autograde {assignment} there first")
-    return pd.DataFrame(rows).sort_values("Dice", ascending=False, na_position="last", ignore_index=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Scores of the project, best first.")
-    parser.add_argument("course", type=Path, help="folder of the course")
-    chosen = parser.parse_args()
-    try:
-        print(leaderboard(chosen.course).to_string())
-    except DataError as error:
-        parser.exit(2, f"{error}\n")
-
-
-if __name__ == "__main__":
-    main()
+        raise DataError(
+            f"{course} holds no graded submission of {assignment}; run nbgrader autograde {assignment} there first"
+        )
+    return pd.DataFrame(rows).sort_values(
+        "Dice", ascending=False, na_position="last", ignore_index=True
+    )

@@ -5,9 +5,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,9 +19,10 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
-from .checkpoint import Checkpoint, Progressed, restore, restore_optimizer, save_model
+from .checkpoint import Checkpoint, TrainingState, restore, restore_optimizer, save_model
 from .data.batches import image_batches
-from .data.files import DataError, Progress, written_whole
+from .data.errors import DataError
+from .data.files import Progress, atomic_write
 from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
 from .losses import (
@@ -31,13 +31,11 @@ from .losses import (
     hypersphere_mixup,
     patch_discrimination,
     patch_grid,
+    patch_rows,
     region_discrimination,
 )
 from .network import TwoBranchNet
-
-PATCH_STAGE = {"patch": 1.0, "mixup": 1.0}
-BOTH_BRANCHES = {"patch": 1.0, "mixup": 1.0, "region": 10.0, "entropy": 0.1}
-SHORT_BOTH_BRANCHES = BOTH_BRANCHES | {"entropy": 1.0, "area": 50.0}
+from .tiers import BOTH_BRANCHES, PATCH_STAGE, TRAINING, values_for
 
 
 class CollapseWarning(UserWarning):
@@ -49,13 +47,16 @@ class Settings:
     """Everything that decides what a training run computes.
 
     Attributes:
+        tier: Name of the tier that these values belong to, "custom" for values of one's own.
+        image_size: Side in pixels to which `ldr_lib.prepare` brings the images.
         embedding_dim: Dimension D of the embedding space.
         n_clusters: Number K of clusters.
         pairs: B; a step sees 2B source images as 4B views and B mixed images.
         view_size: Side of the views in pixels.
         crop_scale: Smallest and largest share of the image's side that a crop covers.
         grid: Cells along each side of the patch grid.
-        stages: One dictionary of loss weights per stage; keys "patch", "mixup", "region", "entropy", "area".
+        stages: One dictionary of loss weights per stage; keys "patch", "mixup", "region",
+            "entropy", "area".
         epochs: Epochs of each stage.
         steps: Steps per epoch.
         learning_rate: Highest learning rate of Adam.
@@ -65,6 +66,8 @@ class Settings:
 
     known_losses: ClassVar[tuple[str, ...]] = ("patch", "mixup", "region", "entropy", "area")
 
+    tier: str = "custom"
+    image_size: int = 512
     embedding_dim: int = 32
     n_clusters: int = 16
     pairs: int = 4
@@ -80,38 +83,74 @@ class Settings:
 
     def __post_init__(self):
         if len(self.stages) != len(self.epochs):
-            raise ValueError(f"{len(self.stages)} stages need as many numbers of epochs, not {self.epochs}")
+            raise ValueError(
+                f"{len(self.stages)} stages need as many numbers of epochs, not {self.epochs}"
+            )
         if self.schedule not in ("one_cycle", "published"):
             raise ValueError(f'schedule must be "one_cycle" or "published", not {self.schedule!r}')
         for stage in self.stages:
             if unknown := set(stage) - set(self.known_losses):
-                raise ValueError(f"unknown loss {sorted(unknown)}; known are {sorted(self.known_losses)}")
+                raise ValueError(
+                    f"unknown loss {sorted(unknown)}; known are {sorted(self.known_losses)}"
+                )
         for name in ("pairs", "view_size", "grid", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
+    @classmethod
+    def for_tier(
+        cls, tier: str = "class", modality: str = "fundus", seed: int = 0, **changes
+    ) -> "Settings":
+        """The settings of a tier.
+
+        Args:
+            tier: "smoke" (seconds, to test that everything runs), "class" (minutes on two cores) or
+                "full" (the published schedule, for a GPU). The environment variable LDR_TIER
+                overrides it.
+            modality: "fundus" or "chest".
+            seed: Fixes the initial weights, the order of images and their views.
+            changes: Further attributes to set.
+
+        Raises:
+            ValueError: Unknown tier or modality.
+
+        Example:
+            >>> Settings.for_tier("class", "fundus", seed=0, n_clusters=4).n_clusters
+            4
+
+        Taught in notebook 02, section 1.
+        """
+        return cls(**values_for(TRAINING, modality, tier, "modality") | {"seed": seed} | changes)
+
 
 class LocalDiscrimination:
-    """The weighted sum of the losses of one stage; remembers the single terms of the last step in `terms`.
+    """The weighted sum of the losses of one stage; remembers the single terms of the last step in
+    `terms`.
 
     Args:
         weights: Loss name to weight; losses not named are not computed.
         grid: Cells along each side of the patch grid.
 
-    Source: Chen et al. 2021, equations of sections 3.2 and 3.3. Taught in notebook 02, sections 3 to 5.
+    Source: Chen et al. 2021, equations of sections 3.2 and 3.3. Taught in notebook 02, sections 3
+    to 5.
     """
 
     def __init__(self, weights: dict[str, float], grid: int = 8):
         self.weights, self.grid, self.terms = weights, grid, {}
 
-    def __call__(self, outputs: tuple[torch.Tensor, torch.Tensor | None], views: Views) -> torch.Tensor:
+    def __call__(
+        self, outputs: tuple[torch.Tensor, torch.Tensor | None], views: Views
+    ) -> torch.Tensor:
         embeddings, clusters = outputs
         terms = {}
         if self.weights.keys() & {"patch", "mixup"}:
-            first, second, mixed = views.split(patch_grid(embeddings, self.grid))
+            first, second, mixed = views.split(
+                patch_grid(embeddings, self.grid)
+            )  # (2B | 2B | B, D, G, G)
             if "patch" in self.weights:
-                rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
-                terms["patch"] = patch_discrimination(rows(first), rows(views.realign(second)))
+                terms["patch"] = patch_discrimination(
+                    patch_rows(first), patch_rows(views.realign(second))
+                )
             if "mixup" in self.weights:
                 terms["mixup"] = hypersphere_mixup(mixed, *first.chunk(2), views.lam)
         if clusters is not None:
@@ -126,7 +165,9 @@ class LocalDiscrimination:
 
 
 class _StageNet(torch.nn.Module):
-    """What a stage runs of the network: no clustering branch where no loss reads it, and never on mixed images."""
+    """What a stage runs of the network: no clustering branch where no loss reads it, and never on
+    mixed images.
+    """
 
     def __init__(self, net: TwoBranchNet, clusters: bool):
         super().__init__()
@@ -136,7 +177,9 @@ class _StageNet(torch.nn.Module):
         x = views.stack()
         with mixed_precision(x.device):
             shared, size = self.net.shared_map(x), x.shape[-2:]
-            assignments = self.net.assignments(views.unmixed(shared), size) if self.clusters else None
+            assignments = (
+                self.net.assignments(views.unmixed(shared), size) if self.clusters else None
+            )
             return self.net.embeddings(shared, size), assignments
 
 
@@ -153,7 +196,9 @@ class MakeViews(Callback):
 
 
 class SeedEpoch(Callback):
-    """Gives each epoch its own random numbers, so that a resumed epoch repeats the interrupted one exactly."""
+    """Gives each epoch its own random numbers, so that a resumed epoch repeats the interrupted one
+    exactly.
+    """
 
     order = -100
 
@@ -161,14 +206,17 @@ class SeedEpoch(Callback):
         self.seed, self.stage = seed, stage
 
     def before_epoch(self):
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.stage, self.epoch]).generate_state(1)[0]))
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.seed, self.stage, self.epoch]).generate_state(1)[0])
+        )
 
 
 class LossLog(Callback):
     """Averages every loss term over an epoch, measures the cluster areas, and warns of a collapse.
 
     Attributes:
-        rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area, seconds.
+        rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area,
+            seconds.
     """
 
     def __init__(self, stage: int, rows: list[dict], path: Path | None = None, watch: bool = True):
@@ -176,14 +224,18 @@ class LossLog(Callback):
 
     def before_fit(self):
         self.progress = Progress(f"stage {self.stage}", self.n_epoch * len(self.dls.train))
-        self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * len(self.dls.train)
+        self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * len(
+            self.dls.train
+        )
 
     def before_epoch(self):
         self.sums, self.areas, self.epoch_started = {}, [], time.perf_counter()
 
     def after_loss(self):
         if not torch.isfinite(self.loss):
-            raise FloatingPointError(f"the loss became {self.loss.item()} in epoch {self.epoch}; lower the learning rate")
+            raise FloatingPointError(
+                f"the loss became {self.loss.item()} in epoch {self.epoch}; lower the learning rate"
+            )
         for name, value in self.loss_func.terms.items():
             self.sums[name] = self.sums.get(name, 0) + value
         if self.pred[1] is not None:
@@ -211,7 +263,9 @@ class LossLog(Callback):
         if row["smallest_area"] < 0.01 / k:
             signs.append(f"the smallest cluster covers {row['smallest_area']:.2%} of the pixels")
         if self.epoch > 0 and row.get("region", 0) > 0.9 * math.log(k):
-            signs.append(f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: all regions coincide")
+            signs.append(
+                f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: all regions coincide"
+            )
         if signs:
             warnings.warn(
                 f"clusters may be collapsing in epoch {self.epoch}: {'; '.join(signs)}. Train stage 1 longer, "
@@ -225,7 +279,9 @@ class LossLog(Callback):
 
 
 class Snapshots(Callback):
-    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, to look back on how it changed."""
+    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, to look back on
+    how it changed.
+    """
 
     def __init__(self, net: TwoBranchNet, folder: Path, stage: int):
         self.net, self.folder, self.stage = net, folder, stage
@@ -237,17 +293,58 @@ class Snapshots(Callback):
 def write_log(rows: list[dict], path: Path) -> None:
     """Writes the epochs' rows as CSV."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with written_whole(path) as temporary, open(temporary, "w", newline="") as file:
+    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
 
 
+def build_learner(
+    model: torch.nn.Module,
+    batches: Iterable,
+    loss: Callable,
+    groups: list[list[torch.nn.Parameter]],
+    rates: list[float],
+    callbacks: list[Callback],
+) -> Learner:
+    """A fastai Learner that trains with Adam and reports through our callbacks only.
+
+    Args:
+        model: What is called on each batch.
+        batches: Loader of batches.
+        loss: Called with the model's output and the batch.
+        groups: Parameters of each group.
+        rates: Highest learning rate of each group.
+        callbacks: What else happens in a step.
+    """
+    device = next(model.parameters()).device
+    learn = Learner(
+        DataLoaders(batches, [], device=device),
+        model,
+        loss_func=loss,
+        opt_func=_adam,
+        splitter=lambda _: groups,
+        lr=rates,
+        cbs=callbacks,
+    )
+    learn.remove_cbs([Recorder, ProgressCallback])
+    return learn
+
+
+def _adam(groups: list, lr: list[float]) -> OptimWrapper:
+    return OptimWrapper(groups, torch.optim.Adam, lr=lr[0])
+
+
 def stage_learner(
-    net: TwoBranchNet, images: np.ndarray, settings: Settings, stage: int = 0, rows: list | None = None,
+    net: TwoBranchNet,
+    images: np.ndarray,
+    settings: Settings,
+    stage: int = 0,
+    rows: list | None = None,
     log: Path | None = None,
 ) -> Learner:
-    """A fastai Learner for one stage; train it with `fit`, `fit_one_cycle` or any callback of your own.
+    """A fastai Learner for one stage; train it with `fit`, `fit_one_cycle` or any callback of your
+    own.
 
     Args:
         net: The network, trained in place.
@@ -273,21 +370,19 @@ def stage_learner(
     device = next(net.parameters()).device
     weights = settings.stages[stage]
     on_gpu = device.type == "cuda"
-    batches = image_batches(images, settings.pairs, settings.steps, workers=4 if on_gpu else 0, pin=on_gpu)
-    learn = Learner(
-        DataLoaders(batches, [], device=device),
-        _StageNet(net, clusters=bool(weights.keys() & {"region", "entropy", "area"})),
-        loss_func=LocalDiscrimination(weights, settings.grid),
-        opt_func=partial(OptimWrapper, opt=torch.optim.Adam),
-        lr=settings.learning_rate,
-        cbs=[
-            SeedEpoch(settings.seed, stage),
-            MakeViews(ViewMaker(settings.view_size, settings.crop_scale)),
-            LossLog(stage + 1, [] if rows is None else rows, log),
-        ],
+    batches = image_batches(
+        images, settings.pairs, settings.steps, workers=4 if on_gpu else 0, pin=on_gpu
     )
-    learn.remove_cbs([Recorder, ProgressCallback])
-    return learn
+    callbacks = [
+        SeedEpoch(settings.seed, stage),
+        MakeViews(ViewMaker(settings.view_size, settings.crop_scale)),
+        LossLog(stage + 1, [] if rows is None else rows, log),
+    ]
+    stage_net = _StageNet(net, clusters=bool(weights.keys() & {"region", "entropy", "area"}))
+    loss = LocalDiscrimination(weights, settings.grid)
+    return build_learner(
+        stage_net, batches, loss, [list(net.parameters())], [settings.learning_rate], callbacks
+    )
 
 
 def train(
@@ -308,8 +403,10 @@ def train(
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
         data: Fingerprint of the images; a checkpoint of other images is refused.
-        start: Network whose weights the training starts from, left as it is; None draws them from the seed.
-        resume: Go on from the folder's checkpoint if there is one; the result is that of an uninterrupted run.
+        start: Network whose weights the training starts from, left as it is; None draws them from
+            the seed.
+        resume: Go on from the folder's checkpoint if there is one; the result is that of an
+            uninterrupted run.
         snapshots: Keep the network after every epoch too, as `Snapshots` does.
 
     Returns:
@@ -338,7 +435,12 @@ def train(
 
 
 def run_stages(
-    whole: torch.nn.Module, learner: Callable[[int, list], Learner], settings: Settings, folder: Path, data: str, resume: bool
+    whole: torch.nn.Module,
+    learner: Callable[[int, list], Learner],
+    settings: Settings,
+    folder: Path,
+    data: str,
+    resume: bool,
 ) -> list[dict]:
     """Trains through all stages with a checkpoint after every epoch.
 
@@ -353,8 +455,11 @@ def run_stages(
     Returns:
         The rows of the log.
     """
-    checkpoint, about = folder / "checkpoint.safetensors", json.loads(json.dumps(asdict(settings) | {"data": data}))
-    found = restore(checkpoint, about) if resume and checkpoint.exists() else Progressed()
+    checkpoint, about = (
+        folder / "checkpoint.safetensors",
+        json.loads(json.dumps(asdict(settings) | {"data": data})),
+    )
+    found = restore(checkpoint, about) if resume and checkpoint.exists() else TrainingState()
     if found.net:
         whole.load_state_dict(found.net)
     for stage in range(found.stage, len(settings.stages)):
@@ -375,5 +480,8 @@ def _fit(learn: Learner, settings: Settings, stage: int, first_epoch: int) -> No
     if settings.schedule == "one_cycle":
         learn.fit_one_cycle(n_epochs, learn.lr, start_epoch=first_epoch)
     else:
-        halved = lambda share: settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
+
+        def halved(share: float) -> float:
+            return settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
+
         learn.fit(n_epochs, cbs=ParamScheduler({"lr": halved}), start_epoch=first_epoch)

@@ -29,7 +29,9 @@ def own_folders(cache, tmp_path_factory):
 @pytest.fixture
 def real_data():
     if not REAL_DATA.is_dir():
-        pytest.skip(f"real images are not at {REAL_DATA}; set LDR_DATA to the folder that holds CHASE_DB1 and the others")
+        pytest.skip(
+            f"real images are not at {REAL_DATA}; set LDR_DATA to the folder that holds CHASE_DB1 and the others"
+        )
     return REAL_DATA
 
 
@@ -73,9 +75,13 @@ def unit():
 @pytest.fixture(scope="session")
 def browser():
     """Debian's or Google's Chromium, driven by Playwright."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if path is None:
-        pytest.skip("Chromium was not found: install it (apt install chromium) to have the explorer clicked in a real browser")
+        pytest.skip(
+            "Chromium was not found: install it (apt install chromium) to have the explorer clicked in a real browser"
+        )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

@@ -5,11 +5,14 @@ from ldr_lib import TwoBranchNet
 from ldr_lib.benchmark import PAIRS, literal_loss
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.device import mixed_precision, pick_device, to_device
-from ldr_lib.training import BOTH_BRANCHES, LocalDiscrimination, _StageNet
+from ldr_lib.tiers import BOTH_BRANCHES
+from ldr_lib.training import LocalDiscrimination, _StageNet
 
 
 def test_an_absent_device_is_named():
-    with pytest.raises(ValueError, match='device "cuda:99" is not available here; use "auto" or "cpu"'):
+    with pytest.raises(
+        ValueError, match='device "cuda:99" is not available here; use "auto" or "cpu"'
+    ):
         pick_device("cuda:99")
     assert pick_device("auto").type in ("cpu", "cuda", "mps")
 

@@ -1,4 +1,6 @@
-"""Each loss against a formulation with plain loops in float64, its gradient, its invariances and METHOD's check values."""
+"""Each loss against a formulation with plain loops in float64, its gradient, its invariances and
+METHOD's check values.
+"""
 
 import math
 
@@ -62,14 +64,18 @@ def test_patch_discrimination_is_the_equation(unit, temperature):
     same_value_and_gradient(
         lambda a, b: losses.patch_discrimination(a, b, temperature),
         lambda a, b: patch_by_loops(a, b, temperature),
-        anchors, positives,
+        anchors,
+        positives,
     )
 
 
 def test_patch_discrimination_check_values(unit):
     equal = unit(1, 32).expand(512, 32)
     assert losses.patch_discrimination(equal, equal).item() == pytest.approx(7.93, abs=0.005)
-    random = [losses.patch_discrimination(unit(512, 32, seed=2 * s), unit(512, 32, seed=2 * s + 1)).item() for s in range(5)]
+    random = [
+        losses.patch_discrimination(unit(512, 32, seed=2 * s), unit(512, 32, seed=2 * s + 1)).item()
+        for s in range(5)
+    ]
     assert sum(random) / 5 == pytest.approx(9.31, abs=0.25)
 
 
@@ -79,7 +85,9 @@ def test_patch_discrimination_does_not_mind_order_or_rotation(unit):
     order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
     rotation = torch.linalg.qr(unit(8, 8, seed=2, dtype=F64))[0]
     torch.testing.assert_close(losses.patch_discrimination(anchors[order], positives[order]), value)
-    torch.testing.assert_close(losses.patch_discrimination(anchors @ rotation, positives @ rotation), value)
+    torch.testing.assert_close(
+        losses.patch_discrimination(anchors @ rotation, positives @ rotation), value
+    )
     torch.testing.assert_close(losses.patch_discrimination(positives, anchors), value)
 
 
@@ -95,7 +103,9 @@ def test_perfectly_certain_patches_keep_a_finite_gradient():
     assert torch.isfinite(value) and torch.isfinite(z.grad).all()
 
 
-@pytest.mark.parametrize("shapes", [((4, 8), (5, 8)), ((4, 8), (4, 7)), ((1, 8), (1, 8)), ((2, 4, 8), (2, 4, 8))])
+@pytest.mark.parametrize(
+    "shapes", [((4, 8), (5, 8)), ((4, 8), (4, 7)), ((1, 8), (1, 8)), ((2, 4, 8), (2, 4, 8))]
+)
 def test_patch_discrimination_refuses_what_it_cannot_pair(shapes):
     with pytest.raises(ValueError, match="anchors and positives|at least two"):
         losses.patch_discrimination(torch.ones(shapes[0]), torch.ones(shapes[1]))
@@ -120,7 +130,9 @@ def test_hypersphere_mixup_is_patch_discrimination_against_the_arc(unit):
                 point = lam[b] * first[b, :, i, j] + (1 - lam[b]) * second[b, :, i, j]
                 targets.append(point / point.norm())
     literal = patch_by_loops(torch.stack(rows), torch.stack(targets), 0.1)
-    torch.testing.assert_close(losses.hypersphere_mixup(mixed, first, second, lam), literal, rtol=1e-9, atol=0)
+    torch.testing.assert_close(
+        losses.hypersphere_mixup(mixed, first, second, lam), literal, rtol=1e-9, atol=0
+    )
 
 
 def test_hypersphere_mixup_teaches_the_mixed_image_only(unit):
@@ -138,7 +150,8 @@ def test_region_discrimination_is_the_equation(unit):
     same_value_and_gradient(
         losses.region_discrimination,
         lambda v, a: regions_by_loops(v, a, 0.2),
-        unit(3, 5, 4, 6, dtype=F64), soft_clusters(3, 4, 4, 6),
+        unit(3, 5, 4, 6, dtype=F64),
+        soft_clusters(3, 4, 4, 6),
     )
 
 
@@ -150,7 +163,9 @@ def test_region_discrimination_keeps_the_prototypes_gradient(unit):
 def test_region_discrimination_of_collapsed_regions_is_ln_k(unit):
     v = unit(4, 8, 6, 6)
     same_for_all = torch.full((4, 5, 6, 6), 0.2)
-    assert losses.region_discrimination(v, same_for_all).item() == pytest.approx(math.log(5), abs=1e-5)
+    assert losses.region_discrimination(v, same_for_all).item() == pytest.approx(
+        math.log(5), abs=1e-5
+    )
 
 
 def test_region_discrimination_does_not_mind_which_cluster_is_which(unit):
@@ -167,14 +182,22 @@ def test_region_discrimination_refuses_maps_of_another_size(unit):
 
 def test_cluster_entropy_in_bits():
     a = soft_clusters(2, 3, 4, 5)
-    literal = sum(-p * math.log2(p) - (1 - p) * math.log2(1 - p) for p in a.flatten().tolist()) / a.numel()
+    literal = (
+        sum(-p * math.log2(p) - (1 - p) * math.log2(1 - p) for p in a.flatten().tolist())
+        / a.numel()
+    )
     assert losses.cluster_entropy(a).item() == pytest.approx(literal, rel=1e-6)
     assert losses.cluster_entropy(torch.full((1, 2, 3, 3), 0.5)).item() == pytest.approx(1)
     assert torch.autograd.gradcheck(losses.cluster_entropy, (a.requires_grad_(),))
 
 
 def test_cluster_entropy_of_decided_pixels_is_zero_with_finite_gradient():
-    decided = F.one_hot(torch.zeros(1, 4, 4, dtype=torch.long), 3).permute(0, 3, 1, 2).float().requires_grad_()
+    decided = (
+        F.one_hot(torch.zeros(1, 4, 4, dtype=torch.long), 3)
+        .permute(0, 3, 1, 2)
+        .float()
+        .requires_grad_()
+    )
     value = losses.cluster_entropy(decided)
     value.backward()
     assert value.item() == pytest.approx(0, abs=1e-5) and torch.isfinite(decided.grad).all()

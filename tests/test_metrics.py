@@ -23,9 +23,16 @@ def test_mutual_information_ignores_names_of_clusters_and_what_lies_outside():
 
 def test_best_match_dice_is_the_best_of_all_clusters():
     rng = np.random.default_rng(0)
-    labels, truth, inside = rng.integers(0, 4, (3, 9, 9)), rng.random((3, 9, 9)) < 0.3, rng.random((3, 9, 9)) < 0.8
+    labels, truth, inside = (
+        rng.integers(0, 4, (3, 9, 9)),
+        rng.random((3, 9, 9)) < 0.3,
+        rng.random((3, 9, 9)) < 0.8,
+    )
     by_hand = [dice((labels == k) & inside, truth & inside) for k in range(4)]
-    assert best_match_dice(labels, truth, inside) == (pytest.approx(max(by_hand)), int(np.argmax(by_hand)))
+    assert best_match_dice(labels, truth, inside) == (
+        pytest.approx(max(by_hand)),
+        int(np.argmax(by_hand)),
+    )
 
 
 def test_retrieval_auc_is_perfect_for_separate_chance_for_random_and_blind_to_rotation():
@@ -36,7 +43,9 @@ def test_retrieval_auc_is_perfect_for_separate_chance_for_random_and_blind_to_ro
     assert retrieval_auc(separate, truth, inside) > 0.99
     assert retrieval_auc(noise, truth, inside) == pytest.approx(0.5, abs=0.05)
     rotation = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    assert retrieval_auc(noise @ rotation, truth, inside) == pytest.approx(retrieval_auc(noise, truth, inside), abs=1e-3)
+    assert retrieval_auc(noise @ rotation, truth, inside) == pytest.approx(
+        retrieval_auc(noise, truth, inside), abs=1e-3
+    )
 
 
 def test_retrieval_auc_without_the_structure_is_undefined():
@@ -49,9 +58,13 @@ def test_hausdorff_distance_equals_that_of_all_border_points():
     a, b = np.zeros((40, 50), bool), np.zeros((40, 50), bool)
     a[5:25, 8:30], b[9:33, 5:25] = True, True
     a[30:33, 40:43] = rng.random((3, 3)) > 0.3
-    border = lambda m: np.argwhere(m & ~(np.roll(m, 1, 0) & np.roll(m, -1, 0) & np.roll(m, 1, 1) & np.roll(m, -1, 1)))
+    border = lambda m: np.argwhere(
+        m & ~(np.roll(m, 1, 0) & np.roll(m, -1, 0) & np.roll(m, 1, 1) & np.roll(m, -1, 1))
+    )
     apart = np.linalg.norm(border(a)[:, None] - border(b)[None], axis=-1)
     expected = max(np.percentile(apart.min(1), 95), np.percentile(apart.min(0), 95))
     assert hausdorff95(a, b) == pytest.approx(expected, abs=0.1)
     empty = np.zeros_like(a)
-    assert hausdorff95(empty, empty) == 0 and hausdorff95(a, empty) == pytest.approx(np.hypot(40, 50))
+    assert hausdorff95(empty, empty) == 0 and hausdorff95(a, empty) == pytest.approx(
+        np.hypot(40, 50)
+    )

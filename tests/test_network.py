@@ -31,7 +31,13 @@ def test_convolutions_repeat_the_border_in_values_and_gradients(size, layout):
 
 def test_encoder_maps_are_taken_before_each_pool():
     maps = Encoder(1)(torch.rand(2, 1, 64, 32))
-    assert [tuple(m.shape[1:]) for m in maps] == [(16, 64, 32), (32, 32, 16), (64, 16, 8), (128, 8, 4), (128, 4, 2)]
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (16, 64, 32),
+        (32, 32, 16),
+        (64, 16, 8),
+        (128, 8, 4),
+        (128, 4, 2),
+    ]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33), (100, 80), (1, 5)])
@@ -67,10 +73,16 @@ def test_both_branches_teach_the_shared_layers():
     for out in (v[:, 0], a[:, 0]):
         net.zero_grad()
         out.square().sum().backward(retain_graph=True)
-        assert all(p.grad.abs().sum() > 0 for name, p in net.encoder.named_parameters() if name.endswith("0.weight"))
+        assert all(
+            p.grad.abs().sum() > 0
+            for name, p in net.encoder.named_parameters()
+            if name.endswith("0.weight")
+        )
 
 
-@pytest.mark.parametrize("batch", [torch.rand(2, 1, 32, 32), torch.rand(3, 32, 32), torch.rand(0, 3, 32, 32)])
+@pytest.mark.parametrize(
+    "batch", [torch.rand(2, 1, 32, 32), torch.rand(3, 32, 32), torch.rand(0, 3, 32, 32)]
+)
 def test_a_batch_of_another_kind_is_refused(batch):
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\).*in_channels"):
         TwoBranchNet()(batch)

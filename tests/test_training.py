@@ -11,12 +11,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ldr_lib import DataError, Settings, TwoBranchNet, load_model, losses, save_model, stage_learner, train
+from ldr_lib import (
+    DataError,
+    Settings,
+    TwoBranchNet,
+    load_model,
+    losses,
+    save_model,
+    stage_learner,
+    train,
+)
 from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
-from ldr_lib.training import BOTH_BRANCHES, PATCH_STAGE, CollapseWarning, LocalDiscrimination
+from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE
+from ldr_lib.training import CollapseWarning, LocalDiscrimination
 
-TINY = Settings(n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5)
+TINY = Settings(
+    n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5
+)
 pytestmark = pytest.mark.filterwarnings("ignore::ldr_lib.training.CollapseWarning")
 
 
@@ -69,7 +81,9 @@ def test_a_seed_decides_the_weights_whatever_came_before(images, tmp_path):
     torch.rand(100)
     again, _ = train(images, TINY, tmp_path / "2", device="cpu")
     other, _ = train(images, replace(TINY, seed=6), tmp_path / "3", device="cpu")
-    assert same(one.state_dict(), again.state_dict()) and not same(one.state_dict(), other.state_dict())
+    assert same(one.state_dict(), again.state_dict()) and not same(
+        one.state_dict(), other.state_dict()
+    )
 
 
 def test_training_can_start_from_a_network_and_leaves_it_alone(images, tmp_path):
@@ -99,23 +113,43 @@ PROGRAM = """
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills a process by POSIX signal")
-@pytest.mark.parametrize("schedule, killed_in", [("one_cycle", "step 2 1"), ("published", "step 1 1")])
+@pytest.mark.parametrize(
+    "schedule, killed_in", [("one_cycle", "step 2 1"), ("published", "step 1 1")]
+)
 def test_a_run_killed_in_mid_epoch_ends_like_one_left_alone(images, tmp_path, schedule, killed_in):
     np.save(tmp_path / "images.npy", images)
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(PROGRAM))
-    call = lambda folder, pace: [sys.executable, "-W", "ignore", script, tmp_path / "images.npy", folder, schedule, pace]
-    with subprocess.Popen(call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, text=True) as process:
+    call = lambda folder, pace: [
+        sys.executable,
+        "-W",
+        "ignore",
+        script,
+        tmp_path / "images.npy",
+        folder,
+        schedule,
+        pace,
+    ]
+    with subprocess.Popen(
+        call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, text=True
+    ) as process:
         for line in process.stdout:
             if line.startswith(killed_in):
                 process.send_signal(signal.SIGKILL)
                 break
-    assert process.returncode == -signal.SIGKILL and not (tmp_path / "killed" / "model.safetensors").exists()
+    assert (
+        process.returncode == -signal.SIGKILL
+        and not (tmp_path / "killed" / "model.safetensors").exists()
+    )
     for folder in ("killed", "alone"):
         subprocess.run(call(tmp_path / folder, "fast"), check=True)
-    killed, alone = (load_file(tmp_path / folder / "model.safetensors") for folder in ("killed", "alone"))
+    killed, alone = (
+        load_file(tmp_path / folder / "model.safetensors") for folder in ("killed", "alone")
+    )
     assert same(killed, alone)
-    strip = lambda folder: [line.rsplit(",")[:4] for line in (tmp_path / folder / "log.csv").read_text().splitlines()]
+    strip = lambda folder: [
+        line.rsplit(",")[:4] for line in (tmp_path / folder / "log.csv").read_text().splitlines()
+    ]
     assert strip("killed") == strip("alone")
 
 
@@ -129,9 +163,13 @@ def test_a_checkpoint_of_another_run_is_refused(images, tmp_path):
 
 def test_damaged_files_are_named(images, tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(b"torn")
-    with pytest.raises(DataError, match="checkpoint.safetensors cannot be read.*remove it to start anew"):
+    with pytest.raises(
+        DataError, match="checkpoint.safetensors cannot be read.*remove it to start anew"
+    ):
         train(images, TINY, tmp_path, device="cpu", resume=True)
-    with pytest.raises(DataError, match="checkpoint.safetensors is no network saved by this package"):
+    with pytest.raises(
+        DataError, match="checkpoint.safetensors is no network saved by this package"
+    ):
         load_model(tmp_path / "checkpoint.safetensors", "cpu")
     with pytest.raises(DataError, match="absent.safetensors is no network"):
         load_model(tmp_path / "absent.safetensors", "cpu")
@@ -158,7 +196,9 @@ def test_undecided_clusters_are_announced(images):
     with torch.no_grad():
         net.clustering_branch[-1].weight.zero_()
     still = replace(TINY, stages=(BOTH_BRANCHES,), epochs=(2,))
-    with pytest.warns(CollapseWarning, match=f"near ln K = {math.log(3):.2f}: all regions coincide"):
+    with pytest.warns(
+        CollapseWarning, match=f"near ln K = {math.log(3):.2f}: all regions coincide"
+    ):
         stage_learner(net, images, still).fit(2, lr=0.0)
 
 
@@ -166,7 +206,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(images):
     net = TwoBranchNet(n_clusters=3)
     with torch.no_grad():
         net.embedding_branch[-1].weight.fill_(math.nan)
-    with pytest.raises(FloatingPointError, match="the loss became nan in epoch 0; lower the learning rate"):
+    with pytest.raises(
+        FloatingPointError, match="the loss became nan in epoch 0; lower the learning rate"
+    ):
         stage_learner(net, images, TINY).fit(1)
 
 
@@ -177,7 +219,9 @@ def test_the_published_schedule_halves_every_ten_epochs(images, tmp_path, monkey
         rates.append(self.opt.hypers[-1]["lr"])
 
     monkeypatch.setattr("ldr_lib.training.SeedEpoch.after_batch", note, raising=False)
-    settings = replace(TINY, stages=(PATCH_STAGE,), epochs=(21,), steps=1, schedule="published", view_size=16)
+    settings = replace(
+        TINY, stages=(PATCH_STAGE,), epochs=(21,), steps=1, schedule="published", view_size=16
+    )
     train(images, settings, tmp_path, device="cpu")
     assert rates == pytest.approx([1e-3] * 10 + [5e-4] * 10 + [2.5e-4])
 
@@ -185,7 +229,9 @@ def test_the_published_schedule_halves_every_ten_epochs(images, tmp_path, monkey
 def test_a_pass_shows_every_image_before_one_comes_again(images):
     marked = images.copy()
     marked[:, 0, 0, 0] = range(12)
-    seen = [int(i) for (batch,) in image_batches(marked, pairs=2, steps=6) for i in batch[:, 0, 0, 0]]
+    seen = [
+        int(i) for (batch,) in image_batches(marked, pairs=2, steps=6) for i in batch[:, 0, 0, 0]
+    ]
     assert sorted(seen[:12]) == sorted(seen[12:]) == list(range(12))
 
 
@@ -214,5 +260,8 @@ def test_settings_that_make_no_sense_are_refused(change, message):
 def test_images_that_cannot_be_trained_on_are_refused(tmp_path, wrong, message):
     with pytest.raises(DataError, match=message):
         train(wrong, TINY, tmp_path, device="cpu")
-    with pytest.raises(DataError, match=r"takes 3 channels and the images have 1; build TwoBranchNet\(in_channels=1\)"):
+    with pytest.raises(
+        DataError,
+        match=r"takes 3 channels and the images have 1; build TwoBranchNet\(in_channels=1\)",
+    ):
         stage_learner(TwoBranchNet(), np.zeros((4, 32, 32, 1), np.uint8), TINY)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .files import DataError
+from .errors import DataError
 from .read import IMAGE_SUFFIXES, as_colour, as_grey, read_image
 from .simulate import Sample
 
@@ -18,12 +18,14 @@ class Item:
 
     Attributes:
         image: The image file.
-        masks: Structure name to mask files and the rule that turns their uint8 values into boolean masks. Several files
-            are joined (two lungs); none means that the structure is not there.
+        masks: Structure name to mask files and the rule that turns their uint8 values into boolean
+            masks. Several files are joined (two lungs); none means that the structure is not there.
     """
 
     image: Path
-    masks: dict[str, tuple[tuple[Path, ...], Callable[[np.ndarray], np.ndarray]]] = field(default_factory=dict)
+    masks: dict[str, tuple[tuple[Path, ...], Callable[[np.ndarray], np.ndarray]]] = field(
+        default_factory=dict
+    )
 
     @property
     def name(self) -> str:
@@ -58,10 +60,11 @@ class ImageDataset:
         split: "train", "test" or "all".
 
     Raises:
-        DataError: The folder is missing, holds no image of the expected layout, or the split is unknown.
+        DataError: The folder is missing, holds no image of the expected layout, or the split is
+            unknown.
 
-    Indexing reads one `Sample` and raises DataError if its files cannot be read or do not fit each other.
-    Taught in notebook 01, section 3.
+    Indexing reads one `Sample` and raises DataError if its files cannot be read or do not fit each
+    other. Taught in notebook 01, section 3.
     """
 
     name: ClassVar[str]
@@ -77,7 +80,9 @@ class ImageDataset:
 
     def __init__(self, data_dir: Path | str | None, split: str = "train"):
         if split not in ("train", "test", "all"):
-            raise DataError(f'unknown split {split!r} of {self.name}; the splits are "train", "test" and "all"')
+            raise DataError(
+                f'unknown split {split!r} of {self.name}; the splits are "train", "test" and "all"'
+            )
         self.split = split
         self.root = self._find_root(data_dir)
         self.items = self.find(self.root, split)
@@ -88,7 +93,9 @@ class ImageDataset:
 
     def _find_root(self, data_dir) -> Path:
         if not data_dir:
-            raise DataError(f'dataset "{self.name}" is read from files: give data_dir, the folder that holds {self.folder}')
+            raise DataError(
+                f'dataset "{self.name}" is read from files: give data_dir, the folder that holds {self.folder}'
+            )
         data_dir = Path(data_dir).expanduser()
         nested = data_dir / self.folder / self.folder
         for root in (nested, data_dir / self.folder, *sorted(data_dir.glob(f"*/{self.folder}"))):
@@ -98,7 +105,9 @@ class ImageDataset:
             raise DataError(f"data_dir {data_dir} does not exist (looked for it from {Path.cwd()})")
         if data_dir.resolve().name == Path(self.folder).name or self.find(data_dir, "all"):
             return data_dir
-        raise DataError(f"{data_dir} has no folder {self.folder}, where {self.name} is expected; layout: {self.layout}")
+        raise DataError(
+            f"{data_dir} has no folder {self.folder}, where {self.name} is expected; layout: {self.layout}"
+        )
 
     def find(self, root: Path, split: str) -> list[Item]:
         """The items of a split, in a fixed order."""
@@ -111,8 +120,14 @@ class ImageDataset:
         item = self.items[index]
         image = self.to_channels(self.read(item.image), item.image)
         if image.max() == image.min():
-            raise DataError(f"{item.image} is all of one value ({image.max()}): an empty exposure. Remove it.")
-        return Sample(image, {structure: self.mask(item, structure, image.shape[:2]) for structure in item.masks}, item.name)
+            raise DataError(
+                f"{item.image} is all of one value ({image.max()}): an empty exposure. Remove it."
+            )
+        return Sample(
+            image,
+            {structure: self.mask(item, structure, image.shape[:2]) for structure in item.masks},
+            item.name,
+        )
 
     def mask(self, item: Item, structure: str, shape: tuple[int, int]) -> np.ndarray:
         """One mask of an item, (H, W) bool."""
@@ -133,7 +148,9 @@ class ImageDataset:
         return read_image(path)
 
     def to_channels(self, image: np.ndarray, path: Path) -> np.ndarray:
-        """The image with this dataset's channel count, or a DataError that says what is unexpected."""
+        """The image with this dataset's channel count, or a DataError that says what is
+        unexpected.
+        """
         return as_colour(image, path) if self.channels == 3 else as_grey(image, path)
 
     def files(self, index: int) -> list[Path]:

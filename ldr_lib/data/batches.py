@@ -5,11 +5,13 @@ import math
 import numpy as np
 import torch
 
-from .files import DataError
+from .errors import DataError
 
 
 class _EpochBatches(torch.utils.data.Sampler):
-    """Index lists for an epoch of `steps` batches that pass over all images before one comes again."""
+    """Index lists for an epoch of `steps` batches that pass over all images before one comes
+    again.
+    """
 
     def __init__(self, n_images: int, batch: int, steps: int):
         self.n_images, self.batch, self.steps = n_images, batch, steps
@@ -19,7 +21,9 @@ class _EpochBatches(torch.utils.data.Sampler):
 
     def __iter__(self):
         needed = self.batch * self.steps
-        order = torch.cat([torch.randperm(self.n_images) for _ in range(math.ceil(needed / self.n_images))])
+        order = torch.cat(
+            [torch.randperm(self.n_images) for _ in range(math.ceil(needed / self.n_images))]
+        )
         yield from order[:needed].reshape(self.steps, self.batch).tolist()
 
 
@@ -41,7 +45,8 @@ def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
 
 
 def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, pin: bool = False):
-    """A loader of `steps` random batches of 2 * pairs images a pass; deterministic given torch's seed.
+    """A loader of `steps` random batches of 2 * pairs images a pass; deterministic given torch's
+    seed.
 
     Args:
         images: (N, H, W, C) uint8, in memory or memory-mapped.
@@ -56,11 +61,24 @@ def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, 
     Raises:
         DataError: Fewer than two images, or an array of another shape or type.
     """
-    if getattr(images, "ndim", 0) != 4 or images.dtype != np.uint8 or images.shape[1] != images.shape[2]:
-        raise DataError(f"training takes square uint8 images (N, S, S, C), not {images.dtype} {images.shape}")
+    if (
+        getattr(images, "ndim", 0) != 4
+        or images.dtype != np.uint8
+        or images.shape[1] != images.shape[2]
+    ):
+        raise DataError(
+            f"training takes square uint8 images (N, S, S, C), not {images.dtype} {images.shape}"
+        )
     if len(images) < 2:
-        raise DataError(f"training compares images with each other and needs at least 2, not {len(images)}")
+        raise DataError(
+            f"training compares images with each other and needs at least 2, not {len(images)}"
+        )
     return torch.utils.data.DataLoader(
-        _Rows(images), batch_sampler=_EpochBatches(len(images), 2 * pairs, steps), collate_fn=_as_tuple,
-        generator=torch.Generator(), num_workers=workers, persistent_workers=workers > 0, pin_memory=pin,
+        _Rows(images),
+        batch_sampler=_EpochBatches(len(images), 2 * pairs, steps),
+        collate_fn=_as_tuple,
+        generator=torch.Generator(),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin,
     )

@@ -1,13 +1,26 @@
-"""One small class per dataset: where images and masks lie, the official split, what a mask value means."""
+"""One small class per dataset: where images and masks lie, the official split, what a mask value
+means.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
-from . import simulate
+from ..data import simulate
 from .adapter import ImageDataset, Item, bits, bright, cut, images_in
-from .files import DataError
-from .paper_datasets import ChestXray8, Drishti, Drive, EyePacs, Idrid, IdridCentres, Rite, Scr, SiimAcr, Stare
+from .errors import DataError, one_of
+from .paper_datasets import (
+    ChestXray8,
+    Drishti,
+    Drive,
+    EyePacs,
+    Idrid,
+    IdridCentres,
+    Rite,
+    Scr,
+    SiimAcr,
+    Stare,
+)
 from .read import as_grey, read_image
 from .simulate import Sample
 
@@ -24,7 +37,10 @@ class ChaseDB1(ImageDataset):
         for path in images_in(root, "Image_*.jpg"):
             masks = {
                 structure: ((root / f"{path.stem}_{observer}.png",), bright)
-                for structure, observer in (("vessel", "1stHO"), ("vessel_second_observer", "2ndHO"))
+                for structure, observer in (
+                    ("vessel", "1stHO"),
+                    ("vessel_second_observer", "2ndHO"),
+                )
             }
             items.append(Item(path, masks))
         return cut(items, sum(item.name[6:8] <= "10" for item in items), split)
@@ -35,7 +51,9 @@ class HRF(ImageDataset):
     modality, channels, structures = "fundus", 3, ("vessel",)
     source = "www5.cs.fau.de/research/data/fundus-images"
     terms = "CC BY 4.0, FAU Erlangen (Budai et al. 2013)"
-    layout = "images/01_dr.jpg .., vessel masks manual1/01_dr.tif if present; the first 25 names train"
+    layout = (
+        "images/01_dr.jpg .., vessel masks manual1/01_dr.tif if present; the first 25 names train"
+    )
 
     def find(self, root, split):
         vessels = {path.stem: {"vessel": ((path,), bright)} for path in images_in(root / "manual1")}
@@ -48,7 +66,9 @@ class Drions(ImageDataset):
     modality, channels, structures = "fundus", 3, ("disc",)
     source = "www.ia.uned.es/~ejcarmona/DRIONS-DB.html"
     terms = "public for research, cite Carmona et al. 2008"
-    layout = "images/image_001.jpg .. image_109.jpg with disc_masks/image_001.png; the first 90 train"
+    layout = (
+        "images/image_001.jpg .. image_109.jpg with disc_masks/image_001.png; the first 90 train"
+    )
 
     def find(self, root, split):
         items = [
@@ -88,7 +108,9 @@ class Covid19CxrSeg(ImageDataset):
 
 
 class PriorMasks(ImageDataset):
-    """Binary vessel masks of another modality; the image is the mask itself, and there is only one split."""
+    """Binary vessel masks of another modality; the image is the mask itself, and there is only one
+    split.
+    """
 
     modality, channels, structures = "mask", 1, ("vessel",)
     source = "the paper's program"
@@ -104,11 +126,17 @@ class OctaVesselMasks(PriorMasks):
 
 
 class DsaVesselMasks(PriorMasks):
-    name, title, folder = "dsa_vessel_masks", "Coronary angiography vessel masks", "priors/dsa_vessel_masks"
+    name, title, folder = (
+        "dsa_vessel_masks",
+        "Coronary angiography vessel masks",
+        "priors/dsa_vessel_masks",
+    )
 
 
 class Folder(ImageDataset):
-    """Anyone's own images: every image file below `data_dir`, colour or grey as the first readable one is."""
+    """Anyone's own images: every image file below `data_dir`, colour or grey as the first readable
+    one is.
+    """
 
     name, title, folder = "folder", "A folder of images", ""
     modality = "own images"
@@ -121,7 +149,9 @@ class Folder(ImageDataset):
             raise DataError('dataset "folder" needs data_dir, the folder of your images')
         root = Path(data_dir).expanduser()
         if not root.is_dir():
-            raise DataError(f"data_dir {root} does not exist or is no folder (looked for it from {Path.cwd()})")
+            raise DataError(
+                f"data_dir {root} does not exist or is no folder (looked for it from {Path.cwd()})"
+            )
         return root
 
     def find(self, root, split):
@@ -161,15 +191,26 @@ class Simulated:
     """
 
     checked = "pictures in section 1"
-    folder, layout, terms, source = "", "generated from seeds", "MIT, as this package", "this package"
+    folder, layout, terms, source = (
+        "",
+        "generated from seeds",
+        "MIT, as this package",
+        "this package",
+    )
     size, n_train, n_test = 256, 96, 16
 
     def __init__(self, data_dir: Path | str | None = None, split: str = "train"):
         if split not in ("train", "test", "all"):
-            raise DataError(f'unknown split {split!r} of {self.name}; the splits are "train", "test" and "all"')
+            raise DataError(
+                f'unknown split {split!r} of {self.name}; the splits are "train", "test" and "all"'
+            )
         self.split = split
         test_seeds = range(1_000_000, 1_000_000 + self.n_test)
-        self.seeds = {"train": [*range(self.n_train)], "test": [*test_seeds], "all": [*range(self.n_train), *test_seeds]}[split]
+        self.seeds = {
+            "train": [*range(self.n_train)],
+            "test": [*test_seeds],
+            "all": [*range(self.n_train), *test_seeds],
+        }[split]
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -179,13 +220,26 @@ class Simulated:
 
     def files(self, index: int) -> list[Path]:
         """The program files that decide what is generated."""
-        return [Path(simulate.__file__), Path(simulate.__file__).with_name("vessel_tree.py")] if index == 0 else []
+        return (
+            [Path(simulate.__file__), Path(simulate.__file__).with_name("vessel_tree.py")]
+            if index == 0
+            else []
+        )
 
 
 class SimulatedFundus(Simulated):
     name, title = "simulated_fundus", "Simulated retinal photographs"
     modality, channels = "fundus", 3
-    structures = ("vessel", "artery", "vein", "disc", "cup", "fovea", "bright_lesion", "dark_lesion")
+    structures = (
+        "vessel",
+        "artery",
+        "vein",
+        "disc",
+        "cup",
+        "fovea",
+        "bright_lesion",
+        "dark_lesion",
+    )
     generate = staticmethod(simulate.fundus)
 
 
@@ -199,13 +253,33 @@ class SimulatedChest(Simulated):
 DATASETS: dict[str, type] = {
     adapter.name: adapter
     for adapter in (
-        SimulatedFundus, SimulatedChest, ChaseDB1, HRF, Drions, Kermany, Covid19CxrSeg, OctaVesselMasks,
-        DsaVesselMasks, Rite, Drive, Stare, Drishti, Idrid, IdridCentres, EyePacs, Scr, SiimAcr, ChestXray8, Folder,
+        SimulatedFundus,
+        SimulatedChest,
+        ChaseDB1,
+        HRF,
+        Drions,
+        Kermany,
+        Covid19CxrSeg,
+        OctaVesselMasks,
+        DsaVesselMasks,
+        Rite,
+        Drive,
+        Stare,
+        Drishti,
+        Idrid,
+        IdridCentres,
+        EyePacs,
+        Scr,
+        SiimAcr,
+        ChestXray8,
+        Folder,
     )
 }
 
 
-def open_dataset(name: str, data_dir: Path | str | None = None, split: str = "train") -> ImageDataset | Simulated:
+def open_dataset(
+    name: str, data_dir: Path | str | None = None, split: str = "train"
+) -> ImageDataset | Simulated:
     """Opens a dataset by name.
 
     Args:
@@ -217,10 +291,9 @@ def open_dataset(name: str, data_dir: Path | str | None = None, split: str = "tr
         A sequence of `Sample`s with attributes `channels`, `modality`, `structures` and `terms`.
 
     Raises:
-        DataError: Unknown name or split, or a folder that is missing, empty or laid out differently.
+        DataError: Unknown name or split, or a folder that is missing, empty or laid out
+            differently.
 
     Taught in notebook 01, section 3.
     """
-    if name not in DATASETS:
-        raise DataError(f'unknown dataset "{name}"; known are {", ".join(DATASETS)}')
-    return DATASETS[name](data_dir, split)
+    return DATASETS[one_of(name, DATASETS, "dataset")](data_dir, split)

@@ -1,5 +1,8 @@
-"""Fetching the datasets whose terms allow a direct download; all others are named with the place to ask at."""
+"""Fetching the datasets whose terms allow a direct download; all others are named with the place to
+ask at.
+"""
 
+import math
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -9,7 +12,8 @@ import pooch
 import requests
 
 from .datasets import DATASETS, open_dataset
-from .files import DataError, Progress, written_whole
+from .errors import DataError, one_of
+from .files import Progress, atomic_write
 
 BLOCK = 2**16
 
@@ -28,7 +32,10 @@ class Archive:
 
 
 ARCHIVES = {
-    "chase_db1": Archive("https://researchdata.kingston.ac.uk/96/1/CHASEDB1.zip", "md5:d9e47c4bac125b29996fae4380a68db1"),
+    "chase_db1": Archive(
+        "https://researchdata.kingston.ac.uk/96/1/CHASEDB1.zip",
+        "md5:d9e47c4bac125b29996fae4380a68db1",
+    ),
     "hrf": Archive(
         "https://www5.cs.fau.de/fileadmin/research/datasets/fundus-images/all.zip",
         "sha256:a914d02cda161b7f33f25d0397c276d50e9a6cbc705e9b364a54f0adafed57e4",
@@ -44,12 +51,16 @@ class _Resuming:
 
     def __call__(self, url: str, output: str, _) -> None:
         have = self.partial.stat().st_size if self.partial.exists() else 0
-        with requests.get(url, headers={"Range": f"bytes={have}-"} if have else {}, stream=True, timeout=60) as answer:
+        with requests.get(
+            url, headers={"Range": f"bytes={have}-"} if have else {}, stream=True, timeout=60
+        ) as answer:
             if answer.status_code != 416:  # 416: nothing is missing
                 answer.raise_for_status()
                 goes_on = answer.status_code == 206
                 left = int(answer.headers.get("Content-Length", 0))
-                progress = Progress(f"downloading {Path(url).name}", max(1, -(-left // BLOCK)))
+                progress = Progress(
+                    f"downloading {Path(url).name}", max(1, math.ceil(left / BLOCK))
+                )
                 with open(self.partial, "ab" if goes_on else "wb") as file:
                     for block in answer.iter_content(BLOCK):
                         file.write(block)
@@ -61,7 +72,8 @@ class _Resuming:
 def download(name: str, data_dir: Path | str) -> Path:
     """Downloads a dataset, checks it and unpacks it where `open_dataset(name, data_dir)` finds it.
 
-    An interrupted download goes on where it stopped when called again. The dataset's folder appears only when it is complete.
+    An interrupted download goes on where it stopped when called again. The dataset's folder appears
+    only when it is complete.
 
     Args:
         name: "chase_db1" or "hrf".
@@ -71,16 +83,17 @@ def download(name: str, data_dir: Path | str) -> Path:
         The dataset's folder; if it is there already, nothing is downloaded.
 
     Raises:
-        DataError: Unknown dataset, or one that has to be asked for by hand (the message says where); no network, a wrong
-            checksum, a full disk.
+        DataError: Unknown dataset, or one that has to be asked for by hand (the message says
+            where); no network, a wrong checksum, a full disk.
 
     Taught in notebook 01, section 3.
     """
-    if name not in DATASETS:
-        raise DataError(f'unknown dataset "{name}"; known are {", ".join(DATASETS)}')
+    one_of(name, DATASETS, "dataset")
     adapter, archive = DATASETS[name], ARCHIVES.get(name)
     if archive is None:
-        raise DataError(f"{adapter.title} cannot be downloaded directly ({adapter.terms}). Get it from: {adapter.source}. Layout: {adapter.layout}")
+        raise DataError(
+            f"{adapter.title} cannot be downloaded directly ({adapter.terms}). Get it from: {adapter.source}. Layout: {adapter.layout}"
+        )
     folder = Path(data_dir).expanduser() / adapter.folder
     if folder.exists():
         open_dataset(name, data_dir, "all")
@@ -88,14 +101,28 @@ def download(name: str, data_dir: Path | str) -> Path:
     partial = folder.with_name(f".{adapter.folder}.zip.part")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        packed = pooch.retrieve(archive.url, archive.checksum, f".{adapter.folder}.zip", folder.parent, downloader=_Resuming(partial))
+        packed = pooch.retrieve(
+            archive.url,
+            archive.checksum,
+            f".{adapter.folder}.zip",
+            folder.parent,
+            downloader=_Resuming(partial),
+        )
     except ValueError as error:
         partial.unlink(missing_ok=True)
-        raise DataError(f"{archive.url} is not the file that was expected ({error}); it was removed. Try again, or get it from {adapter.source}") from error
+        raise DataError(
+            f"{archive.url} is not the file that was expected ({error}); it was removed. Try again, or get it from {adapter.source}"
+        ) from error
     except (OSError, requests.RequestException) as error:
-        kept = f"; {partial.stat().st_size / 2**20:.1f} MiB are kept, the next call goes on from there" if partial.exists() else ""
-        raise DataError(f"could not download {archive.url} ({error}){kept}. It can also be fetched by hand from {adapter.source}") from error
-    with written_whole(folder) as temporary, zipfile.ZipFile(packed) as content:
+        kept = (
+            f"; {partial.stat().st_size / 2**20:.1f} MiB are kept, the next call goes on from there"
+            if partial.exists()
+            else ""
+        )
+        raise DataError(
+            f"could not download {archive.url} ({error}){kept}. It can also be fetched by hand from {adapter.source}"
+        ) from error
+    with atomic_write(folder) as temporary, zipfile.ZipFile(packed) as content:
         content.extractall(temporary)
     Path(packed).unlink()
     partial.unlink(missing_ok=True)

@@ -9,20 +9,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-
-class DataError(Exception):
-    """Something is wrong with the images, masks or folders that were given; the message says what, where and what to do."""
+from .errors import DataError
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`; what was written there takes the name `path` only if all went well.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Gives a temporary name beside `path`; what was written there takes the name `path` only if
+    all went well.
 
     Args:
-        path: The file or folder that shall appear whole or not at all. Missing parent folders are made.
+        path: The file or folder that shall appear whole or not at all. Missing parent folders are
+            made.
 
     Raises:
-        DataError: The disk is full or the place cannot be written; what was there before is untouched.
+        DataError: The disk is full or the place cannot be written; what was there before is
+            untouched.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -46,7 +47,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 class Progress:
-    """One line that tells how far long work has come: a bar on a terminal, a line that rewrites itself in a notebook.
+    """One line that tells how far long work has come: a bar on a terminal, a line that rewrites
+    itself in a notebook.
 
     Args:
         label: What is being done.
@@ -84,10 +86,10 @@ class Progress:
             self.line.update({"text/plain": text}, raw=True)
 
 
-def tracked(items: Iterable, label: str, total: int) -> Iterator:
+def progress(items: Iterable, label: str, total: int) -> Iterator:
     """Yields the items while a `Progress` line counts them."""
-    progress = Progress(label, total)
+    line = Progress(label, total)
     for item in items:
         yield item
-        progress.step()
-    progress.close(f"{total} done")
+        line.step()
+    line.close(f"{total} done")

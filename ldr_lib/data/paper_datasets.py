@@ -1,4 +1,6 @@
-"""The public datasets of the paper that must be fetched by hand, in the layout in which their archives unpack."""
+"""The public datasets of the paper that must be fetched by hand, in the layout in which their
+archives unpack.
+"""
 
 import csv
 import re
@@ -9,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .adapter import ImageDataset, Item, bright, cut, images_in, marked
-from .files import DataError
+from .errors import DataError
 
 
 class FetchedByHand(ImageDataset):
@@ -20,7 +22,11 @@ class FetchedByHand(ImageDataset):
 
 def _by_number(folder: Path) -> dict[str, Path]:
     """Image files by the number that their name holds."""
-    return {re.search(r"\d+", path.stem).group(): path for path in images_in(folder) if re.search(r"\d", path.stem)}
+    return {
+        re.search(r"\d+", path.stem).group(): path
+        for path in images_in(folder)
+        if re.search(r"\d", path.stem)
+    }
 
 
 def _parts(split: str, train: str, test: str) -> list[str]:
@@ -39,7 +45,11 @@ class Drive(FetchedByHand):
         for part in _parts(split, "training", "test"):
             vessels = _by_number(root / part / "1st_manual")
             for number, path in _by_number(root / part / "images").items():
-                items.append(Item(path, {"vessel": ((vessels[number],), bright)} if number in vessels else {}))
+                items.append(
+                    Item(
+                        path, {"vessel": ((vessels[number],), bright)} if number in vessels else {}
+                    )
+                )
         return items
 
 
@@ -69,7 +79,10 @@ class Rite(FetchedByHand):
             for number, path in _by_number(root / part / "images").items():
                 masks = {"vessel": ((vessels[number],), bright)} if number in vessels else {}
                 if number in kinds:
-                    masks |= {"artery": ((kinds[number],), _artery), "vein": ((kinds[number],), _vein)}
+                    masks |= {
+                        "artery": ((kinds[number],), _artery),
+                        "vein": ((kinds[number],), _vein),
+                    }
                 items.append(Item(path, masks))
         return items
 
@@ -82,11 +95,25 @@ class Stare(FetchedByHand):
     layout = "stare-images/im0001.ppm, labels-ah/im0001.ah.ppm, labels-vk/im0001.vk.ppm; the first ten train"
 
     def find(self, root, split):
-        observers = {"vessel": _by_number(root / "labels-ah"), "vessel_second_observer": _by_number(root / "labels-vk")}
+        observers = {
+            "vessel": _by_number(root / "labels-ah"),
+            "vessel_second_observer": _by_number(root / "labels-vk"),
+        }
         items = []
         for number, path in _by_number(root / "stare-images").items():
-            items.append(Item(path, {name: ((of[number],), bright) for name, of in observers.items() if number in of}))
-        labelled = [item for item in items if item.masks]  # the site offers 400 images, 20 of them with vessels
+            items.append(
+                Item(
+                    path,
+                    {
+                        name: ((of[number],), bright)
+                        for name, of in observers.items()
+                        if number in of
+                    },
+                )
+            )
+        labelled = [
+            item for item in items if item.masks
+        ]  # the site offers 400 images, 20 of them with vessels
         return cut(labelled, 10, split)
 
 
@@ -104,10 +131,15 @@ class Drishti(FetchedByHand):
         items = []
         for part in _parts(split, "Training", "Test"):
             truth = {"Training": "GT", "Test": "Test_GT"}[part]
-            for path in [path for base in ("", "*/") for path in images_in(root, f"{base}{part}/Images/**/*")]:
+            for path in [
+                path for base in ("", "*/") for path in images_in(root, f"{base}{part}/Images/**/*")
+            ]:
                 base = next(parent for parent in path.parents if parent.name == part)
                 maps = base / truth / path.stem / "SoftMap"
-                masks = {name: maps / f"{path.stem}_{kind}segSoftmap.png" for name, kind in (("disc", "OD"), ("cup", "cup"))}
+                masks = {
+                    name: maps / f"{path.stem}_{kind}segSoftmap.png"
+                    for name, kind in (("disc", "OD"), ("cup", "cup"))
+                }
                 items.append(Item(path, {name: ((mask,), bright) for name, mask in masks.items()}))
         return items
 
@@ -124,8 +156,11 @@ class Idrid(FetchedByHand):
         "an eye without a lesion has no file of it"
     )
     _kinds = {
-        "microaneurysm": "1. Microaneurysms", "haemorrhage": "2. Haemorrhages", "hard_exudate": "3. Hard Exudates",
-        "soft_exudate": "4. Soft Exudates", "disc": "5. Optic Disc",
+        "microaneurysm": "1. Microaneurysms",
+        "haemorrhage": "2. Haemorrhages",
+        "hard_exudate": "3. Hard Exudates",
+        "soft_exudate": "4. Soft Exudates",
+        "disc": "5. Optic Disc",
     }
 
     def find(self, root, split):
@@ -134,7 +169,10 @@ class Idrid(FetchedByHand):
             truth = root / "2. All Segmentation Groundtruths" / part
             files = {name: _by_number(truth / folder) for name, folder in self._kinds.items()}
             for number, path in _by_number(root / "1. Original Images" / part).items():
-                masks = {name: ((files[name][number],) if number in files[name] else (), marked) for name in self.structures}
+                masks = {
+                    name: ((files[name][number],) if number in files[name] else (), marked)
+                    for name in self.structures
+                }
                 items.append(Item(path, masks))
         return items
 
@@ -154,10 +192,16 @@ class IdridCentres(FetchedByHand):
         items = []
         for part in _parts(split, "a. Training Set", "b. Testing Set"):
             word, tables = part.split()[1], {}
-            for name, folder in zip(self.structures, ("1. Optic Disc Center Location", "2. Fovea Center Location")):
-                tables[name] = tuple(sorted((root / "2. Groundtruths" / folder).glob(f"*{word}*.csv")))
+            for name, folder in zip(
+                self.structures, ("1. Optic Disc Center Location", "2. Fovea Center Location")
+            ):
+                tables[name] = tuple(
+                    sorted((root / "2. Groundtruths" / folder).glob(f"*{word}*.csv"))
+                )
             for path in images_in(root / "1. Original Images" / part):
-                items.append(Item(path, {name: (table, marked) for name, table in tables.items() if table}))
+                items.append(
+                    Item(path, {name: (table, marked) for name, table in tables.items() if table})
+                )
         return items
 
     def mask(self, item, structure, shape):
@@ -167,7 +211,9 @@ class IdridCentres(FetchedByHand):
         try:
             x, y = (float(value) for value in rows[item.name.lower()])
         except (KeyError, ValueError) as error:
-            raise DataError(f"{table} holds no centre of {item.name}; remove the image or complete the table") from error
+            raise DataError(
+                f"{table} holds no centre of {item.name}; remove the image or complete the table"
+            ) from error
         rows, columns = np.ogrid[: shape[0], : shape[1]]
         return np.hypot(rows - y, columns - x) <= max(1, shape[0] / 100)
 
@@ -180,7 +226,9 @@ class EyePacs(FetchedByHand):
     layout = "{train,test}/10_left.jpeg .."
 
     def find(self, root, split):
-        return [Item(path) for part in _parts(split, "train", "test") for path in images_in(root / part)]
+        return [
+            Item(path) for part in _parts(split, "train", "test") for path in images_in(root / part)
+        ]
 
 
 class Scr(FetchedByHand):
@@ -194,14 +242,21 @@ class Scr(FetchedByHand):
         "left clavicle,right clavicle}/JPCLN001.gif (1024 x 1024); odd numbers train"
     )
     _files = {
-        "heart": ("heart",), "lungs": ("left lung", "right lung"), "left_lung": ("left lung",),
-        "right_lung": ("right lung",), "clavicles": ("left clavicle", "right clavicle"),
+        "heart": ("heart",),
+        "lungs": ("left lung", "right lung"),
+        "left_lung": ("left lung",),
+        "right_lung": ("right lung",),
+        "clavicles": ("left clavicle", "right clavicle"),
     }
 
     def find(self, root, split):
         images = {}
         for path in sorted(root.rglob("*")):
-            if re.fullmatch(r"JPC[LN]N\d{3}", path.stem.upper()) and path.suffix.lower() in (".img", ".png") and "masks" not in path.parts:
+            if (
+                re.fullmatch(r"JPC[LN]N\d{3}", path.stem.upper())
+                and path.suffix.lower() in (".img", ".png")
+                and "masks" not in path.parts
+            ):
                 images.setdefault(path.stem.upper(), path)
         masks = defaultdict(dict)
         for path in root.rglob("*.gif"):
@@ -209,21 +264,35 @@ class Scr(FetchedByHand):
         items = []
         for name, path in sorted(images.items()):
             has = masks[name]
-            of = {s: tuple(has[part] for part in parts) for s, parts in self._files.items() if all(part in has for part in parts)}
+            of = {
+                s: tuple(has[part] for part in parts)
+                for s, parts in self._files.items()
+                if all(part in has for part in parts)
+            }
             if split == "all" or (int(name[-3:]) % 2 == 1) == (split == "train"):
-                items.append(Item(path, {structure: (paths, marked) for structure, paths in of.items()}))
+                items.append(
+                    Item(path, {structure: (paths, marked) for structure, paths in of.items()})
+                )
         return items
 
     def read(self, path):
-        """Raw images hold optical density, bright where it is low; all images are brought to the size of their masks."""
+        """Raw images hold optical density, bright where it is low; all images are brought to the
+        size of their masks.
+        """
         if path.suffix.lower() == ".img":
             values = np.fromfile(path, ">u2") if path.exists() else np.zeros(0)
             if values.size != 2048 * 2048:
-                raise DataError(f"{path} holds {values.size} values of 16 bits and 2048 x 2048 are expected. Copy it again.")
+                raise DataError(
+                    f"{path} holds {values.size} values of 16 bits and 2048 x 2048 are expected. Copy it again."
+                )
             pixels = ((4095 - np.minimum(values, 4095)) >> 4).astype(np.uint8).reshape(2048, 2048)
         else:
             pixels = super().read(path)
-        return np.asarray(Image.fromarray(pixels).reduce(2)) if pixels.shape[:2] == (2048, 2048) else pixels
+        return (
+            np.asarray(Image.fromarray(pixels).reduce(2))
+            if pixels.shape[:2] == (2048, 2048)
+            else pixels
+        )
 
 
 class SiimAcr(FetchedByHand):
@@ -241,13 +310,21 @@ class SiimAcr(FetchedByHand):
         if not table.exists() and (root / "dicom-images-train").is_dir():
             raise DataError(f"{table} does not exist; it holds the masks. Layout: {self.layout}")
         self.runs = self._read_runs(table) if table.exists() else {}
-        paths = {path.stem: path for path in images_in(root, "**/*") if path.stem in self.runs} if self.runs else {}
-        items = [Item(path, {"pneumothorax": ((table,), marked)}) for _, path in sorted(paths.items())]
+        paths = (
+            {path.stem: path for path in images_in(root, "**/*") if path.stem in self.runs}
+            if self.runs
+            else {}
+        )
+        items = [
+            Item(path, {"pneumothorax": ((table,), marked)}) for _, path in sorted(paths.items())
+        ]
         return cut(items, len(items) // 2, split)
 
     @staticmethod
     def _read_runs(table: Path) -> dict[str, list[list[int]]]:
-        """Image id to its masks: gap and length in turns, down the columns, each gap from the end of the run before."""
+        """Image id to its masks: gap and length in turns, down the columns, each gap from the end
+        of the run before.
+        """
         runs = defaultdict(list)
         with open(table, newline="") as file:
             for row in list(csv.reader(file))[1:]:
@@ -283,5 +360,7 @@ class ChestXray8(FetchedByHand):
             return [Item(path) for _, path in sorted(paths.items())]
         listed = root / {"train": "train_val_list.txt", "test": "test_list.txt"}[split]
         if not listed.exists():
-            raise DataError(f"{listed} does not exist; it says which images belong to the {split} split. Layout: {self.layout}")
+            raise DataError(
+                f"{listed} does not exist; it says which images belong to the {split} split. Layout: {self.layout}"
+            )
         return [Item(paths[name]) for name in listed.read_text().split() if name in paths]

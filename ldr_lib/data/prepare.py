@@ -1,4 +1,6 @@
-"""From files to training arrays: field-of-view crop, resize, and a memory-mapped cache keyed by content."""
+"""From files to training arrays: field-of-view crop, resize, and a memory-mapped cache keyed by
+content.
+"""
 
 import hashlib
 import json
@@ -15,7 +17,8 @@ from PIL import Image
 from scipy import ndimage
 
 from .datasets import Simulated
-from .files import DataError, tracked, written_whole
+from .errors import DataError
+from .files import atomic_write, progress
 from .simulate import Sample
 
 FORMAT = 2
@@ -27,11 +30,14 @@ class Prepared:
     """Images of one size, ready for training; the arrays are memory-mapped and read-only.
 
     Attributes:
-        images: (N, S, S, C) uint8, as the network sees them: photographs of the retina in even light.
-        originals: (N, S, S, C) uint8, the same in their own light; X-rays are left as they are in both.
+        images: (N, S, S, C) uint8, as the network sees them: photographs of the retina in even
+            light.
+        originals: (N, S, S, C) uint8, the same in their own light; X-rays are left as they are in
+            both.
         masks: Structure name to (N, S, S) bool; always with "field_of_view".
         names: (N,) image names.
-        boxes: (N, 4) top, left, height and width in pixels of the square that was cut out of each original image.
+        boxes: (N, 4) top, left, height and width in pixels of the square that was cut out of each
+            original image.
         skipped: One message per unreadable file that was left out.
         fingerprint: Hash of the content of all files and of how they were prepared.
     """
@@ -69,16 +75,22 @@ def field_of_view(image: np.ndarray, threshold: int = 20) -> np.ndarray:
     regions, n = ndimage.label(ndimage.binary_opening(lit, iterations=2))
     sizes = np.bincount(regions.ravel())[1:]
     if not n or sizes.max() < 0.01 * regions.size:
-        raise DataError("no field of view: the image is (almost) black. Remove it, or check how it was exported.")
+        raise DataError(
+            "no field of view: the image is (almost) black. Remove it, or check how it was exported."
+        )
     largest = ndimage.binary_fill_holes(regions == 1 + sizes.argmax())
-    return np.asarray(Image.fromarray(largest).resize(brightness.shape[::-1], Image.Resampling.NEAREST))
+    return np.asarray(
+        Image.fromarray(largest).resize(brightness.shape[::-1], Image.Resampling.NEAREST)
+    )
 
 
-def even_light(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Takes the illumination out of a photograph: every pixel against the mean and spread of its surroundings.
+def local_normalize(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Takes the illumination out of a photograph: every pixel against the mean and spread of its
+    surroundings.
 
-    Each channel becomes 0.5 + 0.15 (x - mean) / (deviation + 0.02), with mean and standard deviation under a Gaussian of
-    1/16 of the image's side inside the field of view. Without it a network tells patches apart by their brightness.
+    Each channel becomes 0.5 + 0.15 (x - mean) / (deviation + 0.02), with mean and standard
+    deviation under a Gaussian of 1/16 of the image's side inside the field of view. Without it a
+    network tells patches apart by their brightness.
 
     Args:
         image: (S, S, C) uint8.
@@ -90,7 +102,12 @@ def even_light(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Ours, not published. Taught in notebook 01, section 4.
     """
     weight = inside.astype(np.float32)
-    blur = lambda array: ndimage.gaussian_filter(array, len(image) / 16, mode="constant", truncate=3, axes=(0, 1))
+
+    def blur(array: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(
+            array, len(image) / 16, mode="constant", truncate=3, axes=(0, 1)
+        )
+
     total = np.maximum(blur(weight), 1e-3)[..., None]
     seen = image.astype(np.float32) / 255 * weight[..., None]
     above = (seen - blur(seen) / total) * weight[..., None]
@@ -99,17 +116,20 @@ def even_light(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return (255 * evened.clip(0, 1)).round().astype(np.uint8)
 
 
-def prepare_sample(sample: Sample, size: int, crop: bool) -> tuple[np.ndarray, dict[str, np.ndarray], tuple]:
+def prepare_sample(
+    sample: Sample, size: int, crop: bool
+) -> tuple[np.ndarray, dict[str, np.ndarray], tuple]:
     """Cuts a square out of a sample (padding with black where it reaches beyond) and resizes it.
 
     Args:
         sample: Image and masks.
         size: Side S of the result in pixels.
-        crop: Cut to the field of view plus 16 pixels (photographs of the retina); otherwise take the whole image.
+        crop: Cut to the field of view plus 16 pixels (photographs of the retina); otherwise take
+            the whole image.
 
     Returns:
-        The (S, S, C) uint8 image, the masks (S, S) bool with "field_of_view" among them, and the square's
-        top, left, height and width in the original image.
+        The (S, S, C) uint8 image, the masks (S, S) bool with "field_of_view" among them, and the
+        square's top, left, height and width in the original image.
 
     Raises:
         DataError: No field of view can be found.
@@ -132,7 +152,12 @@ def prepare_sample(sample: Sample, size: int, crop: bool) -> tuple[np.ndarray, d
     return np.atleast_3d(cut(sample.image)), masks, (top, left, side, side)
 
 
-def to_original(map_: np.ndarray, box: tuple[int, int, int, int], shape: tuple[int, int], smooth: Image.Resampling) -> np.ndarray:
+def to_original(
+    map_: np.ndarray,
+    box: tuple[int, int, int, int],
+    shape: tuple[int, int],
+    smooth: Image.Resampling,
+) -> np.ndarray:
     """Brings a map of a prepared image back: the inverse of `prepare_sample`.
 
     Args:
@@ -147,8 +172,13 @@ def to_original(map_: np.ndarray, box: tuple[int, int, int, int], shape: tuple[i
     top, left, side, _ = (int(value) for value in box)
     grown = np.asarray(Image.fromarray(map_).resize((side, side), smooth)).clip(0, 1)
     whole = np.zeros(shape, np.float32)
-    rows, columns = slice(max(0, top), min(shape[0], top + side)), slice(max(0, left), min(shape[1], left + side))
-    whole[rows, columns] = grown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    rows, columns = (
+        slice(max(0, top), min(shape[0], top + side)),
+        slice(max(0, left), min(shape[1], left + side)),
+    )
+    whole[rows, columns] = grown[
+        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    ]
     return whole
 
 
@@ -166,10 +196,12 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
         cache: Folder of the cache; default `default_cache()`.
 
     Returns:
-        The `Prepared` images. Files that cannot be read are left out with a warning if they are under 1 % of all.
+        The `Prepared` images. Files that cannot be read are left out with a warning if they are
+        under 1 % of all.
 
     Raises:
-        DataError: 1 % of the files or more are unusable (all are listed), the disk is full, or the size is out of range.
+        DataError: 1 % of the files or more are unusable (all are listed), the disk is full, or the
+            size is out of range.
 
     Taught in notebook 01, section 5.
     """
@@ -189,7 +221,9 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
 
 def joint_fingerprint(parts: list[Prepared]) -> str:
     """One fingerprint of several sets of prepared images."""
-    return hashlib.blake2b("".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        "".join(part.fingerprint for part in parts).encode(), digest_size=16
+    ).hexdigest()
 
 
 def _fingerprint(dataset, size: int) -> str:
@@ -202,7 +236,15 @@ def _fingerprint(dataset, size: int) -> str:
                 parts.append(f"{path.name} {error.strerror}")
         return "\n".join(parts)
 
-    how = [FORMAT, dataset.name, dataset.split, dataset.modality, dataset.channels, size, len(dataset)]
+    how = [
+        FORMAT,
+        dataset.name,
+        dataset.split,
+        dataset.modality,
+        dataset.channels,
+        size,
+        len(dataset),
+    ]
     whole = hashlib.blake2b(json.dumps(how).encode())
     with ThreadPoolExecutor() as pool:
         for part in pool.map(digest, range(len(dataset))):
@@ -222,7 +264,7 @@ def _one(dataset, index: int, size: int):
         return f"{where[0] if where else sample.name}: {error}"
     pictures = {"originals": image}
     if dataset.modality == "fundus":
-        pictures["images"] = even_light(image, masks["field_of_view"])
+        pictures["images"] = local_normalize(image, masks["field_of_view"])
     return sample.name, pictures, masks, box
 
 
@@ -231,7 +273,7 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
     kinds = ["originals", "images"] if dataset.modality == "fundus" else ["originals"]
     needed = len(dataset) * size * size * (len(kinds) * dataset.channels + len(structures))
     parent = folder.parent
-    with written_whole(folder) as temporary:
+    with atomic_write(folder) as temporary:
         free = shutil.disk_usage(parent).free
         if free < needed + 2**20:
             raise DataError(
@@ -245,7 +287,7 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
         names, boxes, unusable, present = [], [], [], set()
         files = {name: open(temporary / f"{name}.u8", "wb") for name in [*kinds, *structures]}
         try:
-            for result in tracked(results, f"preparing {dataset.title}", len(dataset)):
+            for result in progress(results, f"preparing {dataset.title}", len(dataset)):
                 if isinstance(result, str):
                     unusable.append(result)
                     continue
@@ -254,7 +296,9 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
                     files[kind].write(np.ascontiguousarray(image).tobytes())
                 for structure in structures:
                     mask = masks.get(structure)
-                    files[structure].write(np.zeros((size, size), bool).tobytes() if mask is None else mask.tobytes())
+                    files[structure].write(
+                        np.zeros((size, size), bool).tobytes() if mask is None else mask.tobytes()
+                    )
                 present |= masks.keys()
                 names.append(name)
                 boxes.append([int(value) for value in box])
@@ -271,7 +315,13 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
             (temporary / f"{structure}.u8").unlink()
         kept = [structure for structure in structures if structure in present]
         about = dict(
-            names=names, boxes=boxes, skipped=unusable, masks=kept, channels=dataset.channels, kinds=kinds, fingerprint=key
+            names=names,
+            boxes=boxes,
+            skipped=unusable,
+            masks=kept,
+            channels=dataset.channels,
+            kinds=kinds,
+            fingerprint=key,
         )
         (temporary / "about.json").write_text(json.dumps(about))
 
@@ -280,6 +330,19 @@ def _open(folder: Path, size: int) -> Prepared:
     about = json.loads((folder / "about.json").read_text())
     n = len(about["names"])
     shape = (n, size, size, about["channels"])
-    originals, images = (np.memmap(folder / f"{about['kinds'][i]}.u8", np.uint8, "r", shape=shape) for i in (0, -1))
-    masks = {name: np.memmap(folder / f"{name}.u8", np.bool_, "r", shape=(n, size, size)) for name in about["masks"]}
-    return Prepared(images, originals, masks, about["names"], np.array(about["boxes"]), about["skipped"], about["fingerprint"])
+    originals, images = (
+        np.memmap(folder / f"{about['kinds'][i]}.u8", np.uint8, "r", shape=shape) for i in (0, -1)
+    )
+    masks = {
+        name: np.memmap(folder / f"{name}.u8", np.bool_, "r", shape=(n, size, size))
+        for name in about["masks"]
+    }
+    return Prepared(
+        images,
+        originals,
+        masks,
+        about["names"],
+        np.array(about["boxes"]),
+        about["skipped"],
+        about["fingerprint"],
+    )

@@ -1,4 +1,6 @@
-"""Reading one image or mask file into a uint8 array, whatever its format, with errors that name the file."""
+"""Reading one image or mask file into a uint8 array, whatever its format, with errors that name the
+file.
+"""
 
 from pathlib import Path
 
@@ -6,16 +8,29 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageOps
 
-from .files import DataError
+from .errors import DataError
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".ppm", ".pgm", ".bmp", ".gif", ".dcm", ".dicom"}
+IMAGE_SUFFIXES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".bmp",
+    ".gif",
+    ".dcm",
+    ".dicom",
+}
 
 
 def read_image(path: Path | str) -> np.ndarray:
     """Reads an image file.
 
-    16-bit values are scaled by the number of bits that the image really uses, alpha is dropped, palettes are resolved,
-    of an animation the first frame is taken, DICOM files (with pydicom installed) are windowed as their header says.
+    16-bit values are scaled by the number of bits that the image really uses, alpha is dropped,
+    palettes are resolved, of an animation the first frame is taken, DICOM files (with pydicom
+    installed) are windowed as their header says.
 
     Args:
         path: png, jpg, tif, ppm, bmp, gif or DICOM.
@@ -24,7 +39,8 @@ def read_image(path: Path | str) -> np.ndarray:
         uint8 array, (H, W, 3) colour or (H, W) grey.
 
     Raises:
-        DataError: The file is missing, unreadable, truncated, no image, or has a channel count other than 1 to 4.
+        DataError: The file is missing, unreadable, truncated, no image, or has a channel count
+            other than 1 to 4.
 
     Taught in notebook 01, section 3.
     """
@@ -37,13 +53,19 @@ def read_image(path: Path | str) -> np.ndarray:
         else:
             pixels = _read_picture(path)
     except PermissionError as error:
-        raise DataError(f"{path} may not be read: {error.strerror}. Change its permissions (chmod u+r).") from error
+        raise DataError(
+            f"{path} may not be read: {error.strerror}. Change its permissions (chmod u+r)."
+        ) from error
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist. Check data_dir, or copy the data set again.") from error
+        raise DataError(
+            f"{path} does not exist. Check data_dir, or copy the data set again."
+        ) from error
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path} cannot be read as an image ({error}). Copy it again or remove it.") from error
+        raise DataError(
+            f"{path} cannot be read as an image ({error}). Copy it again or remove it."
+        ) from error
     return _to_uint8(pixels, path)
 
 
@@ -56,7 +78,11 @@ def _read_picture(path: Path) -> np.ndarray:
         elif picture.mode in ("P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "RGBA", "RGBa", "RGBX"):
             picture = picture.convert("RGB")
         pixels = np.asarray(picture)
-        is_grey_palette = picture.mode == "RGB" and path.suffix.lower() == ".gif" and (pixels == pixels[..., :1]).all()
+        is_grey_palette = (
+            picture.mode == "RGB"
+            and path.suffix.lower() == ".gif"
+            and (pixels == pixels[..., :1]).all()
+        )
         return pixels[..., 0] if is_grey_palette else pixels
 
 
@@ -65,9 +91,13 @@ def _read_dicom(path: Path) -> np.ndarray:
         import pydicom
         from pydicom.pixels import apply_modality_lut, apply_voi_lut
     except ImportError as error:
-        raise DataError(f"{path} is a DICOM file, and reading it needs pydicom: pip install pydicom") from error
+        raise DataError(
+            f"{path} is a DICOM file, and reading it needs pydicom: pip install pydicom"
+        ) from error
     header = pydicom.dcmread(path)
-    pixels = np.asarray(apply_voi_lut(apply_modality_lut(header.pixel_array, header), header), dtype=np.float64)
+    pixels = np.asarray(
+        apply_voi_lut(apply_modality_lut(header.pixel_array, header), header), dtype=np.float64
+    )
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / max(high - low, 1e-12)
     if header.get("PhotometricInterpretation") == "MONOCHROME1":
@@ -81,15 +111,21 @@ def _to_uint8(pixels: np.ndarray, path: Path) -> np.ndarray:
     elif pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels = pixels[..., :3]
     if pixels.ndim not in (2, 3) or pixels.ndim == 3 and pixels.shape[2] != 3 or not pixels.size:
-        raise DataError(f"{path} has shape {pixels.shape}; an image has 1 (grey) or 3 (colour) channels.")
+        raise DataError(
+            f"{path} has shape {pixels.shape}; an image has 1 (grey) or 3 (colour) channels."
+        )
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
     if pixels.dtype == np.uint8:
         return pixels
     if np.issubdtype(pixels.dtype, np.floating):
         if not np.isfinite(pixels).all():
-            raise DataError(f"{path} holds values that are not finite. Export it again as 8 or 16 bit.")
-        top = 1.0 if pixels.max() <= 1 else 2.0 ** max(8, int(np.ceil(np.log2(pixels.max() + 1)))) - 1
+            raise DataError(
+                f"{path} holds values that are not finite. Export it again as 8 or 16 bit."
+            )
+        top = (
+            1.0 if pixels.max() <= 1 else 2.0 ** max(8, int(np.ceil(np.log2(pixels.max() + 1)))) - 1
+        )
         return (255 * np.clip(pixels / top, 0, 1)).round().astype(np.uint8)
     bits = max(8, int(pixels.max()).bit_length())
     return np.clip(pixels.astype(np.int64) >> (bits - 8), 0, 255).astype(np.uint8)
@@ -104,7 +140,9 @@ def as_grey(image: np.ndarray, path: Path | str) -> np.ndarray:
     if image.ndim == 2:
         return image
     if np.ptp(image.astype(np.int16), axis=2).mean() > 4:
-        raise DataError(f"{path} is a colour image where a grey X-ray is expected. Is this the right data set?")
+        raise DataError(
+            f"{path} is a colour image where a grey X-ray is expected. Is this the right data set?"
+        )
     return image.mean(2).round().astype(np.uint8)
 
 
@@ -115,5 +153,7 @@ def as_colour(image: np.ndarray, path: Path | str) -> np.ndarray:
         DataError: The image is grey.
     """
     if image.ndim == 2:
-        raise DataError(f"{path} is a grey image where a colour photograph is expected. Is this the right data set?")
+        raise DataError(
+            f"{path} is a grey image where a colour photograph is expected. Is this the right data set?"
+        )
     return image

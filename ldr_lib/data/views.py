@@ -1,7 +1,10 @@
-"""Two aligned views of every image and mixed images, made for a whole batch at once on the device."""
+"""Two aligned views of every image and mixed images, made for a whole batch at once on the
+device.
+"""
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +12,8 @@ import torch.nn.functional as F
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
     import kornia.augmentation as augment
+
+from .geometry import affine_grid, uniform
 
 
 @dataclass
@@ -20,7 +25,8 @@ class Views:
         second: (2B, C, s, s) second view, flipped and turned.
         mixed: (B, C, s, s); item b is lam[b] * first[b] + (1 - lam[b]) * first[B + b].
         lam: (B,) shares in the mixed images.
-        pose: (2B,) which of the eight flips and quarter turns the second view has undergone, 0 to 7.
+        pose: (2B,) which of the eight flips and quarter turns the second view has undergone, 0 to
+            7.
     """
 
     first: torch.Tensor
@@ -28,6 +34,21 @@ class Views:
     mixed: torch.Tensor
     lam: torch.Tensor
     pose: torch.Tensor
+
+    @property
+    def n_sources(self) -> int:
+        """Number 2B of source images."""
+        return len(self.first)
+
+    @property
+    def n_unmixed(self) -> int:
+        """Number 4B of first and second views."""
+        return len(self.first) + len(self.second)
+
+    @property
+    def n_images(self) -> int:
+        """Number 5B of images in `stack()`."""
+        return self.n_unmixed + len(self.mixed)
 
     def stack(self) -> torch.Tensor:
         """All 5B images in one batch: first views, second views, mixed images."""
@@ -39,11 +60,14 @@ class Views:
         return outputs.split([len(self.first), len(self.second), len(self.mixed)])
 
     def unmixed(self, outputs: torch.Tensor) -> torch.Tensor:
-        """The network outputs of the first and second views; cut by padding, as a slice's gradient loses channels_last."""
+        """The network outputs of the first and second views; cut by padding, as a slice's gradient
+        loses channels_last.
+        """
         return F.pad(outputs, (0, 0, 0, 0, 0, 0, 0, -len(self.mixed)))
 
     def realign(self, grid: torch.Tensor) -> torch.Tensor:
-        """Turns a grid of the second views back, so that cell (i, j) shows what cell (i, j) of the first view shows.
+        """Turns a grid of the second views back, so that cell (i, j) shows what cell (i, j) of the
+        first view shows.
 
         Args:
             grid: (2B, D, G, G) values on the second views.
@@ -52,9 +76,15 @@ class Views:
             (2B, D, G, G) values on the first views' grid.
         """
         cells = torch.arange(grid.shape[-1] ** 2, device=grid.device).reshape(grid.shape[-2:])
-        seen = torch.stack([torch.rot90(cells.flip(1) if pose >= 4 else cells, pose % 4) for pose in range(8)])
+        seen = torch.stack(
+            [torch.rot90(cells.flip(1) if pose >= 4 else cells, pose % 4) for pose in range(8)]
+        )
         source = seen.flatten(1).argsort(1)[self.pose]
-        return grid.flatten(2).gather(2, source[:, None].expand(-1, grid.shape[1], -1)).reshape(grid.shape)
+        return (
+            grid.flatten(2)
+            .gather(2, source[:, None].expand(-1, grid.shape[1], -1))
+            .reshape(grid.shape)
+        )
 
 
 @dataclass(frozen=True)
@@ -66,11 +96,14 @@ class ViewMaker:
         scale: Smallest and largest side of the crop as a share of the image's side.
         rotation: Largest rotation of the crop in degrees; 180 allows any.
         wobble: Largest further rotation of either view in degrees, drawn separately for both.
-        colour: Strength of brightness, contrast, saturation (X-rays: brightness and contrast only); hue gets 1/20 of it.
+        colour: Strength of brightness, contrast, saturation (X-rays: brightness and contrast only);
+            hue gets 1/20 of it.
         grey: Probability that a colour view loses its colour.
-        upright: No flips and quarter turns of the second view, for images whose upper side means something.
+        upright: No flips and quarter turns of the second view, for images whose upper side means
+            something.
 
-    Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01, section 4.
+    Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01, section
+    4.
     """
 
     size: int = 128
@@ -85,7 +118,8 @@ class ViewMaker:
         """Makes the views.
 
         Args:
-            images: (2B, C, H, W) uint8, or float in [0, 1], already on the device; an even number of square images.
+            images: (2B, C, H, W) uint8, or float in [0, 1], already on the device; an even number
+                of square images.
 
         Returns:
             The `Views`. Outside the image they are black.
@@ -95,19 +129,21 @@ class ViewMaker:
         """
         n, channels, height, width = images.shape
         if n % 2 or height != width:
-            raise ValueError(f"views need an even number of square images, not {n} of {height} x {width}")
+            raise ValueError(
+                f"views need an even number of square images, not {n} of {height} x {width}"
+            )
         images = images.float() / 255 if images.dtype == torch.uint8 else images
-        uniform = lambda low, high, *shape: torch.empty(shape or (n,), device=images.device).uniform_(low, high)
+        draw = partial(uniform, n, images.device)
 
-        side = uniform(*self.scale)
-        centre = (1 - side)[:, None] * uniform(-1, 1, n, 2)
-        turn = uniform(-self.rotation, self.rotation)
+        side = draw(*self.scale)
+        centre = (1 - side)[:, None] * draw(-1, 1, 2)
+        turn = draw(-self.rotation, self.rotation)
         pose = torch.randint(1 if self.upright else 8, (n,), device=images.device)
         first, second = (
-            self._look(self._crop(images, centre, side, turn + uniform(-self.wobble, self.wobble), k))
+            self._look(self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k))
             for k in (torch.zeros_like(pose), pose)
         )
-        lam = uniform(0.2, 0.8, n // 2)
+        lam = uniform(n // 2, images.device, 0.2, 0.8)
         share = lam[:, None, None, None]
         mixed = share * first[: n // 2] + (1 - share) * first[n // 2 :]
         return Views(first, second, mixed, lam, pose)
@@ -117,8 +153,8 @@ class ViewMaker:
         rotation = _rotation(angle)
         flip = torch.diag_embed(torch.stack([1.0 - 2.0 * (pose >= 4), torch.ones_like(angle)], 1))
         linear = side[:, None, None] * rotation @ flip @ _rotation(pose % 4 * (torch.pi / 2))
-        theta = torch.cat([linear, centre[:, :, None]], 2)
-        grid = F.affine_grid(theta, [len(images), images.shape[1], self.size, self.size], align_corners=False)
+        (a, b), (c, d) = linear.permute(1, 2, 0)
+        grid = affine_grid(a, b, c, d, centre, self.size)
         return F.grid_sample(images, grid, align_corners=False)
 
     def _look(self, views: torch.Tensor) -> torch.Tensor:

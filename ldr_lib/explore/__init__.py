@@ -1,43 +1,7 @@
-"""Looking at images and embeddings: figures, and an explorer one can click."""
+"""Room of notebook 03: looking at images and embeddings, an explorer to click, probes of what an
+embedding knows.
+"""
 
-from .figures import (
-    anatomy_colours,
-    contact_sheet,
-    embedding_colours,
-    explored,
-    label_colours,
-    loss_curves,
-    overlay,
-    representation_sheet,
-    similarity_maps,
-    similarity_sheet,
-    sphere_map,
-    sphere_pairs,
-    typical_patches,
-    view_pairs,
-)
-from .scene import Point, Scene, look
-from .standalone import write_page
-from .widget import SimilarityExplorer
+import lazy_loader
 
-__all__ = [
-    "Point",
-    "Scene",
-    "SimilarityExplorer",
-    "anatomy_colours",
-    "contact_sheet",
-    "embedding_colours",
-    "explored",
-    "label_colours",
-    "look",
-    "loss_curves",
-    "overlay",
-    "representation_sheet",
-    "similarity_maps",
-    "similarity_sheet",
-    "sphere_map",
-    "sphere_pairs",
-    "typical_patches",
-    "view_pairs",
-    "write_page",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,7 @@
 """Figures: images, views, embeddings as colour, cluster maps, similarity to a pixel, losses."""
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,7 +22,9 @@ def _show(axis, image: np.ndarray, title: str = "") -> None:
 
 
 def _grid(rows: int, columns: int, side: float = 1.8):
-    return plt.subplots(rows, columns, figsize=(side * columns, side * rows), squeeze=False, layout="constrained")
+    return plt.subplots(
+        rows, columns, figsize=(side * columns, side * rows), squeeze=False, layout="constrained"
+    )
 
 
 def contact_sheet(images, titles=(), columns: int = 6) -> Figure:
@@ -31,7 +35,7 @@ def contact_sheet(images, titles=(), columns: int = 6) -> Figure:
         titles: A title each, or none.
         columns: Images per row.
     """
-    rows = -(-len(images) // columns)
+    rows = math.ceil(len(images) / columns)
     figure, axes = _grid(rows, min(columns, len(images)))
     for axis in axes.flat:
         axis.set_axis_off()
@@ -40,7 +44,9 @@ def contact_sheet(images, titles=(), columns: int = 6) -> Figure:
     return figure
 
 
-def label_colours(labels: np.ndarray, n: int, inside: np.ndarray | None = None, palette: str = "husl") -> np.ndarray:
+def label_colours(
+    labels: np.ndarray, n: int, inside: np.ndarray | None = None, palette: str = "husl"
+) -> np.ndarray:
     """Paints label maps.
 
     Args:
@@ -57,13 +63,16 @@ def label_colours(labels: np.ndarray, n: int, inside: np.ndarray | None = None, 
 
 
 def anatomy_colours(labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Paints anatomy: dark grey for no structure, then blue, orange, green; black outside the field of view."""
+    """Paints anatomy: dark grey for no structure, then blue, orange, green; black outside the field
+    of view.
+    """
     colours = np.array([(0.25, 0.25, 0.25), *sns.color_palette("colorblind", 9)])[labels]
     return colours * inside[..., None]
 
 
 def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Embeddings as colour: the first three principal components over all images as red, green and blue.
+    """Embeddings as colour: the first three principal components over all images as red, green and
+    blue.
 
     Args:
         embeddings: (N, H, W, D).
@@ -76,7 +85,9 @@ def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0)
     Taught in notebook 00, section 3.
     """
     pixels = embeddings[inside]
-    chosen = np.random.default_rng(seed).choice(len(pixels), min(len(pixels), 20_000), replace=False)
+    chosen = np.random.default_rng(seed).choice(
+        len(pixels), min(len(pixels), 20_000), replace=False
+    )
     pca = PCA(3).fit(pixels[chosen])
     low, high = np.percentile(pca.transform(pixels[chosen]), [2, 98], axis=0)
     colours = np.zeros((*inside.shape, 3))
@@ -117,7 +128,9 @@ def similarity_maps(embeddings: np.ndarray, image: int, row: int, column: int) -
     return embeddings @ embeddings[image, row, column]
 
 
-def similarity_sheet(images: np.ndarray, similarity: np.ndarray, inside: np.ndarray, row: int, column: int) -> Figure:
+def similarity_sheet(
+    images: np.ndarray, similarity: np.ndarray, inside: np.ndarray, row: int, column: int
+) -> Figure:
     """Images above, similarity to a pixel of the first one below.
 
     Args:
@@ -131,10 +144,20 @@ def similarity_sheet(images: np.ndarray, similarity: np.ndarray, inside: np.ndar
     low, high = np.percentile(similarity[inside], [2, 99.5])
     for i in range(len(images)):
         _show(axes[0, i], images[i], "the chosen pixel" if i == 0 else "another image")
-        shown = axes[1, i].imshow(np.where(inside[i], similarity[i], np.nan), cmap="cividis", vmin=low, vmax=high)
+        shown = axes[1, i].imshow(
+            np.where(inside[i], similarity[i], np.nan), cmap="cividis", vmin=low, vmax=high
+        )
         axes[1, i].set_axis_off()
     for line in axes:
-        line[0].plot(column, row, "o", markersize=9, markerfacecolor="none", markeredgecolor="cyan", markeredgewidth=2)
+        line[0].plot(
+            column,
+            row,
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor="cyan",
+            markeredgewidth=2,
+        )
     figure.colorbar(shown, ax=axes[1], shrink=0.8, label="cosine similarity")
     return figure
 
@@ -144,34 +167,57 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
 
     Args:
         points: (P, 2).
-        colourings: Title to (P,) integer labels and the names of labels 0, 1, ...; more than five names get no legend.
+        colourings: Title to (P,) integer labels and the names of labels 0, 1, ...; more than five
+            names get no legend.
 
     Taught in notebook 03, section 2.
     """
-    figure, axes = plt.subplots(1, len(colourings), figsize=(3.6 * len(colourings), 3.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1,
+        len(colourings),
+        figsize=(3.6 * len(colourings), 3.6),
+        layout="constrained",
+        squeeze=False,
+    )
     for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
-        palette = [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)] if len(names) <= 5 else sns.color_palette("husl", len(names))
+        palette = (
+            [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)]
+            if len(names) <= 5
+            else sns.color_palette("husl", len(names))
+        )
         for number, name in enumerate(names):
-            axis.scatter(*points[labels == number].T, s=3, color=palette[number], label=name, linewidths=0, zorder=1 + number * (len(names) <= 5))
+            axis.scatter(
+                *points[labels == number].T,
+                s=3,
+                color=palette[number],
+                label=name,
+                linewidths=0,
+                zorder=1 + number * (len(names) <= 5),
+            )
         axis.set(title=title, xticks=[], yticks=[])
         if len(names) <= 5:
             axis.legend(markerscale=4, fontsize=8, loc="lower left")
     return figure
 
 
-def typical_patches(images: np.ndarray, places: dict[int, list[tuple[int, int, int]]], areas: np.ndarray, reach: int = 12) -> Figure:
+def typical_patches(
+    images: np.ndarray,
+    places: dict[int, list[tuple[int, int, int]]],
+    areas: np.ndarray,
+    reach: int = 12,
+) -> Figure:
     """The surroundings of each cluster's most typical places, a row of pictures for each cluster.
 
     Args:
         images: (N, H, W, C) uint8.
-        places: As `typical_places` returns them.
+        places: As `typical_pixels` returns them.
         areas: (K,) share of the pixels in each cluster, for the titles.
         reach: Pixels shown to each side of a place.
 
     Taught in notebook 03, section 4.
     """
     longest, columns = max(map(len, places.values())), 2
-    rows = -(-len(places) // columns)
+    rows = math.ceil(len(places) / columns)
     figure, axes = _grid(rows, columns * longest, side=0.95)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -183,7 +229,7 @@ def typical_patches(images: np.ndarray, places: dict[int, list[tuple[int, int, i
     return figure
 
 
-def explored(scene, points, similarity: np.ndarray | None) -> Figure:
+def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
     """What an explorer shows, as a figure: images with the chosen points above, similarity below.
 
     Args:
@@ -201,9 +247,17 @@ def explored(scene, points, similarity: np.ndarray | None) -> Figure:
             axis.set_axis_off()
         figure.colorbar(shown, ax=axes[1], shrink=0.8, label="cosine similarity")
     for point in points:
-        look, colour = ("o", "cyan") if point.alike else ("s", "orange")
+        marker, colour = ("o", "cyan") if point.alike else ("s", "orange")
         for axis in axes[:, point.image]:
-            axis.plot(point.column, point.row, look, markersize=9, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=2)
+            axis.plot(
+                point.column,
+                point.row,
+                marker,
+                markersize=9,
+                markerfacecolor="none",
+                markeredgecolor=colour,
+                markeredgewidth=2,
+            )
     return figure
 
 
@@ -219,9 +273,19 @@ def loss_curves(rows: list[dict]) -> tuple[Figure, pd.DataFrame]:
     table = pd.DataFrame(rows).drop(columns="seconds", errors="ignore")
     table.index = pd.Index(range(1, len(table) + 1), name="epoch")
     terms = [name for name in ("patch", "mixup", "region", "entropy", "area") if name in table]
-    figure, axes = plt.subplots(1, len(terms) + 1, figsize=(2.4 * (len(terms) + 1), 2.2), layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(terms) + 1, figsize=(2.4 * (len(terms) + 1), 2.2), layout="constrained"
+    )
     for axis, name in zip(axes, terms):
-        sns.lineplot(x=table.index, y=table[name], hue=table["stage"], palette="colorblind", marker="o", ax=axis, legend=False)
+        sns.lineplot(
+            x=table.index,
+            y=table[name],
+            hue=table["stage"],
+            palette="colorblind",
+            marker="o",
+            ax=axis,
+            legend=False,
+        )
         axis.set(title=name, xlabel="epoch", ylabel="")
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     if "smallest_area" in table:
@@ -247,15 +311,27 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
     for place, (title, points) in enumerate(states.items(), start=1):
         axis = figure.add_subplot(1, len(states), place, projection="3d")
         longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
-        sphere = np.cos(longitude) * np.sin(latitude), np.sin(longitude) * np.sin(latitude), np.cos(latitude)
+        sphere = (
+            np.cos(longitude) * np.sin(latitude),
+            np.sin(longitude) * np.sin(latitude),
+            np.cos(latitude),
+        )
         axis.plot_wireframe(*sphere, color="0.85", linewidth=0.4)
-        axis.scatter(*points.T, c=np.tile(np.arange(len(points) // 2), 2), cmap="tab20", s=28, depthshade=False)
+        axis.scatter(
+            *points.T,
+            c=np.tile(np.arange(len(points) // 2), 2),
+            cmap="tab20",
+            s=28,
+            depthshade=False,
+        )
         axis.set(title=title, aspect="equal")
         axis.set_axis_off()
     return figure
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, colour: tuple[float, float, float] = (0.0, 0.9, 1.0)) -> np.ndarray:
+def overlay(
+    image: np.ndarray, mask: np.ndarray, colour: tuple[float, float, float] = (0.0, 0.9, 1.0)
+) -> np.ndarray:
     """An image with a mask painted over it.
 
     Args:
@@ -284,7 +360,11 @@ def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
     Taught in notebook 01, section 6.
     """
     n, side = min(n, len(views.first)), views.first.shape[-1]
-    numbers = torch.arange(grid * grid, dtype=torch.float32).reshape(1, 1, grid, grid).expand(len(views.first), -1, -1, -1)
+    numbers = (
+        torch.arange(grid * grid, dtype=torch.float32)
+        .reshape(1, 1, grid, grid)
+        .expand(len(views.first), -1, -1, -1)
+    )
     back = views.realign(numbers)[:, 0, cell[0], cell[1]].long()
     figure, axes = _grid(2, n)
     for i in range(n):
@@ -295,7 +375,11 @@ def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
                 axis.axhline(line, color="white", linewidth=0.3)
                 axis.axvline(line, color="white", linewidth=0.3)
             corner = (column * side / grid - 0.5, row * side / grid - 0.5)
-            axis.add_patch(plt.Rectangle(corner, side / grid, side / grid, fill=False, edgecolor="cyan", linewidth=2))
+            axis.add_patch(
+                plt.Rectangle(
+                    corner, side / grid, side / grid, fill=False, edgecolor="cyan", linewidth=2
+                )
+            )
     axes[0, 0].set_title("first views", fontsize=9)
     axes[1, 0].set_title("second views", fontsize=9)
     return figure

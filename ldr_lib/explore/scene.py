@@ -1,12 +1,14 @@
-"""Images with their embeddings, and the questions one can put to them: what looks like this pixel, and unlike that one?"""
+"""Images with their embeddings, and the questions one can put to them: what looks like this pixel,
+and unlike that one?
+"""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..clustering import represent
-from ..data.files import DataError
+from ..data.errors import DataError
 from ..data.prepare import Prepared
+from ..evaluation import represent
 from ..network import TwoBranchNet
 
 UNLIKE = 0.5
@@ -69,11 +71,15 @@ class Scene:
             chosen[point.alike].append(self.embeddings[point.image, point.row, point.column])
         if not chosen[True]:
             raise DataError("choose at least one pixel whose likes are to be found")
-        vector = np.mean(chosen[True], 0) - (UNLIKE * np.mean(chosen[False], 0) if chosen[False] else 0)
+        vector = np.mean(chosen[True], 0) - (
+            UNLIKE * np.mean(chosen[False], 0) if chosen[False] else 0
+        )
         return vector / max(np.linalg.norm(vector), 1e-12)
 
     def similarity(self, points: list[Point]) -> np.ndarray:
-        """Cosine similarity of every pixel to the query, (N, H, W) uint8: 0 for -1, 255 for 1, and 0 outside the field of view."""
+        """Cosine similarity of every pixel to the query, (N, H, W) uint8: 0 for -1, 255 for 1, and
+        0 outside the field of view.
+        """
         cosine = self.embeddings @ self.query(points)
         return np.where(self.inside, np.rint((cosine + 1) * 127.5).clip(0, 255), 0).astype(np.uint8)
 
@@ -83,67 +89,104 @@ class Scene:
 
     def areas(self, masks: np.ndarray) -> list[float]:
         """Share of each image's field of view that its mask covers."""
-        return [float(mask.sum() / max(1, inside.sum())) for mask, inside in zip(masks, self.inside)]
+        return [
+            float(mask.sum() / max(1, inside.sum())) for mask, inside in zip(masks, self.inside)
+        ]
 
     def described(self, points: list[Point], threshold: float) -> dict:
         """Points, threshold and areas as plain values, to be kept as JSON."""
-        areas = dict(zip(self.names, (round(area, 5) for area in self.areas(self.masks(points, threshold)))))
-        return {"points": [asdict(p) | {"name": self.names[p.image]} for p in points], "threshold": threshold, "areas": areas}
+        areas = dict(
+            zip(self.names, (round(area, 5) for area in self.areas(self.masks(points, threshold))))
+        )
+        return {
+            "points": [asdict(p) | {"name": self.names[p.image]} for p in points],
+            "threshold": threshold,
+            "areas": areas,
+        }
 
     def _check(self, point: Point) -> None:
         n, height, width = self.inside.shape
         if not (0 <= point.image < n and 0 <= point.row < height and 0 <= point.column < width):
-            raise DataError(f"there is no pixel at row {point.row}, column {point.column} of image {point.image + 1}: {n} images of {width} x {height} pixels are shown")
+            raise DataError(
+                f"there is no pixel at row {point.row}, column {point.column} of image {point.image + 1}: {n} images of {width} x {height} pixels are shown"
+            )
         if not self.inside[point.image, point.row, point.column]:
-            raise DataError(f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside the field of view: choose a pixel inside it")
+            raise DataError(
+                f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside the field of view: choose a pixel inside it"
+            )
 
 
-def _told_apart(names: list[str]) -> list[str]:
-    """Names of which a repeated one carries its number: masks are saved and areas listed by name."""
-    return [name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)]
+def _unique_names(names: list[str]) -> list[str]:
+    """Names of which a repeated one carries its number: masks are saved and areas listed by
+    name.
+    """
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
+        for i, name in enumerate(names)
+    ]
 
 
-def look(model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], limit: int | None = None) -> Scene:
+def embed_scene(
+    model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], limit: int | None = None
+) -> Scene:
     """Embeds images for exploring.
 
     Args:
         model: A network; one without a clustering branch can be explored too, without clusters.
-        images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size that are shown as they are given to the network.
+        images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size that are shown as
+            they are given to the network.
         limit: Take no more than the first so many images.
 
     Returns:
         The scene.
 
     Raises:
-        DataError: No images, images of several sizes or with another number of channels than the network takes, or a
-            model that embeds no pixels.
+        DataError: No images, images of several sizes or with another number of channels than the
+            network takes, or a model that embeds no pixels.
 
     Taught in notebook 03, section 3.
     """
     if not hasattr(model, "embed"):
-        raise DataError(f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a TwoBranchNet, for example from load_representation")
+        raise DataError(
+            f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a TwoBranchNet, for example from load_representation"
+        )
     if len(images) == 0:
         raise DataError("there are no images to explore")
     if isinstance(images, Prepared):
-        seen, shown, inside, names = images.images[:limit], images.originals[:limit], images.masks["field_of_view"][:limit], list(images.names[:limit])
+        seen, shown, inside, names = (
+            images.images[:limit],
+            images.originals[:limit],
+            images.masks["field_of_view"][:limit],
+            list(images.names[:limit]),
+        )
     else:
         arrays = [np.asarray(image) for image in images[:limit]]
         arrays = [image[..., None] if image.ndim == 2 else image for image in arrays]
         sizes = sorted({f"{image.shape[1]} x {image.shape[0]}" for image in arrays})
         if len(sizes) > 1:
-            raise DataError(f"the images are of {len(sizes)} sizes ({', '.join(sizes)}): bring them to one size first, for example with prepare")
+            raise DataError(
+                f"the images are of {len(sizes)} sizes ({', '.join(sizes)}): bring them to one size first, for example with prepare"
+            )
         if {image.dtype for image in arrays} != {np.dtype(np.uint8)}:
             raise DataError("the images must be uint8 with values from 0 to 255")
         if len({image.shape for image in arrays}) > 1 or arrays[0].ndim != 3:
-            raise DataError("the images must all be arrays (height, width, channels) with as many channels")
+            raise DataError(
+                "the images must all be arrays (height, width, channels) with as many channels"
+            )
         seen = shown = np.stack(arrays)
         inside, names = seen.any(-1), [f"image {i}" for i in range(1, len(seen) + 1)]
     channels = seen.shape[-1]
     if channels != model.in_channels:
         kind = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
-        raise DataError(f"this network takes {kind.get(model.in_channels, model.in_channels)} and was given {kind.get(channels, f'{channels} channels')}")
+        raise DataError(
+            f"this network takes {kind.get(model.in_channels, model.in_channels)} and was given {kind.get(channels, f'{channels} channels')}"
+        )
     embeddings, clusters = represent(model, np.asarray(seen))
     return Scene(
-        _told_apart(names), np.ascontiguousarray(np.broadcast_to(shown, (*seen.shape[:3], 3))), np.asarray(inside), embeddings, clusters,
+        _unique_names(names),
+        np.ascontiguousarray(np.broadcast_to(shown, (*seen.shape[:3], 3))),
+        np.asarray(inside),
+        embeddings,
+        clusters,
         0 if clusters is None else model.n_clusters,
     )

@@ -1,4 +1,6 @@
-"""The explorer in a notebook: click a pixel of any image and see where it looks alike in all of them."""
+"""The explorer in a notebook: click a pixel of any image and see where it looks alike in all of
+them.
+"""
 
 import io
 import json
@@ -11,12 +13,13 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from ..data.files import DataError, written_whole
+from ..data.errors import DataError
+from ..data.files import atomic_write
 from ..data.prepare import Prepared
 from ..network import TwoBranchNet
-from ..places import runs_folder
-from .figures import explored
-from .scene import Point, look
+from ..runs.paths import runs_folder
+from .figures import explorer_figure
+from .scene import Point, embed_scene
 
 HERE = Path(__file__).parent
 HINT = "Click a place in any image, or reach an image with the tab key."
@@ -30,11 +33,13 @@ def png(image: np.ndarray) -> bytes:
 
 
 class SimilarityExplorer(anywidget.AnyWidget):
-    """Images side by side; a click on any pixel shows, in all of them, how similar every other pixel is.
+    """Images side by side; a click on any pixel shows, in all of them, how similar every other
+    pixel is.
 
-    Several points refine the question, those marked unlike keep their likes out. A threshold turns similarity into a
-    segmentation with its area; clusters can be shown one by one; masks are saved as PNG and points as JSON. All of it works
-    with mouse, touch and keyboard. What cannot be shown is said in a sentence in the widget's place.
+    Several points refine the question, those marked unlike keep their likes out. A threshold turns
+    similarity into a segmentation with its area; clusters can be shown one by one; masks are saved
+    as PNG and points as JSON. All of it works with mouse, touch and keyboard. What cannot be shown
+    is said in a sentence in the widget's place.
 
     Args:
         model: A trained network.
@@ -75,19 +80,26 @@ class SimilarityExplorer(anywidget.AnyWidget):
         super().__init__(threshold=threshold)
         self.folder, self.content = Path(folder) if folder else runs_folder() / "explorer", None
         try:
-            self.content = look(model, images, limit)
+            self.content = embed_scene(model, images, limit)
         except DataError as error:
             self.message = _sentence(error)
             return
         n, height, width = self.content.inside.shape
         clusters = self.content.clusters
         self.scene = {
-            "names": self.content.names, "width": width, "height": height, "pictures": [png(image) for image in self.content.shown],
-            "inside": self.content.inside.astype(np.uint8).tobytes(), "nClusters": self.content.n_clusters,
+            "names": self.content.names,
+            "width": width,
+            "height": height,
+            "pictures": [png(image) for image in self.content.shown],
+            "inside": self.content.inside.astype(np.uint8).tobytes(),
+            "nClusters": self.content.n_clusters,
             "clusters": None if clusters is None else clusters.astype(np.uint8).tobytes(),
         }
         if clusters is None:
-            self.message = "This network has no clustering branch: similarity can be explored, clusters cannot. " + HINT
+            self.message = (
+                "This network has no clustering branch: similarity can be explored, clusters cannot. "
+                + HINT
+            )
         self.on_msg(lambda _, content, buffers: self.save() if content == "save" else None)
         self.points = [vars(point) for point in points]
 
@@ -106,28 +118,36 @@ class SimilarityExplorer(anywidget.AnyWidget):
         return [Point(**point) for point in self.points]
 
     def save(self) -> Path | None:
-        """Writes a PNG mask for each image and `points.json` to the folder; says in the widget where they are."""
+        """Writes a PNG mask for each image and `points.json` to the folder; says in the widget
+        where they are.
+        """
         chosen = self._chosen()
         if not chosen:
             self.message = "There is nothing to save yet: choose a place first."
             return None
         try:
             for name, mask in zip(self.content.names, self.content.masks(chosen, self.threshold)):
-                with written_whole(self.folder / f"{re.sub(r'[^-.A-Za-z0-9]+', '_', Path(name).stem)}_mask.png") as temporary:
+                with atomic_write(
+                    self.folder / f"{re.sub(r'[^-.A-Za-z0-9]+', '_', Path(name).stem)}_mask.png"
+                ) as temporary:
                     temporary.write_bytes(png(mask.astype(np.uint8) * 255))
-            with written_whole(self.folder / "points.json") as temporary:
-                temporary.write_text(json.dumps(self.content.described(chosen, self.threshold), indent=1) + "\n")
+            with atomic_write(self.folder / "points.json") as temporary:
+                temporary.write_text(
+                    json.dumps(self.content.described(chosen, self.threshold), indent=1) + "\n"
+                )
         except DataError as error:
             self.message = _sentence(error)
             return None
-        self.message = f"{len(self.content.names)} masks and points.json were saved to {self.folder.name}/"
+        self.message = (
+            f"{len(self.content.names)} masks and points.json were saved to {self.folder.name}/"
+        )
         return self.folder
 
     def picture(self):
         """The same view as a figure, for places without a kernel."""
         chosen = self._chosen()
         maps = self.content.similarity(chosen) / 127.5 - 1 if chosen else None
-        return explored(self.content, chosen, maps)
+        return explorer_figure(self.content, chosen, maps)
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
@@ -137,7 +157,10 @@ class SimilarityExplorer(anywidget.AnyWidget):
         figure = self.picture()
         figure.savefig(file, format="png", dpi=80, bbox_inches="tight")
         plt.close(figure)
-        return data | {"image/png": file.getvalue(), "text/plain": f"SimilarityExplorer of {len(self.content.names)} images"}, metadata
+        return data | {
+            "image/png": file.getvalue(),
+            "text/plain": f"SimilarityExplorer of {len(self.content.names)} images",
+        }, metadata
 
 
 def _sentence(error: DataError) -> str:

@@ -1,4 +1,6 @@
-"""Notebook 03 in JupyterLab in a real browser: run it, click on a vessel, see the map change and peak there."""
+"""Notebook 03 in JupyterLab in a real browser: run it, click on a vessel, see the map change and
+peak there.
+"""
 
 import json
 import os
@@ -23,25 +25,51 @@ SIMILARITY = "Array.from(document.querySelector('.ldr-explorer').explorer.simila
 
 @pytest.fixture
 def lab(tmp_path):
-    """Opens a copy of a notebook in a JupyterLab of its own; parameters are written into its cell."""
+    """Opens a copy of a notebook in a JupyterLab of its own; parameters are written into its
+    cell.
+    """
     servers = []
 
     def serve(page, name, **parameters):
         text = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())
-        cell = next(cell for cell in text["cells"] if "parameters" in cell["metadata"].get("tags", []))
-        cell["source"] = ["".join(cell["source"]), *(f"\n{key} = {value!r}" for key, value in parameters.items())]
+        cell = next(
+            cell for cell in text["cells"] if "parameters" in cell["metadata"].get("tags", [])
+        )
+        cell["source"] = [
+            "".join(cell["source"]),
+            *(f"\n{key} = {value!r}" for key, value in parameters.items()),
+        ]
         (tmp_path / f"{name}.ipynb").write_text(json.dumps(text))
-        for place, choice in {"notebook-extension/tracker": '{"windowingMode": "none"}', "apputils-extension/notification": '{"fetchNews": "false"}'}.items():
+        for place, choice in {
+            "notebook-extension/tracker": '{"windowingMode": "none"}',
+            "apputils-extension/notification": '{"fetchNews": "false"}',
+        }.items():
             settings = tmp_path / "settings" / "@jupyterlab" / f"{place}.jupyterlab-settings"
             settings.parent.mkdir(parents=True)
             settings.write_text(choice)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        options = ("--no-browser", "--allow-root", f"--ServerApp.port={port}", "--IdentityProvider.token=t", f"--ServerApp.root_dir={tmp_path}")
-        environment = os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "PYTHONPATH": str(ROOT)}
+        options = (
+            "--no-browser",
+            "--allow-root",
+            f"--ServerApp.port={port}",
+            "--IdentityProvider.token=t",
+            f"--ServerApp.root_dir={tmp_path}",
+        )
+        environment = os.environ | {
+            "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+            "PYTHONPATH": str(ROOT),
+        }
         log = open(tmp_path / "lab.log", "w")
-        servers.append(subprocess.Popen([sys.executable, "-m", "jupyterlab", "--expose-app-in-browser", *options], stdout=log, stderr=log, env=environment))
+        servers.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", "--expose-app-in-browser", *options],
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        )
         address = f"http://127.0.0.1:{port}"
         for _ in range(240):
             try:
@@ -50,9 +78,14 @@ def lab(tmp_path):
             except OSError:
                 time.sleep(0.5)
         page.goto(f"{address}/lab/tree/{name}.ipynb?token=t")
-        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=120_000)
+        page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=120_000
+        )
         page.wait_for_selector(".jp-Notebook", timeout=60_000)
-        page.wait_for_function("window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'", timeout=120_000)
+        page.wait_for_function(
+            "window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=120_000,
+        )
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
     yield serve
@@ -71,16 +104,25 @@ def explore(page, lab, folder, **parameters):
 
 
 def click_and_measure(page, canvas, side, row, column):
-    """Clicks a pixel of the first image; the similarity that is then shown, and the milliseconds until it was there."""
+    """Clicks a pixel of the first image; the similarity that is then shown, and the milliseconds
+    until it was there.
+    """
     page.get_by_role("button", name="clear").click()
     page.wait_for_function(f"{LENGTH} === 0")
-    page.evaluate("window.asked = 0; document.querySelector('.ldr-explorer canvas[role=application]').addEventListener('click', () => window.asked = performance.now(), true)")
+    page.evaluate(
+        "window.asked = 0; document.querySelector('.ldr-explorer canvas[role=application]').addEventListener('click', () => window.asked = performance.now(), true)"
+    )
     page.evaluate(
         "(() => { const look = () => window.asked && document.querySelector('.ldr-explorer').explorer.similarity() ? window.took = performance.now() - window.asked"
         " : requestAnimationFrame(look); window.took = 0; requestAnimationFrame(look); })()"
     )
     box = canvas.bounding_box()
-    canvas.click(position={"x": (column + 0.5) / side * box["width"], "y": (row + 0.5) / side * box["height"]})
+    canvas.click(
+        position={
+            "x": (column + 0.5) / side * box["width"],
+            "y": (row + 0.5) / side * box["height"],
+        }
+    )
     page.wait_for_function("window.took > 0")
     return np.array(page.evaluate(SIMILARITY)).reshape(-1, side, side), page.evaluate("window.took")
 
@@ -100,7 +142,11 @@ def screenshot(page, name):
 def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path, monkeypatch):
     monkeypatch.setenv("LDR_TIER", "smoke")
     canvas = explore(page, lab, tmp_path / "run")
-    page.wait_for_function("!document.querySelector('.jp-Notebook').innerText.includes('[*]')", timeout=600_000, polling=1000)
+    page.wait_for_function(
+        "!document.querySelector('.jp-Notebook').innerText.includes('[*]')",
+        timeout=600_000,
+        polling=1000,
+    )
     before, displayed = np.array(page.evaluate(SIMILARITY)), canvas.screenshot()
     chosen = vessel_place(tmp_path / "run")
     after, _ = click_and_measure(page, canvas, 64, chosen["row"] + 3, chosen["column"])
@@ -108,19 +154,36 @@ def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path
     assert after[0, chosen["row"] + 3, chosen["column"]] == after.max() >= 253
     outside = np.argwhere(after[0] == 0)[0]
     box = canvas.bounding_box()
-    canvas.click(position={"x": (outside[1] + 0.5) / 64 * box["width"], "y": (outside[0] + 0.5) / 64 * box["height"]})
+    canvas.click(
+        position={
+            "x": (outside[1] + 0.5) / 64 * box["width"],
+            "y": (outside[0] + 0.5) / 64 * box["height"],
+        }
+    )
     assert "outside the field of view" in page.locator(".ldr-message").first.inner_text()
     page.get_by_role("button", name="save masks").click()
     page.get_by_text(re.compile(r"masks and points\.json were saved")).wait_for()
     assert not page.locator(".jp-OutputArea-output[data-mime-type*=error]").count()
 
 
-@pytest.mark.skipif(not SHOTS, reason="pictures of real images are taken when LDR_SCREENSHOTS names a folder for them")
+@pytest.mark.skipif(
+    not SHOTS,
+    reason="pictures of real images are taken when LDR_SCREENSHOTS names a folder for them",
+)
 @pytest.mark.parametrize("dataset", ["chase_db1", "kermany"])
 def test_pictures_of_real_images(page, lab, tmp_path, dataset):
-    canvas = explore(page, lab, tmp_path / "run", dataset=dataset, data_dir=str(REAL_DATA), tier="class")
-    page.wait_for_function("!document.querySelector('.jp-Notebook').innerText.includes('[*]')", timeout=600_000, polling=1000)
-    chosen, side = vessel_place(tmp_path / "run"), json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]["side"]
+    canvas = explore(
+        page, lab, tmp_path / "run", dataset=dataset, data_dir=str(REAL_DATA), tier="class"
+    )
+    page.wait_for_function(
+        "!document.querySelector('.jp-Notebook').innerText.includes('[*]')",
+        timeout=600_000,
+        polling=1000,
+    )
+    chosen, side = (
+        vessel_place(tmp_path / "run"),
+        json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]["side"],
+    )
     _, took = click_and_measure(page, canvas, side, chosen["row"], chosen["column"])
     print(f"{dataset}: from click to map {took:.0f} ms")
     screenshot(page, f"{dataset}_similarity")

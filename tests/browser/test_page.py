@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ldr_lib import TwoBranchNet, explore
-from ldr_lib.explore.standalone import shrunk
+from ldr_lib.explore.page import downsample
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -16,27 +16,39 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def scene():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    blocks = np.kron(rng.integers(60, 255, (6, 16, 16, 3)), np.ones((1, 12, 12, 1))).astype(np.uint8)
+    blocks = np.kron(rng.integers(60, 255, (6, 16, 16, 3)), np.ones((1, 12, 12, 1))).astype(
+        np.uint8
+    )
     blocks[:, :6] = 0
-    return explore.look(TwoBranchNet(3, n_clusters=5).eval(), blocks)
+    return explore.embed_scene(TwoBranchNet(3, n_clusters=5).eval(), blocks)
 
 
 def click(page, image, row, column, side=96, move=False):
     box = page.locator("canvas[role=application]").nth(image).bounding_box()
-    at = box["x"] + (column + 0.5) / side * box["width"], box["y"] + (row + 0.5) / side * box["height"]
+    at = (
+        box["x"] + (column + 0.5) / side * box["width"],
+        box["y"] + (row + 0.5) / side * box["height"],
+    )
     (page.mouse.move if move else page.mouse.click)(*at)
 
 
 def similarity(page):
-    return np.array(page.evaluate("Array.from(document.querySelector('.ldr-explorer').explorer.similarity() ?? [])"))
+    return np.array(
+        page.evaluate(
+            "Array.from(document.querySelector('.ldr-explorer').explorer.similarity() ?? [])"
+        )
+    )
 
 
 def test_hovering_and_clicking_show_what_the_float_embeddings_say(page, scene, tmp_path):
     path = explore.write_page(scene, tmp_path / "explorer.html", side=100)
     assert path.stat().st_size < 5_000_000
-    page.route("http*://**", lambda route: pytest.fail(f"the page asks the network for {route.request.url}"))
+    page.route(
+        "http*://**",
+        lambda route: pytest.fail(f"the page asks the network for {route.request.url}"),
+    )
     page.goto(path.as_uri())
-    small = shrunk(scene, 100)
+    small = downsample(scene, 100)
     assert small.inside.shape == (6, 96, 96) and similarity(page).size == 0
     click(page, 2, 60, 31, move=True)
     shown = similarity(page).reshape(small.inside.shape)
@@ -50,7 +62,9 @@ def test_hovering_and_clicking_show_what_the_float_embeddings_say(page, scene, t
     click(page, 4, 20, 70)
     asked = [explore.Point(2, 60, 31), explore.Point(4, 20, 70, False)]
     assert np.abs(similarity(page) - small.similarity(asked).ravel().astype(int)).max() <= 4
-    took = page.evaluate("(() => { const t = performance.now(); for (let i = 0; i < 10; i++) answer([{image: 1, row: 50, column: 50, alike: true}]); return (performance.now() - t) / 10; })()")
+    took = page.evaluate(
+        "(() => { const t = performance.now(); for (let i = 0; i < 10; i++) answer([{image: 1, row: 50, column: 50, alike: true}]); return (performance.now() - t) / 10; })()"
+    )
     assert took < 150
 
 
@@ -62,7 +76,9 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
     page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    assert page.evaluate("document.querySelector('.ldr-explorer').explorer.state.points") == [{"image": 0, "row": 58, "column": 49, "alike": True}]
+    assert page.evaluate("document.querySelector('.ldr-explorer').explorer.state.points") == [
+        {"image": 0, "row": 58, "column": 49, "alike": True}
+    ]
     for _ in range(6):
         page.keyboard.press("Shift+ArrowUp")
     page.keyboard.press("Enter")
@@ -72,7 +88,7 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
     page.get_by_label("threshold").fill("0.95")
     assert page.locator("figcaption").first.inner_text() != before
     page.get_by_label("what is shown").select_option("cluster 3")
-    share = np.mean(shrunk(scene, 100).clusters[0][shrunk(scene, 100).inside[0]] == 3)
+    share = np.mean(downsample(scene, 100).clusters[0][downsample(scene, 100).inside[0]] == 3)
     assert page.locator("figcaption").first.inner_text() == f"image 1: {100 * share:.1f} %"
     downloads = []
     page.on("download", lambda download: downloads.append(download))
@@ -83,7 +99,9 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
         page.wait_for_timeout(100)
     names = {download.suggested_filename for download in downloads}
     assert names == {"points.json", *(f"image_{i}_mask.png" for i in range(1, 7))}
-    points = next(download for download in downloads if download.suggested_filename == "points.json")
+    points = next(
+        download for download in downloads if download.suggested_filename == "points.json"
+    )
     assert json.loads(points.path().read_text())["threshold"] == 0.95
     page.get_by_text("clear").click()
     page.get_by_text("unlike").click()

@@ -1,4 +1,6 @@
-"""Answers that a student might plausibly give, wrong ones with the tests they must fail, and right ones written differently."""
+"""Answers that a student might plausibly give, wrong ones with the tests they must fail, and right
+ones written differently.
+"""
 
 G, T, M = "patch_grid", "turn_back", "mix"
 P, L, X = "probabilities", "patch_loss", "mixup_target"
@@ -10,61 +12,556 @@ def function(head, *lines):
 
 
 WRONG = [
-    ("views", G, "no normalisation after averaging", function("patch_grid(v, grid)", "return F.adaptive_avg_pool2d(v, grid)"), ["patch_grid_test"]),
-    ("views", G, "normalised over the grid instead of the vector", function("patch_grid(v, grid)", "return F.normalize(F.adaptive_avg_pool2d(v, grid), dim=2)"), ["patch_grid_test"]),
-    ("views", G, "largest instead of mean", function("patch_grid(v, grid)", "return F.normalize(F.adaptive_max_pool2d(v, grid), dim=1)"), ["patch_grid_test"]),
-    ("views", G, "calls the kit", "from ldr_lib import losses\n" + function("patch_grid(v, grid)", "return losses.patch_grid(v, grid)"), ["patch_grid_test"]),
-    ("views", T, "wrong quarter-turn direction", function("turn_back(z, quarter_turns, mirrored)", "z = torch.rot90(z, quarter_turns, (2, 3))", "return z.flip(3) if mirrored else z"), ["turn_back_test"]),
-    ("views", T, "mirror undone first", function("turn_back(z, quarter_turns, mirrored)", "z = z.flip(3) if mirrored else z", "return torch.rot90(z, -quarter_turns, (2, 3))"), ["turn_back_test"]),
-    ("views", T, "mirror forgotten", function("turn_back(z, quarter_turns, mirrored)", "return torch.rot90(z, -quarter_turns, (2, 3))"), ["turn_back_test"]),
-    ("views", M, "shares along the columns", function("mix(a, b, lam)", "return lam * a + (1 - lam) * b"), ["mix_test"]),
-    ("views", M, "shares exchanged", function("mix(a, b, lam)", "lam = lam.reshape(-1, 1, 1, 1)", "return (1 - lam) * a + lam * b"), ["mix_test"]),
-    ("patches", P, "softmax over the wrong axis", function("probabilities(z, temperature=0.1)", "logits = (z @ z.detach().T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)", "return logits.softmax(0)"), ["probabilities_test"]),
-    ("patches", P, "forgot stop-gradient", function("probabilities(z, temperature=0.1)", "logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)", "return logits.softmax(1)"), ["probabilities_test"]),
-    ("patches", P, "chooses itself", function("probabilities(z, temperature=0.1)", "return (z @ z.detach().T / temperature).softmax(1)"), ["probabilities_test", "patch_loss_test"]),
-    ("patches", P, "multiplied by the temperature", function("probabilities(z, temperature=0.1)", "logits = (z @ z.detach().T * temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)", "return logits.softmax(1)"), ["probabilities_test", "patch_loss_test"]),
-    ("patches", P, "overflows", function("probabilities(z, temperature=0.1)", "e = torch.exp(z @ z.detach().T / temperature) * (1 - torch.eye(len(z)))", "return e / e.sum(1, keepdim=True)"), ["probabilities_test"]),
-    ("patches", L, "positives left among negatives", function("patch_loss(anchors, positives, temperature=0.1)", "z = torch.cat([anchors, positives])", "p = probabilities(z, temperature)", "i = torch.arange(len(z))", "j = i.roll(len(anchors))", "return -(p[i, j].log() + torch.log1p(-p.clamp(max=1 - 1e-6)).sum(1)).mean()"), ["patch_loss_test"]),
-    ("patches", L, "no negatives", function("patch_loss(anchors, positives, temperature=0.1)", "p = probabilities(torch.cat([anchors, positives]), temperature)", "i = torch.arange(len(p))", "return -p[i, i.roll(len(anchors))].log().mean()"), ["patch_loss_test"]),
-    ("patches", L, "sum instead of mean", function("patch_loss(anchors, positives, temperature=0.1)", "p = probabilities(torch.cat([anchors, positives]), temperature)", "i = torch.arange(len(p))", "j = i.roll(len(anchors))", "n = torch.log1p(-p.clamp(max=1 - 1e-6))", "return -(p[i, j].log() + n.sum(1) - n[i, j]).sum()"), ["patch_loss_test"]),
-    ("patches", L, "the neighbour is the partner", function("patch_loss(anchors, positives, temperature=0.1)", "p = probabilities(torch.cat([anchors, positives]), temperature)", "i = torch.arange(len(p))", "j = i.roll(1)", "n = torch.log1p(-p.clamp(max=1 - 1e-6))", "return -(p[i, j].log() + n.sum(1) - n[i, j]).mean()"), ["patch_loss_test"]),
-    ("patches", X, "no normalisation after averaging", function("mixup_target(z_a, z_b, lam)", "lam = lam.reshape(-1, 1, 1, 1)", "return (lam * z_a + (1 - lam) * z_b).detach()"), ["mixup_target_test"]),
-    ("patches", X, "forgot stop-gradient of the target", function("mixup_target(z_a, z_b, lam)", "lam = lam.reshape(-1, 1, 1, 1)", "return F.normalize(lam * z_a + (1 - lam) * z_b, dim=1)"), ["mixup_target_test"]),
-    ("regions", R, "no normalisation", function("region_vectors(v, a)", "return torch.einsum('ndhw,nkhw->nkd', v, a) / v[0, 0].numel()"), ["region_vectors_test"]),
-    ("regions", R, "normalised over clusters", function("region_vectors(v, a)", "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=1)"), ["region_vectors_test"]),
-    ("regions", R, "hard clusters", function("region_vectors(v, a)", "a = F.one_hot(a.argmax(1), a.shape[1]).permute(0, 3, 1, 2).float()", "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=2)"), ["region_vectors_test"]),
-    ("regions", D, "softmax over images", function("region_loss(r, temperature=0.2)", "c = F.normalize(r.mean(0), dim=1)", "return -(r @ c.T / temperature).log_softmax(0).diagonal(dim1=1, dim2=2).mean()"), ["region_loss_test"]),
-    ("regions", D, "prototypes not normalised", function("region_loss(r, temperature=0.2)", "c = r.mean(0)", "return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()"), ["region_loss_test"]),
-    ("regions", D, "prototypes detached", function("region_loss(r, temperature=0.2)", "c = F.normalize(r.mean(0), dim=1).detach()", "return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()"), ["region_loss_test"]),
-    ("regions", D, "temperature forgotten", function("region_loss(r, temperature=0.2)", "c = F.normalize(r.mean(0), dim=1)", "return -(r @ c.T).log_softmax(2).diagonal(dim1=1, dim2=2).mean()"), ["region_loss_test"]),
-    ("regions", A, "area ignored", function("area_loss(a)", "return (a.sum(1) - 1).abs().mean()"), ["area_loss_test"]),
-    ("regions", A, "areas of all images together", function("area_loss(a)", "return ((a.mean((0, 2, 3)) - 1 / a.shape[1]) ** 2).mean()"), ["area_loss_test"]),
-    ("priors", "dice", "intersection over union", function("dice(a, b)", "return (a & b).sum() / max(1, (a | b).sum())"), ["dice_test"]),
-    ("priors", "dice", "divides by zero", function("dice(a, b)", "return 2 * (a & b).sum() / (a.sum() + b.sum())"), ["dice_test"]),
-    ("priors", "soften", "binary again", function("soften(mask, sigma=1.0)", "return (ndimage.gaussian_filter(mask.astype(float), sigma) > 0.2).astype(float)"), ["soften_test"]),
-    ("priors", "soften", "not scaled", function("soften(mask, sigma=1.0)", "return ndimage.gaussian_filter(mask.astype(float), sigma)"), ["soften_test"]),
-    ("priors", "render", "bright vessels", function("render(background, soft, inside, strength=0.4)", "return (background * (1 + strength * soft[..., None]) * inside[..., None]).clip(0, 1)"), ["render_test"]),
-    ("priors", "render", "subtracted", function("render(background, soft, inside, strength=0.4)", "return (background - strength * soft[..., None]) * inside[..., None]"), ["render_test"]),
-    ("priors", "render", "field of view forgotten", function("render(background, soft, inside, strength=0.4)", "return background * (1 - strength * soft[..., None])"), ["render_test"]),
-    ("priors", "by_prototype", "softmax over pixels", function("by_prototype(v, r, temperature=0.2)", "s = torch.einsum('kd,dhw->khw', r, v) / temperature", "return s.flatten(1).softmax(1)[0].reshape(s.shape[1:])"), ["by_prototype_test"]),
-    ("priors", "by_prototype", "temperature forgotten", function("by_prototype(v, r, temperature=0.2)", "return torch.einsum('kd,dhw->khw', r, v).softmax(0)[0]"), ["by_prototype_test"]),
-    ("project", "segment", "nothing found", function("segment(image, label, inside, others)", "return np.zeros(others.shape[:3], bool)"), ["segment_runs", "segment_third", "segment_half", "segment_well"]),
-    ("project", "segment", "everything found", function("segment(image, label, inside, others)", "return np.ones(others.shape[:3], bool)"), ["segment_third", "segment_half", "segment_well"]),
-    ("project", "segment", "probabilities instead of a mask", function("segment(image, label, inside, others)", "return others.mean(-1) / 255"), ["segment_runs", "segment_third", "segment_half", "segment_well"]),
+    (
+        "views",
+        G,
+        "no normalisation after averaging",
+        function("patch_grid(v, grid)", "return F.adaptive_avg_pool2d(v, grid)"),
+        ["patch_grid_test"],
+    ),
+    (
+        "views",
+        G,
+        "normalised over the grid instead of the vector",
+        function(
+            "patch_grid(v, grid)", "return F.normalize(F.adaptive_avg_pool2d(v, grid), dim=2)"
+        ),
+        ["patch_grid_test"],
+    ),
+    (
+        "views",
+        G,
+        "largest instead of mean",
+        function(
+            "patch_grid(v, grid)", "return F.normalize(F.adaptive_max_pool2d(v, grid), dim=1)"
+        ),
+        ["patch_grid_test"],
+    ),
+    (
+        "views",
+        G,
+        "calls the kit",
+        "from ldr_lib import losses\n"
+        + function("patch_grid(v, grid)", "return losses.patch_grid(v, grid)"),
+        ["patch_grid_test"],
+    ),
+    (
+        "views",
+        T,
+        "wrong quarter-turn direction",
+        function(
+            "turn_back(z, quarter_turns, mirrored)",
+            "z = torch.rot90(z, quarter_turns, (2, 3))",
+            "return z.flip(3) if mirrored else z",
+        ),
+        ["turn_back_test"],
+    ),
+    (
+        "views",
+        T,
+        "mirror undone first",
+        function(
+            "turn_back(z, quarter_turns, mirrored)",
+            "z = z.flip(3) if mirrored else z",
+            "return torch.rot90(z, -quarter_turns, (2, 3))",
+        ),
+        ["turn_back_test"],
+    ),
+    (
+        "views",
+        T,
+        "mirror forgotten",
+        function(
+            "turn_back(z, quarter_turns, mirrored)", "return torch.rot90(z, -quarter_turns, (2, 3))"
+        ),
+        ["turn_back_test"],
+    ),
+    (
+        "views",
+        M,
+        "shares along the columns",
+        function("mix(a, b, lam)", "return lam * a + (1 - lam) * b"),
+        ["mix_test"],
+    ),
+    (
+        "views",
+        M,
+        "shares exchanged",
+        function(
+            "mix(a, b, lam)", "lam = lam.reshape(-1, 1, 1, 1)", "return (1 - lam) * a + lam * b"
+        ),
+        ["mix_test"],
+    ),
+    (
+        "patches",
+        P,
+        "softmax over the wrong axis",
+        function(
+            "probabilities(z, temperature=0.1)",
+            "logits = (z @ z.detach().T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
+            "return logits.softmax(0)",
+        ),
+        ["probabilities_test"],
+    ),
+    (
+        "patches",
+        P,
+        "forgot stop-gradient",
+        function(
+            "probabilities(z, temperature=0.1)",
+            "logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
+            "return logits.softmax(1)",
+        ),
+        ["probabilities_test"],
+    ),
+    (
+        "patches",
+        P,
+        "chooses itself",
+        function(
+            "probabilities(z, temperature=0.1)",
+            "return (z @ z.detach().T / temperature).softmax(1)",
+        ),
+        ["probabilities_test", "patch_loss_test"],
+    ),
+    (
+        "patches",
+        P,
+        "multiplied by the temperature",
+        function(
+            "probabilities(z, temperature=0.1)",
+            "logits = (z @ z.detach().T * temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
+            "return logits.softmax(1)",
+        ),
+        ["probabilities_test", "patch_loss_test"],
+    ),
+    (
+        "patches",
+        P,
+        "overflows",
+        function(
+            "probabilities(z, temperature=0.1)",
+            "e = torch.exp(z @ z.detach().T / temperature) * (1 - torch.eye(len(z)))",
+            "return e / e.sum(1, keepdim=True)",
+        ),
+        ["probabilities_test"],
+    ),
+    (
+        "patches",
+        L,
+        "positives left among negatives",
+        function(
+            "patch_loss(anchors, positives, temperature=0.1)",
+            "z = torch.cat([anchors, positives])",
+            "p = probabilities(z, temperature)",
+            "i = torch.arange(len(z))",
+            "j = i.roll(len(anchors))",
+            "return -(p[i, j].log() + torch.log1p(-p.clamp(max=1 - 1e-6)).sum(1)).mean()",
+        ),
+        ["patch_loss_test"],
+    ),
+    (
+        "patches",
+        L,
+        "no negatives",
+        function(
+            "patch_loss(anchors, positives, temperature=0.1)",
+            "p = probabilities(torch.cat([anchors, positives]), temperature)",
+            "i = torch.arange(len(p))",
+            "return -p[i, i.roll(len(anchors))].log().mean()",
+        ),
+        ["patch_loss_test"],
+    ),
+    (
+        "patches",
+        L,
+        "sum instead of mean",
+        function(
+            "patch_loss(anchors, positives, temperature=0.1)",
+            "p = probabilities(torch.cat([anchors, positives]), temperature)",
+            "i = torch.arange(len(p))",
+            "j = i.roll(len(anchors))",
+            "n = torch.log1p(-p.clamp(max=1 - 1e-6))",
+            "return -(p[i, j].log() + n.sum(1) - n[i, j]).sum()",
+        ),
+        ["patch_loss_test"],
+    ),
+    (
+        "patches",
+        L,
+        "the neighbour is the partner",
+        function(
+            "patch_loss(anchors, positives, temperature=0.1)",
+            "p = probabilities(torch.cat([anchors, positives]), temperature)",
+            "i = torch.arange(len(p))",
+            "j = i.roll(1)",
+            "n = torch.log1p(-p.clamp(max=1 - 1e-6))",
+            "return -(p[i, j].log() + n.sum(1) - n[i, j]).mean()",
+        ),
+        ["patch_loss_test"],
+    ),
+    (
+        "patches",
+        X,
+        "no normalisation after averaging",
+        function(
+            "mixup_target(z_a, z_b, lam)",
+            "lam = lam.reshape(-1, 1, 1, 1)",
+            "return (lam * z_a + (1 - lam) * z_b).detach()",
+        ),
+        ["mixup_target_test"],
+    ),
+    (
+        "patches",
+        X,
+        "forgot stop-gradient of the target",
+        function(
+            "mixup_target(z_a, z_b, lam)",
+            "lam = lam.reshape(-1, 1, 1, 1)",
+            "return F.normalize(lam * z_a + (1 - lam) * z_b, dim=1)",
+        ),
+        ["mixup_target_test"],
+    ),
+    (
+        "regions",
+        R,
+        "no normalisation",
+        function(
+            "region_vectors(v, a)", "return torch.einsum('ndhw,nkhw->nkd', v, a) / v[0, 0].numel()"
+        ),
+        ["region_vectors_test"],
+    ),
+    (
+        "regions",
+        R,
+        "normalised over clusters",
+        function(
+            "region_vectors(v, a)",
+            "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=1)",
+        ),
+        ["region_vectors_test"],
+    ),
+    (
+        "regions",
+        R,
+        "hard clusters",
+        function(
+            "region_vectors(v, a)",
+            "a = F.one_hot(a.argmax(1), a.shape[1]).permute(0, 3, 1, 2).float()",
+            "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=2)",
+        ),
+        ["region_vectors_test"],
+    ),
+    (
+        "regions",
+        D,
+        "softmax over images",
+        function(
+            "region_loss(r, temperature=0.2)",
+            "c = F.normalize(r.mean(0), dim=1)",
+            "return -(r @ c.T / temperature).log_softmax(0).diagonal(dim1=1, dim2=2).mean()",
+        ),
+        ["region_loss_test"],
+    ),
+    (
+        "regions",
+        D,
+        "prototypes not normalised",
+        function(
+            "region_loss(r, temperature=0.2)",
+            "c = r.mean(0)",
+            "return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()",
+        ),
+        ["region_loss_test"],
+    ),
+    (
+        "regions",
+        D,
+        "prototypes detached",
+        function(
+            "region_loss(r, temperature=0.2)",
+            "c = F.normalize(r.mean(0), dim=1).detach()",
+            "return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()",
+        ),
+        ["region_loss_test"],
+    ),
+    (
+        "regions",
+        D,
+        "temperature forgotten",
+        function(
+            "region_loss(r, temperature=0.2)",
+            "c = F.normalize(r.mean(0), dim=1)",
+            "return -(r @ c.T).log_softmax(2).diagonal(dim1=1, dim2=2).mean()",
+        ),
+        ["region_loss_test"],
+    ),
+    (
+        "regions",
+        A,
+        "area ignored",
+        function("area_loss(a)", "return (a.sum(1) - 1).abs().mean()"),
+        ["area_loss_test"],
+    ),
+    (
+        "regions",
+        A,
+        "areas of all images together",
+        function("area_loss(a)", "return ((a.mean((0, 2, 3)) - 1 / a.shape[1]) ** 2).mean()"),
+        ["area_loss_test"],
+    ),
+    (
+        "priors",
+        "dice",
+        "intersection over union",
+        function("dice(a, b)", "return (a & b).sum() / max(1, (a | b).sum())"),
+        ["dice_test"],
+    ),
+    (
+        "priors",
+        "dice",
+        "divides by zero",
+        function("dice(a, b)", "return 2 * (a & b).sum() / (a.sum() + b.sum())"),
+        ["dice_test"],
+    ),
+    (
+        "priors",
+        "soften",
+        "binary again",
+        function(
+            "soften(mask, sigma=1.0)",
+            "return (ndimage.gaussian_filter(mask.astype(float), sigma) > 0.2).astype(float)",
+        ),
+        ["soften_test"],
+    ),
+    (
+        "priors",
+        "soften",
+        "not scaled",
+        function(
+            "soften(mask, sigma=1.0)", "return ndimage.gaussian_filter(mask.astype(float), sigma)"
+        ),
+        ["soften_test"],
+    ),
+    (
+        "priors",
+        "render",
+        "bright vessels",
+        function(
+            "render(background, soft, inside, strength=0.4)",
+            "return (background * (1 + strength * soft[..., None]) * inside[..., None]).clip(0, 1)",
+        ),
+        ["render_test"],
+    ),
+    (
+        "priors",
+        "render",
+        "subtracted",
+        function(
+            "render(background, soft, inside, strength=0.4)",
+            "return (background - strength * soft[..., None]) * inside[..., None]",
+        ),
+        ["render_test"],
+    ),
+    (
+        "priors",
+        "render",
+        "field of view forgotten",
+        function(
+            "render(background, soft, inside, strength=0.4)",
+            "return background * (1 - strength * soft[..., None])",
+        ),
+        ["render_test"],
+    ),
+    (
+        "priors",
+        "by_prototype",
+        "softmax over pixels",
+        function(
+            "by_prototype(v, r, temperature=0.2)",
+            "s = torch.einsum('kd,dhw->khw', r, v) / temperature",
+            "return s.flatten(1).softmax(1)[0].reshape(s.shape[1:])",
+        ),
+        ["by_prototype_test"],
+    ),
+    (
+        "priors",
+        "by_prototype",
+        "temperature forgotten",
+        function(
+            "by_prototype(v, r, temperature=0.2)",
+            "return torch.einsum('kd,dhw->khw', r, v).softmax(0)[0]",
+        ),
+        ["by_prototype_test"],
+    ),
+    (
+        "project",
+        "segment",
+        "nothing found",
+        function(
+            "segment(image, label, inside, others)", "return np.zeros(others.shape[:3], bool)"
+        ),
+        ["segment_runs", "segment_third", "segment_half", "segment_well"],
+    ),
+    (
+        "project",
+        "segment",
+        "everything found",
+        function("segment(image, label, inside, others)", "return np.ones(others.shape[:3], bool)"),
+        ["segment_third", "segment_half", "segment_well"],
+    ),
+    (
+        "project",
+        "segment",
+        "probabilities instead of a mask",
+        function("segment(image, label, inside, others)", "return others.mean(-1) / 255"),
+        ["segment_runs", "segment_third", "segment_half", "segment_well"],
+    ),
 ]
 
 RIGHT = [
-    ("views", G, "a loop over cells", function("patch_grid(v, grid)", "s = v.shape[-1] // grid", "rows = [torch.stack([v[:, :, i * s:(i + 1) * s, j * s:(j + 1) * s].mean((2, 3)) for j in range(grid)], -1) for i in range(grid)]", "z = torch.stack(rows, 2)", "return z / z.norm(dim=1, keepdim=True)")),
-    ("views", T, "turned on", function("turn_back(z, quarter_turns, mirrored)", "for _ in range((4 - quarter_turns) % 4):", "    z = z.transpose(2, 3).flip(2)", "return torch.flip(z, (3,)) if mirrored else z")),
-    ("views", M, "einsum", function("mix(a, b, lam)", "return torch.einsum('b,bchw->bchw', lam, a) + torch.einsum('b,bchw->bchw', 1 - lam, b)")),
-    ("patches", P, "exponentials in double precision", function("probabilities(z, temperature=0.1)", "s = z.double() @ z.detach().double().T / temperature", "s = s - torch.diag(torch.full((len(z),), torch.inf))", "return torch.exp(s - s.max(1, keepdim=True).values.detach()) / torch.exp(s - s.max(1, keepdim=True).values.detach()).sum(1, keepdim=True)")),
-    ("patches", L, "a mask of negatives", function("patch_loss(anchors, positives, temperature=0.1)", "n = len(anchors)", "p = probabilities(torch.cat([anchors, positives]), temperature)", "positive = torch.eye(2 * n, dtype=torch.bool).roll(n, 1)", "negative = ~positive & ~torch.eye(2 * n, dtype=torch.bool)", "near = -torch.log(p[positive] + 1e-30).sum()", "return (near - torch.log(1 - p[negative].clamp(max=1 - 1e-6)).sum()) / (2 * n)")),
-    ("patches", X, "no_grad and its own length", function("mixup_target(z_a, z_b, lam)", "with torch.no_grad():", "    t = z_a * lam.view(-1, 1, 1, 1) + z_b * (1 - lam).view(-1, 1, 1, 1)", "    return t / t.pow(2).sum(1, keepdim=True).sqrt()")),
-    ("regions", R, "loops in double precision", function("region_vectors(v, a)", "v, a = v.double(), a.double()", "r = torch.stack([torch.stack([(v[n] * a[n, k]).mean((1, 2)) for k in range(a.shape[1])]) for n in range(len(v))])", "return r / r.norm(dim=2, keepdim=True)")),
-    ("regions", D, "cross-entropy", function("region_loss(r, temperature=0.2)", "n, k, d = r.shape", "c = F.normalize(r.sum(0), dim=1)", "return F.cross_entropy((r @ c.T / temperature).reshape(n * k, k), torch.arange(k).repeat(n))")),
-    ("regions", A, "numpy-like", function("area_loss(a)", "areas = a.flatten(2).mean(2)", "return torch.pow(areas - areas.new_tensor(1.0 / areas.shape[1]), 2).sum() / areas.numel()")),
-    ("priors", "dice", "on integers", function("dice(a, b)", "a, b = a.astype(int).ravel(), b.astype(int).ravel()", "return 1.0 if a.sum() + b.sum() == 0 else 2.0 * (a * b).sum() / (a.sum() + b.sum())")),
-    ("priors", "render", "where", function("render(background, soft, inside, strength=0.4)", "drawn = background - background * strength * np.repeat(soft[:, :, None], 3, 2)", "return np.where(inside[:, :, None], drawn, 0)")),
-    ("priors", "by_prototype", "a matrix product", function("by_prototype(v, r, temperature=0.2)", "d, h, w = v.shape", "s = torch.exp(r.double() @ v.reshape(d, -1).double() / temperature)", "return (s[0] / s.sum(0)).reshape(h, w)")),
-    ("project", "segment", "a linear classifier on filters", "from sklearn.linear_model import LogisticRegression\n" + function("segment(image, label, inside, others)", "x = filter_bank(np.concatenate([image[None], others]))", "model = LogisticRegression(max_iter=500).fit(x[0][inside], label[inside])", "sure = model.predict_proba(x[1:].reshape(-1, x.shape[-1]))[:, 1].reshape(others.shape[:3])", "return (sure > 0.4) & others.any(-1)")),
+    (
+        "views",
+        G,
+        "a loop over cells",
+        function(
+            "patch_grid(v, grid)",
+            "s = v.shape[-1] // grid",
+            "rows = [torch.stack([v[:, :, i * s:(i + 1) * s, j * s:(j + 1) * s].mean((2, 3)) for j in range(grid)], -1) for i in range(grid)]",
+            "z = torch.stack(rows, 2)",
+            "return z / z.norm(dim=1, keepdim=True)",
+        ),
+    ),
+    (
+        "views",
+        T,
+        "turned on",
+        function(
+            "turn_back(z, quarter_turns, mirrored)",
+            "for _ in range((4 - quarter_turns) % 4):",
+            "    z = z.transpose(2, 3).flip(2)",
+            "return torch.flip(z, (3,)) if mirrored else z",
+        ),
+    ),
+    (
+        "views",
+        M,
+        "einsum",
+        function(
+            "mix(a, b, lam)",
+            "return torch.einsum('b,bchw->bchw', lam, a) + torch.einsum('b,bchw->bchw', 1 - lam, b)",
+        ),
+    ),
+    (
+        "patches",
+        P,
+        "exponentials in double precision",
+        function(
+            "probabilities(z, temperature=0.1)",
+            "s = z.double() @ z.detach().double().T / temperature",
+            "s = s - torch.diag(torch.full((len(z),), torch.inf))",
+            "return torch.exp(s - s.max(1, keepdim=True).values.detach()) / torch.exp(s - s.max(1, keepdim=True).values.detach()).sum(1, keepdim=True)",
+        ),
+    ),
+    (
+        "patches",
+        L,
+        "a mask of negatives",
+        function(
+            "patch_loss(anchors, positives, temperature=0.1)",
+            "n = len(anchors)",
+            "p = probabilities(torch.cat([anchors, positives]), temperature)",
+            "positive = torch.eye(2 * n, dtype=torch.bool).roll(n, 1)",
+            "negative = ~positive & ~torch.eye(2 * n, dtype=torch.bool)",
+            "near = -torch.log(p[positive] + 1e-30).sum()",
+            "return (near - torch.log(1 - p[negative].clamp(max=1 - 1e-6)).sum()) / (2 * n)",
+        ),
+    ),
+    (
+        "patches",
+        X,
+        "no_grad and its own length",
+        function(
+            "mixup_target(z_a, z_b, lam)",
+            "with torch.no_grad():",
+            "    t = z_a * lam.view(-1, 1, 1, 1) + z_b * (1 - lam).view(-1, 1, 1, 1)",
+            "    return t / t.pow(2).sum(1, keepdim=True).sqrt()",
+        ),
+    ),
+    (
+        "regions",
+        R,
+        "loops in double precision",
+        function(
+            "region_vectors(v, a)",
+            "v, a = v.double(), a.double()",
+            "r = torch.stack([torch.stack([(v[n] * a[n, k]).mean((1, 2)) for k in range(a.shape[1])]) for n in range(len(v))])",
+            "return r / r.norm(dim=2, keepdim=True)",
+        ),
+    ),
+    (
+        "regions",
+        D,
+        "cross-entropy",
+        function(
+            "region_loss(r, temperature=0.2)",
+            "n, k, d = r.shape",
+            "c = F.normalize(r.sum(0), dim=1)",
+            "return F.cross_entropy((r @ c.T / temperature).reshape(n * k, k), torch.arange(k).repeat(n))",
+        ),
+    ),
+    (
+        "regions",
+        A,
+        "numpy-like",
+        function(
+            "area_loss(a)",
+            "areas = a.flatten(2).mean(2)",
+            "return torch.pow(areas - areas.new_tensor(1.0 / areas.shape[1]), 2).sum() / areas.numel()",
+        ),
+    ),
+    (
+        "priors",
+        "dice",
+        "on integers",
+        function(
+            "dice(a, b)",
+            "a, b = a.astype(int).ravel(), b.astype(int).ravel()",
+            "return 1.0 if a.sum() + b.sum() == 0 else 2.0 * (a * b).sum() / (a.sum() + b.sum())",
+        ),
+    ),
+    (
+        "priors",
+        "render",
+        "where",
+        function(
+            "render(background, soft, inside, strength=0.4)",
+            "drawn = background - background * strength * np.repeat(soft[:, :, None], 3, 2)",
+            "return np.where(inside[:, :, None], drawn, 0)",
+        ),
+    ),
+    (
+        "priors",
+        "by_prototype",
+        "a matrix product",
+        function(
+            "by_prototype(v, r, temperature=0.2)",
+            "d, h, w = v.shape",
+            "s = torch.exp(r.double() @ v.reshape(d, -1).double() / temperature)",
+            "return (s[0] / s.sum(0)).reshape(h, w)",
+        ),
+    ),
+    (
+        "project",
+        "segment",
+        "a linear classifier on filters",
+        "from sklearn.linear_model import LogisticRegression\n"
+        + function(
+            "segment(image, label, inside, others)",
+            "x = filter_bank(np.concatenate([image[None], others]))",
+            "model = LogisticRegression(max_iter=500).fit(x[0][inside], label[inside])",
+            "sure = model.predict_proba(x[1:].reshape(-1, x.shape[-1]))[:, 1].reshape(others.shape[:3])",
+            "return (sure > 0.4) & others.any(-1)",
+        ),
+    ),
 ]

@@ -1,4 +1,6 @@
-"""A course from release to grades with a class of ten: `python tests/course/rehearse.py FOLDER` does what a lecturer does."""
+"""A course from release to grades with a class of ten: `python tests/course/rehearse.py FOLDER`
+does what a lecturer does.
+"""
 
 import csv
 import os
@@ -16,8 +18,16 @@ ASSIGNMENTS = ("views", "patches", "regions", "priors", "project")
 
 def nbgrader(folder: Path, *arguments: str) -> str:
     """Runs an nbgrader command in the course's folder and returns what it said."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # nbgrader calls alembic by its name
-    done = subprocess.run([sys.executable, "-m", "nbgrader", *arguments], cwd=folder, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )  # nbgrader calls alembic by its name
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": path},
+    )
     if done.returncode:
         raise SystemExit(f"nbgrader {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
@@ -34,11 +44,17 @@ def release(folder: Path, assignments: tuple[str, ...] = ASSIGNMENTS) -> None:
 def solution(assignment: str) -> dict[str, str]:
     """The model answers by cell."""
     cells = nbformat.read(COURSE / "source" / assignment / f"{assignment}.ipynb", 4).cells
-    return {cell.metadata["nbgrader"]["grade_id"]: cell.source for cell in cells if cell.metadata["nbgrader"]["solution"]}
+    return {
+        cell.metadata["nbgrader"]["grade_id"]: cell.source
+        for cell in cells
+        if cell.metadata["nbgrader"]["solution"]
+    }
 
 
 def submissions(assignment: str) -> dict[str, dict[str, str]]:
-    """Ten students and what each writes into the cells; the others keep the model answer, "untouched" writes nothing."""
+    """Ten students and what each writes into the cells; the others keep the model answer,
+    "untouched" writes nothing.
+    """
     right, first = solution(assignment), next(one for one in WRONG if one[0] == assignment)
     name = first[1]
     head = next(line for line in right[name].splitlines() if line.startswith("def "))
@@ -75,10 +91,15 @@ def grade(folder: Path, assignment: str, timeout: int) -> None:
 
 
 def marks(folder: Path) -> dict[tuple[str, str], float]:
-    """Exports the grades and reads them: (student, assignment) to the sum of what was graded by machine."""
+    """Exports the grades and reads them: (student, assignment) to the sum of what was graded by
+    machine.
+    """
     nbgrader(folder, "export")
     with open(folder / "grades.csv", newline="") as file:
-        return {(row["student_id"], row["assignment"]): float(row["score"]) for row in csv.DictReader(file)}
+        return {
+            (row["student_id"], row["assignment"]): float(row["score"])
+            for row in csv.DictReader(file)
+        }
 
 
 def main() -> None:

@@ -12,12 +12,17 @@ def chase(tmp_path, photograph, save):
     for name in ("01L", "01R", "11L", "11R"):
         save(root / f"Image_{name}.jpg", photograph())
         for observer in ("1stHO", "2ndHO"):
-            save(root / f"Image_{name}_{observer}.png", (photograph()[..., 0] > 150).astype(np.uint8) * 255)
+            save(
+                root / f"Image_{name}_{observer}.png",
+                (photograph()[..., 0] > 150).astype(np.uint8) * 255,
+            )
     return root
 
 
 def test_unknown_names_and_splits_list_the_known_ones():
-    with pytest.raises(DataError, match='unknown dataset "chase"; known are simulated_fundus, .*chase_db1.*folder'):
+    with pytest.raises(
+        DataError, match='unknown dataset "chase"; known are simulated_fundus, .*chase_db1.*folder'
+    ):
         open_dataset("chase")
     with pytest.raises(DataError, match='splits are "train", "test" and "all"'):
         open_dataset("simulated_chest", split="validation")
@@ -30,7 +35,10 @@ def test_adapters_carry_their_own_names_and_terms():
 
 
 def test_official_split_of_chase_is_by_child(chase):
-    names = {split: [open_dataset("chase_db1", chase, split)[i].name for i in range(2)] for split in ("train", "test")}
+    names = {
+        split: [open_dataset("chase_db1", chase, split)[i].name for i in range(2)]
+        for split in ("train", "test")
+    }
     assert names == {"train": ["Image_01L", "Image_01R"], "test": ["Image_11L", "Image_11R"]}
     assert len(open_dataset("chase_db1", chase.parent, "all")) == 4
 
@@ -38,7 +46,10 @@ def test_official_split_of_chase_is_by_child(chase):
 def test_samples_hold_image_and_masks(chase):
     sample = open_dataset("chase_db1", chase)[0]
     assert sample.image.dtype == np.uint8 and sample.image.shape == (96, 96, 3)
-    assert set(sample.masks) == {"vessel", "vessel_second_observer"} and sample.masks["vessel"].dtype == bool
+    assert (
+        set(sample.masks) == {"vessel", "vessel_second_observer"}
+        and sample.masks["vessel"].dtype == bool
+    )
 
 
 def test_missing_and_empty_folders_say_what_is_expected(tmp_path, chase):
@@ -100,28 +111,45 @@ def test_own_grey_folder_is_taken_for_x_rays(tmp_path, photograph, save):
 
 
 def test_simulated_splits_never_meet():
-    train, test, whole = (open_dataset("simulated_fundus", split=split) for split in ("train", "test", "all"))
+    train, test, whole = (
+        open_dataset("simulated_fundus", split=split) for split in ("train", "test", "all")
+    )
     assert not set(train.seeds) & set(test.seeds) and len(whole) == len(train) + len(test)
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     "name, sizes",
-    [("chase_db1", (20, 8)), ("hrf", (25, 20)), ("drions", (90, 19)), ("kermany", None), ("covid19_cxr_seg", (21, 21))],
+    [
+        ("chase_db1", (20, 8)),
+        ("hrf", (25, 20)),
+        ("drions", (90, 19)),
+        ("kermany", None),
+        ("covid19_cxr_seg", (21, 21)),
+    ],
 )
 def test_real_datasets_read_in_their_official_split(real_data, name, sizes):
-    train, test, whole = (open_dataset(name, real_data, split) for split in ("train", "test", "all"))
+    train, test, whole = (
+        open_dataset(name, real_data, split) for split in ("train", "test", "all")
+    )
     assert len(train) + len(test) == len(whole)
     if sizes:  # Kermany comes whole or reduced
         assert (len(train), len(test)) == sizes
     for dataset in (train, test):
         sample = dataset[0]
         assert sample.image.ndim == (3 if dataset.channels == 3 else 2)
-        assert all(0 < mask.mean() < 0.9 for name, mask in sample.masks.items() if name in ("vessel", "disc", "lungs"))
+        assert all(
+            0 < mask.mean() < 0.9
+            for name, mask in sample.masks.items()
+            if name in ("vessel", "disc", "lungs")
+        )
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["octa_vessel_masks", "dsa_vessel_masks"])
 def test_prior_masks_are_thin_and_bright(real_data, name):
     masks = open_dataset(name, real_data, "all")
-    assert all(0.005 < masks[i].masks["vessel"].mean() < 0.5 for i in range(0, len(masks), max(1, len(masks) // 5)))
+    assert all(
+        0.005 < masks[i].masks["vessel"].mean() < 0.5
+        for i in range(0, len(masks), max(1, len(masks) // 5))
+    )

@@ -1,4 +1,6 @@
-"""Downloads: whole or not at all, resumed where they stopped, checked; datasets that must be asked for say where."""
+"""Downloads: whole or not at all, resumed where they stopped, checked; datasets that must be asked
+for say where.
+"""
 
 import hashlib
 import io
@@ -8,21 +10,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from ldr_lib.data import download as module
 from ldr_lib.data.download import ARCHIVES, Archive, download
-from ldr_lib.data.files import DataError
-from PIL import Image
+from ldr_lib.data.errors import DataError
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """Serves a small CHASE_DB1 archive; `cut` ends an answer after so many bytes, `ranges` notes what was asked for."""
+    """Serves a small CHASE_DB1 archive; `cut` ends an answer after so many bytes, `ranges` notes
+    what was asked for.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("Image_01L", "Image_11R"):
             for suffix in (".jpg", "_1stHO.png", "_2ndHO.png"):
                 picture = io.BytesIO()
-                Image.fromarray(np.random.default_rng(0).integers(30, 200, (40, 40, 3), dtype=np.uint8)).save(picture, "JPEG" if suffix == ".jpg" else "PNG")
+                Image.fromarray(
+                    np.random.default_rng(0).integers(30, 200, (40, 40, 3), dtype=np.uint8)
+                ).save(picture, "JPEG" if suffix == ".jpg" else "PNG")
                 archive.writestr(name + suffix, picture.getvalue())
     content = packed.getvalue()
 
@@ -46,7 +53,11 @@ def server(monkeypatch):
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=running.serve_forever, daemon=True).start()
     checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    monkeypatch.setitem(ARCHIVES, "chase_db1", Archive(f"http://127.0.0.1:{running.server_port}/CHASEDB1.zip", checksum))
+    monkeypatch.setitem(
+        ARCHIVES,
+        "chase_db1",
+        Archive(f"http://127.0.0.1:{running.server_port}/CHASEDB1.zip", checksum),
+    )
     yield Handler
     running.shutdown()
 
@@ -64,7 +75,9 @@ def test_a_download_arrives_whole_and_only_once(server, tmp_path):
 def test_an_interrupted_download_goes_on(server, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 1000)
     server.cut = 5000
-    with pytest.raises(DataError, match="could not download .*are kept, the next call goes on from there"):
+    with pytest.raises(
+        DataError, match="could not download .*are kept, the next call goes on from there"
+    ):
         download("chase_db1", tmp_path)
     assert not (tmp_path / "CHASE_DB1").exists()
     server.cut = None
@@ -73,7 +86,9 @@ def test_an_interrupted_download_goes_on(server, tmp_path, monkeypatch):
 
 
 def test_a_changed_file_is_refused_and_removed(server, tmp_path, monkeypatch):
-    monkeypatch.setitem(ARCHIVES, "chase_db1", Archive(ARCHIVES["chase_db1"].url, f"sha256:{'0' * 64}"))
+    monkeypatch.setitem(
+        ARCHIVES, "chase_db1", Archive(ARCHIVES["chase_db1"].url, f"sha256:{'0' * 64}")
+    )
     with pytest.raises(DataError, match="is not the file that was expected"):
         download("chase_db1", tmp_path)
     assert left_in(tmp_path) == []

@@ -1,25 +1,24 @@
 import pytest
 
 from ldr_lib import DataError
-from ldr_lib.data.files import tracked, written_whole
+from ldr_lib.data.files import atomic_write, progress
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "result.txt"
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("first")
         assert not path.exists()
-    with pytest.raises(KeyError):
-        with written_whole(path) as temporary:
-            temporary.write_text("half")
-            raise KeyError
+    with pytest.raises(KeyError), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
     assert path.read_text() == "first" and [p.name for p in path.parent.iterdir()] == ["result.txt"]
 
 
 def test_a_folder_is_replaced_whole(tmp_path):
     path = tmp_path / "cache"
     for content in ("old", "new"):
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.mkdir()
             (temporary / content).write_text(content)
     assert [p.name for p in path.iterdir()] == ["new"]
@@ -28,12 +27,16 @@ def test_a_folder_is_replaced_whole(tmp_path):
 def test_a_full_disk_keeps_what_was_there(tmp_path):
     path = tmp_path / "result.txt"
     path.write_text("precious")
-    with pytest.raises(DataError, match="could not write .*result.txt: No space left.*Free some space"):
-        with written_whole(path):
-            raise OSError(28, "No space left on device")
+    with (
+        pytest.raises(
+            DataError, match="could not write .*result.txt: No space left.*Free some space"
+        ),
+        atomic_write(path),
+    ):
+        raise OSError(28, "No space left on device")
     assert path.read_text() == "precious"
 
 
 def test_tracked_passes_everything_on(capsys):
-    assert list(tracked(iter("abc"), "reading", 3)) == ["a", "b", "c"]
+    assert list(progress(iter("abc"), "reading", 3)) == ["a", "b", "c"]
     assert capsys.readouterr().out == ""

@@ -11,7 +11,7 @@ import pytest
 
 from ldr_lib import DataError, open_dataset, prepare
 from ldr_lib.data.datasets import Folder
-from ldr_lib.data.prepare import even_light, field_of_view, prepare_sample
+from ldr_lib.data.prepare import field_of_view, local_normalize, prepare_sample
 from ldr_lib.data.simulate import Sample, fundus
 
 
@@ -48,8 +48,12 @@ def test_prepared_masks_stay_on_their_structure(photograph):
     structure = np.zeros((150, 220), bool)
     structure[60:90, 100:125] = True
     image[structure] = (250, 250, 0)
-    small, masks, (top, left, height, width) = prepare_sample(Sample(image, {"disc": structure}), 64, crop=True)
-    assert small.shape == (64, 64, 3) and height == width and set(masks) == {"field_of_view", "disc"}
+    small, masks, (top, left, height, width) = prepare_sample(
+        Sample(image, {"disc": structure}), 64, crop=True
+    )
+    assert (
+        small.shape == (64, 64, 3) and height == width and set(masks) == {"field_of_view", "disc"}
+    )
     yellow = (small[..., 1] > 200) & (small[..., 2] < 60)
     assert 2 * (yellow & masks["disc"]).sum() / (yellow.sum() + masks["disc"].sum()) > 0.85
 
@@ -59,11 +63,13 @@ def test_even_light_does_not_mind_how_the_image_was_lit():
     inside = sample.masks["field_of_view"]
     rows = np.linspace(0.6, 1.0, 128)[:, None, None]
     half_lit = (sample.image * rows).round().astype(np.uint8)
-    one, other = (even_light(image, inside).astype(float)[inside] for image in (sample.image, half_lit))
+    one, other = (
+        local_normalize(image, inside).astype(float)[inside] for image in (sample.image, half_lit)
+    )
     raw = np.corrcoef(sample.image[inside][:, 1], half_lit[inside][:, 1])[0, 1]
     evened = np.corrcoef(one[:, 1], other[:, 1])[0, 1]
     assert evened > 0.95 and evened > raw
-    assert (even_light(sample.image, inside)[~inside] == 0).all()
+    assert (local_normalize(sample.image, inside)[~inside] == 0).all()
 
 
 def test_cache_is_filled_once_and_mapped(eyes, tmp_path, monkeypatch):
@@ -104,7 +110,9 @@ def test_one_bad_file_in_more_than_a_hundred_is_left_out(tmp_path, photograph, s
 def test_more_bad_files_are_an_error_that_lists_them(eyes, tmp_path):
     for name in ("eye2.png", "eye5.png"):
         (eyes / name).write_text("no image")
-    with pytest.raises(DataError, match=r"(?s)2 of 8 files of folder are unusable.*eye2.png.*eye5.png"):
+    with pytest.raises(
+        DataError, match=r"(?s)2 of 8 files of folder are unusable.*eye2.png.*eye5.png"
+    ):
         prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
     assert not any((tmp_path / "cache").glob("*"))
 
@@ -123,7 +131,9 @@ def test_too_little_space_is_said_before_work_begins(eyes, tmp_path, monkeypatch
         prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
 
 
-@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="this system cannot limit the size of files")
+@pytest.mark.skipif(
+    not hasattr(resource, "RLIMIT_FSIZE"), reason="this system cannot limit the size of files"
+)
 def test_a_disk_that_fills_while_caching_leaves_nothing_half_written(eyes, tmp_path):
     program = textwrap.dedent(f"""
         import resource, signal
@@ -136,8 +146,12 @@ def test_a_disk_that_fills_while_caching_leaves_nothing_half_written(eyes, tmp_p
         except DataError as error:
             print(error)
     """)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True)
-    assert "could not write" in done.stdout and "nothing half-written was kept" in done.stdout, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True
+    )
+    assert "could not write" in done.stdout and "nothing half-written was kept" in done.stdout, (
+        done.stderr
+    )
     assert not any((tmp_path / "cache").glob("*")) and not any((tmp_path / "cache").glob(".*"))
     assert len(prepare(open_dataset("folder", eyes, "all"), 64, tmp_path / "cache")) == 8
 
@@ -147,9 +161,13 @@ def test_a_damaged_cache_is_made_anew(eyes, tmp_path):
     expected = np.array(whole.images)
     folder = next((tmp_path / "cache").iterdir())
     os.truncate(folder / "images.u8", 100)
-    np.testing.assert_array_equal(prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").images, expected)
+    np.testing.assert_array_equal(
+        prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").images, expected
+    )
     (folder / "about.json").write_text("{")
-    np.testing.assert_array_equal(prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").images, expected)
+    np.testing.assert_array_equal(
+        prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache").images, expected
+    )
     assert json.loads((folder / "about.json").read_text())["names"] == whole.names
 
 

@@ -49,12 +49,27 @@ def test_dicom_is_windowed_and_inverted_as_its_header_says(tmp_path):
 
     values = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, "1.2.840.10008.5.1.4.1.1.1"
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = (
+        ExplicitVRLittleEndian,
+        "1.2.840.10008.5.1.4.1.1.1",
+    )
     meta.MediaStorageSOPInstanceUID = generate_uid()
     for kind in ("MONOCHROME1", "MONOCHROME2"):
-        header = FileDataset(str(tmp_path / f"{kind}.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
-        header.Rows, header.Columns, header.SamplesPerPixel, header.PhotometricInterpretation = 8, 8, 1, kind
-        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 12, 11, 0
+        header = FileDataset(
+            str(tmp_path / f"{kind}.dcm"), {}, file_meta=meta, preamble=b"\0" * 128
+        )
+        header.Rows, header.Columns, header.SamplesPerPixel, header.PhotometricInterpretation = (
+            8,
+            8,
+            1,
+            kind,
+        )
+        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = (
+            16,
+            12,
+            11,
+            0,
+        )
         header.PixelData = values.tobytes()
         pydicom.dcmwrite(tmp_path / f"{kind}.dcm", header, enforce_file_format=True)
     inverted, plain = (read_image(tmp_path / f"MONOCHROME{i}.dcm").astype(int) for i in (1, 2))
@@ -69,7 +84,9 @@ def test_truncated_missing_and_foreign_files_are_named(tmp_path, photograph, sav
     letter = tmp_path / "letter.jpg"
     letter.write_text("not an image")
     for path in (truncated, letter):
-        with pytest.raises(DataError, match=f"{path.name} cannot be read as an image.*Copy it again or remove it"):
+        with pytest.raises(
+            DataError, match=f"{path.name} cannot be read as an image.*Copy it again or remove it"
+        ):
             read_image(path)
     with pytest.raises(DataError, match="absent.png does not exist"):
         read_image(tmp_path / "absent.png")
@@ -87,12 +104,21 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch, photograph, 
 
 
 def test_unexpected_channels_are_named(tmp_path, photograph):
-    tifffile.imwrite(tmp_path / "spectral.tif", np.zeros((16, 16, 7), np.uint8), photometric="minisblack", planarconfig="contig")
-    with pytest.raises(DataError, match=r"spectral.tif has shape \(16, 16, 7\).*1 \(grey\) or 3 \(colour\)"):
+    tifffile.imwrite(
+        tmp_path / "spectral.tif",
+        np.zeros((16, 16, 7), np.uint8),
+        photometric="minisblack",
+        planarconfig="contig",
+    )
+    with pytest.raises(
+        DataError, match=r"spectral.tif has shape \(16, 16, 7\).*1 \(grey\) or 3 \(colour\)"
+    ):
         read_image(tmp_path / "spectral.tif")
     with pytest.raises(DataError, match="a.png is a colour image where a grey X-ray is expected"):
         as_grey(photograph(), "a.png")
-    with pytest.raises(DataError, match="b.png is a grey image where a colour photograph is expected"):
+    with pytest.raises(
+        DataError, match="b.png is a grey image where a colour photograph is expected"
+    ):
         as_colour(photograph()[..., 0], "b.png")
     grey = photograph()[..., 0]
     np.testing.assert_array_equal(as_grey(np.dstack([grey] * 3), "c.png"), grey)

@@ -26,7 +26,9 @@ def test_equal_embeddings_get_equal_colours_across_images_and_the_outside_is_bla
 def test_similarity_maps_are_cosines(unit):
     v = unit(2, 5, 6, 7).permute(0, 2, 3, 1).numpy()
     maps = explore.similarity_maps(v, 1, 2, 3)
-    assert maps[1, 2, 3] == pytest.approx(1) and maps[0, 4, 5] == pytest.approx(float(v[0, 4, 5] @ v[1, 2, 3]))
+    assert maps[1, 2, 3] == pytest.approx(1) and maps[0, 4, 5] == pytest.approx(
+        float(v[0, 4, 5] @ v[1, 2, 3])
+    )
 
 
 def test_label_colours_differ_and_overlay_touches_the_mask_only():
@@ -41,13 +43,25 @@ def test_contact_sheet_and_representation_sheet_show_every_picture():
     pictures = [np.full((8, 8, 3), i / 7) for i in range(7)]
     figure = explore.contact_sheet(pictures, ["a", "b"], columns=3)
     assert sum(bool(axis.images) for axis in figure.axes) == 7 and figure.axes[1].get_title() == "b"
-    figure = explore.representation_sheet({"image": np.zeros((3, 8, 8, 1)), "clusters": np.zeros((3, 8, 8, 3))})
+    figure = explore.representation_sheet(
+        {"image": np.zeros((3, 8, 8, 1)), "clusters": np.zeros((3, 8, 8, 3))}
+    )
     assert sum(len(axis.images) for axis in figure.axes) == 6
 
 
 def test_loss_curves_draw_each_term_that_was_logged():
     rows = [{"stage": 1, "epoch": i, "patch": 9.0 - i, "seconds": 1} for i in range(2)]
-    rows += [{"stage": 2, "epoch": 0, "patch": 6.0, "region": 1.0, "smallest_area": 0.1, "largest_area": 0.4, "seconds": 1}]
+    rows += [
+        {
+            "stage": 2,
+            "epoch": 0,
+            "patch": 6.0,
+            "region": 1.0,
+            "smallest_area": 0.1,
+            "largest_area": 0.4,
+            "seconds": 1,
+        }
+    ]
     figure, table = explore.loss_curves(rows)
     assert [axis.get_title() for axis in figure.axes][:2] == ["patch", "region"]
     assert list(table["patch"]) == [9.0, 8.0, 6.0] and "seconds" not in table
@@ -75,4 +89,7 @@ def test_sheets_of_similarity_and_sphere_are_drawn():
     points = rng.normal(size=(8, 3))
     figure = explore.sphere_pairs({"before": points, "after": points})
     colours = figure.axes[0].collections[-1].get_array()
-    assert (colours[:4] == colours[4:]).all() and [axis.get_title() for axis in figure.axes] == ["before", "after"]
+    assert (colours[:4] == colours[4:]).all() and [axis.get_title() for axis in figure.axes] == [
+        "before",
+        "after",
+    ]

@@ -4,7 +4,7 @@ import torch
 
 from ldr_lib import DataError, Encoder, TwoBranchNet, explore, prepare
 from ldr_lib.data.datasets import open_dataset
-from ldr_lib.explore.standalone import quantised, shrunk
+from ldr_lib.explore.page import downsample, quantise
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def images(photograph):
 
 @pytest.fixture
 def scene(net, images):
-    return explore.look(net, images)
+    return explore.embed_scene(net, images)
 
 
 def middle(n=0, alike=True, row=30):
@@ -49,7 +49,10 @@ def test_masks_grow_as_the_threshold_falls_and_areas_are_shares_of_the_field_of_
     assert (high <= low).all() and high[0, 30, 24] and not (low & ~scene.inside).any()
     assert scene.areas(scene.masks([middle()], -1)) == [1.0] * 3
     told = scene.described([middle()], 0.95)
-    assert told["areas"]["image 1"] == pytest.approx(high[0].sum() / scene.inside[0].sum(), abs=1e-5) and told["points"][0]["row"] == 30
+    assert (
+        told["areas"]["image 1"] == pytest.approx(high[0].sum() / scene.inside[0].sum(), abs=1e-5)
+        and told["points"][0]["row"] == 30
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,12 +81,12 @@ def test_what_cannot_be_shown_is_said(net, images, photograph):
     }
     for words, given in cases.items():
         with pytest.raises(DataError, match=words):
-            explore.look(*given)
+            explore.embed_scene(*given)
 
 
 def test_prepared_images_are_shown_in_their_own_light(net):
     prepared = prepare(open_dataset("simulated_fundus", "", "test"), 64)
-    scene = explore.look(net, prepared, limit=2)
+    scene = explore.embed_scene(net, prepared, limit=2)
     assert (scene.shown == prepared.originals[:2]).all() and scene.names == list(prepared.names[:2])
     assert (scene.inside == prepared.masks["field_of_view"][:2]).all()
 
@@ -91,22 +94,38 @@ def test_prepared_images_are_shown_in_their_own_light(net):
 def test_a_network_without_clusters_can_be_explored(images):
     net = TwoBranchNet(3)
     del net.clustering_branch
-    scene = explore.look(net.eval(), images)
-    assert scene.clusters is None and scene.n_clusters == 0 and scene.similarity([middle()])[0, 30, 24] == 255
+    scene = explore.embed_scene(net.eval(), images)
+    assert (
+        scene.clusters is None
+        and scene.n_clusters == 0
+        and scene.similarity([middle()])[0, 30, 24] == 255
+    )
 
 
 def test_shrinking_keeps_directions_and_bytes_keep_cosines(scene):
-    small = shrunk(scene, 32)
-    assert small.inside.shape == (3, 32, 24) and np.allclose(np.linalg.norm(small.embeddings, axis=-1), 1, atol=1e-5)
+    small = downsample(scene, 32)
+    assert small.inside.shape == (3, 32, 24) and np.allclose(
+        np.linalg.norm(small.embeddings, axis=-1), 1, atol=1e-5
+    )
     cell = scene.embeddings[1, 30:32, 24:26].mean((0, 1))
     np.testing.assert_allclose(small.embeddings[1, 15, 12], cell / np.linalg.norm(cell), atol=1e-5)
-    assert shrunk(scene, 64) is scene
-    exact, coarse = (v.reshape(-1, 32).astype(np.float64) for v in (small.embeddings, quantised(small.embeddings) / 127))
+    assert downsample(scene, 64) is scene
+    exact, coarse = (
+        v.reshape(-1, 32).astype(np.float64)
+        for v in (small.embeddings, quantise(small.embeddings) / 127)
+    )
     assert np.corrcoef(exact @ exact[500], coarse @ coarse[500])[0, 1] > 0.99
 
 
 def test_a_page_too_large_for_a_browser_is_refused(scene, tmp_path):
-    huge = explore.Scene(["a"], scene.shown[:1], np.ones((1, 1100, 1100), bool), np.zeros((1, 1100, 1100, 32), np.float32), None, 0)
+    huge = explore.Scene(
+        ["a"],
+        scene.shown[:1],
+        np.ones((1, 1100, 1100), bool),
+        np.zeros((1, 1100, 1100, 32), np.float32),
+        None,
+        0,
+    )
     with pytest.raises(DataError, match="more than 50 MB"):
         explore.write_page(huge, tmp_path / "page.html", side=1100)
     with pytest.raises(DataError, match="outside the field of view"):

@@ -18,7 +18,12 @@ def images(photograph):
 @pytest.fixture
 def explorer(images, tmp_path):
     torch.manual_seed(0)
-    return SimilarityExplorer(TwoBranchNet(3, n_clusters=4).eval(), images, [Point(0, 20, 20)], folder=str(tmp_path / "saved"))
+    return SimilarityExplorer(
+        TwoBranchNet(3, n_clusters=4).eval(),
+        images,
+        [Point(0, 20, 20)],
+        folder=str(tmp_path / "saved"),
+    )
 
 
 def test_points_are_answered_with_similarity(explorer):
@@ -34,7 +39,10 @@ def test_a_point_outside_changes_nothing_but_the_message(explorer):
     before, points = explorer.similarity, explorer.points
     explorer.points = [*points, dict(image=0, row=0, column=0, alike=True)]
     assert explorer.points == points and explorer.similarity == before
-    assert explorer.message == "Row 0, column 0 of image 1 lies outside the field of view: choose a pixel inside it."
+    assert (
+        explorer.message
+        == "Row 0, column 0 of image 1 lies outside the field of view: choose a pixel inside it."
+    )
 
 
 def test_masks_and_points_are_saved_as_they_are_shown(explorer, tmp_path):
@@ -46,15 +54,25 @@ def test_masks_and_points_are_saved_as_they_are_shown(explorer, tmp_path):
     shown = np.frombuffer(explorer.similarity, np.uint8).reshape(2, 48, 48)[0]
     assert set(np.unique(mask)) <= {0, 255} and ((mask > 0) == (shown >= 1.9 * 127.5)).all()
     told = json.loads((tmp_path / "saved" / "points.json").read_text())
-    assert told["threshold"] == 0.9 and told["points"] == [{"image": 0, "row": 20, "column": 20, "alike": True, "name": "image 1"}]
+    assert told["threshold"] == 0.9 and told["points"] == [
+        {"image": 0, "row": 20, "column": 20, "alike": True, "name": "image 1"}
+    ]
     assert "saved to saved/" in explorer.message
 
 
 def test_images_of_one_name_keep_a_mask_each(images, tmp_path):
     shown = np.stack(images)
-    prepared = Prepared(shown, shown, {"field_of_view": shown.any(-1)}, ["01", "01"], np.zeros((2, 4), int), [], "")
-    SimilarityExplorer(TwoBranchNet(3, n_clusters=4).eval(), prepared, [Point(0, 20, 20)], folder=str(tmp_path)).save()
-    assert {path.name for path in tmp_path.iterdir()} == {"01_1_mask.png", "01_2_mask.png", "points.json"}
+    prepared = Prepared(
+        shown, shown, {"field_of_view": shown.any(-1)}, ["01", "01"], np.zeros((2, 4), int), [], ""
+    )
+    SimilarityExplorer(
+        TwoBranchNet(3, n_clusters=4).eval(), prepared, [Point(0, 20, 20)], folder=str(tmp_path)
+    ).save()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "01_1_mask.png",
+        "01_2_mask.png",
+        "points.json",
+    }
     assert len(json.loads((tmp_path / "points.json").read_text())["areas"]) == 2
 
 
@@ -67,7 +85,9 @@ def test_nothing_to_save_and_no_place_to_save_are_said(explorer, tmp_path):
 
 def test_the_same_view_is_there_without_a_kernel(explorer):
     data, _ = explorer._repr_mimebundle_()
-    assert data["image/png"][:4] == b"\x89PNG" and "application/vnd.jupyter.widget-view+json" in data
+    assert (
+        data["image/png"][:4] == b"\x89PNG" and "application/vnd.jupyter.widget-view+json" in data
+    )
 
 
 def test_what_cannot_be_shown_is_a_sentence_in_the_widget(images):
@@ -78,7 +98,13 @@ def test_what_cannot_be_shown_is_a_sentence_in_the_widget(images):
     ]:
         shown = SimilarityExplorer(model, given)
         data, _ = shown._repr_mimebundle_()
-        assert shown.message.startswith(words) and not shown.scene and data["text/plain"] == shown.message
+        assert (
+            shown.message.startswith(words)
+            and not shown.scene
+            and data["text/plain"] == shown.message
+        )
     flat = TwoBranchNet(3)
     flat.clustering_branch = None
-    assert SimilarityExplorer(flat, images).message.startswith("This network has no clustering branch")
+    assert SimilarityExplorer(flat, images).message.startswith(
+        "This network has no clustering branch"
+    )

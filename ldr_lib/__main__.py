@@ -1,0 +1,267 @@
+"""The command line: `python -m ldr_lib --help`."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Notebooks, sweeps, trainings and tables of the kit. Every command has its own --help.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DataDir = Annotated[str, typer.Option(help="Folder of the datasets; default $LDR_DATA.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Tier = Annotated[str, typer.Option(help="smoke, short, class, study or full: how long it trains.")]
+Parameter = Annotated[
+    list[str],
+    typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the notebook, may be repeated."),
+]
+DATA = os.environ.get("LDR_DATA", "")
+
+
+def command(function: Callable) -> Callable:
+    """Registers a command whose wrong arguments and unusable files end with one sentence and status
+    2.
+    """
+
+    @wraps(function)
+    def guarded(*arguments, **options):
+        from .data.errors import DataError
+
+        try:
+            return function(*arguments, **options)
+        except (DataError, ValueError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            typer.echo("stopped; finished runs are kept and are skipped next time", err=True)
+            raise typer.Exit(130) from None
+
+    return app.command()(guarded)
+
+
+def _parameters(given: list[str]) -> dict:
+    """Values of NAME=VALUE options as YAML reads them."""
+    import yaml
+
+    found = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise ValueError(f'a parameter is given as NAME=VALUE, not "{word}"')
+        found[name] = yaml.safe_load(value)
+    return found
+
+
+@command
+def execute(notebooks: Annotated[list[Path], typer.Argument(help="Notebooks to run.")]) -> None:
+    """Run notebooks in place: their outputs are rewritten and figures/ is redrawn."""
+    from .runs.notebooks import execute_in_place, keep_figures
+
+    for notebook in notebooks:
+        execute_in_place(notebook)
+        typer.echo(keep_figures(notebook.stem))
+
+
+@command
+def sweep(
+    notebook: Annotated[Path, typer.Argument(help="The notebook.")],
+    grid: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=VALUE,VALUE", help="An axis of the grid, may be repeated."),
+    ] = (),
+    p: Parameter = (),
+    f: Annotated[Path | None, typer.Option("-f", help="A YAML file of parameters.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 2,
+    cluster: Annotated[
+        str, typer.Option(help="Address of a Dask scheduler; default: this machine.")
+    ] = "",
+    keep: Annotated[
+        bool, typer.Option(help="Keep the records with the project, under figures/.")
+    ] = False,
+) -> None:
+    """Run a notebook over a grid of parameters; finished runs are skipped."""
+    from .runs.notebooks import read_parameters
+    from .runs.sweep import grid_of, keep_records, run_sweep
+
+    fixed = (read_parameters(f) if f else {}) | _parameters(p)
+    cells = [fixed | cell for cell in grid_of(list(grid))]
+    table = run_sweep(notebook, cells, jobs, cluster)
+    typer.echo(table.to_string(index=False))
+    if keep:
+        typer.echo(f"{len(keep_records(notebook, cells))} records kept")
+    raise typer.Exit(int((table["state"] == "failed").any()))
+
+
+@command
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of a run, or its record.json.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """Say what differs between two runs."""
+    from .runs.records import compare as differences
+
+    typer.echo(differences(first, second).to_string() or "nothing differs")
+
+
+@command
+def summary(
+    notebook: Annotated[Path, typer.Argument(help="The notebook.")], p: Parameter = ()
+) -> None:
+    """Print the table of a notebook's committed records, in Markdown."""
+    from .runs.records import summary as table
+
+    typer.echo(table(notebook.stem, **_parameters(p)))
+
+
+@command
+def pretrain(
+    modality: Annotated[str, typer.Argument(help="fundus or chest.")],
+    method: Annotated[
+        str, typer.Option(help="ldr, patch, patch_mixup, instance, dense, autoencoder ...")
+    ] = "ldr",
+    seed: Seed = 0,
+    tier: Tier = "study",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Pretrain an encoder without labels (notebook 05); goes on where it was interrupted."""
+    from .transfer.pretraining import pretraining_study
+
+    typer.echo(pretraining_study(modality, method, seed, data_dir, tier))
+
+
+@command
+def guided(
+    network: Annotated[str, typer.Argument(help="vessel, disc or chest.")],
+    prior: Annotated[
+        str, typer.Option(help="Of vessels: octa, dsa, simulated, or a folder of masks.")
+    ] = "simulated",
+    method: Annotated[str, typer.Option(help="rendered, combined or adversarial.")] = "rendered",
+    control: Annotated[
+        str, typer.Option(help="What a comparison takes away or exchanges.")
+    ] = "none",
+    seed: Seed = 0,
+    tier: Tier = "study",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Train a network guided by a prior, test it on real images and keep its record (notebook
+    04).
+    """
+    from .guided.study import study
+
+    typer.echo(study(network, prior, method, control, seed, data_dir, tier))
+
+
+@command
+def transfer(
+    task: Annotated[
+        list[str], typer.Argument(help="Tasks, or real: the four whose images are at hand.")
+    ],
+    init: Annotated[
+        list[str],
+        typer.Option(help="Initialisation, or path of a safetensors file; may be repeated."),
+    ] = ("ldr",),
+    labels: Annotated[
+        list[int], typer.Option(help="Labelled images, 0 takes all; may be repeated.")
+    ] = (1,),
+    seed: Annotated[list[int], typer.Option(help="Seed; may be repeated.")] = (0,),
+    tier: Tier = "study",
+    jobs: Annotated[int, typer.Option(min=1, help="Cells at once.")] = 1,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Measure segmentation with few labels; all combinations without a record are run (notebook
+    05).
+    """
+    from .transfer.experiment import cells
+
+    cells(list(task), list(init), list(labels), list(seed), data_dir, tier, jobs)
+
+
+@command
+def records(
+    group: Annotated[
+        str, typer.Argument(help="records, priors or transfer: a list in notebooks/runs.yaml.")
+    ] = "records",
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 2,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would run.")] = False,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Make the records of a declared list of runs; those with a current record are skipped."""
+    from .reproduce import run_group
+
+    run_group(group, data_dir, jobs, dry_run)
+
+
+@command
+def baselines(data_dir: DataDir = DATA) -> None:
+    """Measure filters, thresholds and mean masks on the test images of notebook 04."""
+    from .guided.study import baselines as measure
+
+    typer.echo(measure(data_dir))
+
+
+@command
+def ship(
+    what: Annotated[str, typer.Argument(help="encoders, vessel, disc, chest, or figure.")],
+    data_dir: DataDir = DATA,
+) -> None:
+    """Put trained weights and their cards into the package, or draw the picture of what they
+    find.
+    """
+    from .data.errors import one_of
+    from .guided.shipping import SHIPPED_RUNS, real_figure
+    from .guided.shipping import ship as ship_guided
+    from .transfer.pretraining import ship as ship_encoders
+
+    one_of(what, ("encoders", "figure", *SHIPPED_RUNS), "thing to ship")
+    if what == "encoders":
+        typer.echo(ship_encoders())
+    elif what == "figure":
+        typer.echo(real_figure(data_dir))
+    else:
+        typer.echo(ship_guided(what))
+
+
+@command
+def tables() -> None:
+    """Write figures/README.md: all result tables, from the committed records."""
+    from .tables import write_tables
+
+    typer.echo(write_tables())
+
+
+@command
+def benchmark(
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, ...; default: a GPU where there is one.")
+    ] = "auto",
+    steps: Annotated[
+        int, typer.Option(min=1, help="Timed steps each, after two untimed ones.")
+    ] = 5,
+) -> None:
+    """Time one training step of the kit against the same step written literally."""
+    from .benchmark import measure
+
+    typer.echo(measure(device, steps))
+
+
+@command
+def leaderboard(
+    course: Annotated[Path, typer.Argument(help="Folder of the course, after autograding.")],
+) -> None:
+    """Print the scores of the course's project, best first."""
+    from .teaching import leaderboard as scores
+
+    typer.echo(scores(course).to_string())
+
+
+if __name__ == "__main__":
+    sys.exit(app())

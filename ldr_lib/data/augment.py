@@ -1,0 +1,214 @@
+"""What drawn pictures are made of: smooth noise, random squares of an image, one colour balance,
+the looks of other cameras.
+"""
+
+import functools
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .geometry import affine_grid, smooth_displacement, uniform
+
+
+@dataclass
+class Pairs:
+    """Images with the masks that they were made from.
+
+    Attributes:
+        images: (B, C, s, s) floats in [0, 1], as the network sees them (`standardise`d).
+        targets: (B, n, s, s) floats in [0, 1], one mask for each of n guided structures.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+
+
+class PairMaker(Protocol):
+    """Whatever draws pairs of images and masks for training: `VesselPairs`, `SimulatedPairs`,
+    `LabelledPairs`, your own.
+
+    Taught in notebook 04, section 3.
+    """
+
+    def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
+        """Draws n pairs on a device; random numbers come from torch's generator."""
+        ...
+
+
+def colour_statistics(images: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel of each image inside its field of view, both (N,
+    C), in [0, 1].
+    """
+    weight = inside[..., None] / inside.sum((1, 2), keepdims=True)[..., None]
+    x = images.astype(np.float32) / 255
+    mean = (x * weight).sum((1, 2))
+    spread = np.sqrt((np.square(x - mean[:, None, None]) * weight).sum((1, 2)))
+    return mean.astype(np.float32), np.maximum(spread, 0.02).astype(np.float32)
+
+
+def standardise(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Brings images of all cameras to one colour balance: 0.4 + 0.15 (x - mean) / deviation in the
+    field of view, 0 outside.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        inside: (N, H, W) bool, the field of view.
+
+    Returns:
+        (N, H, W, C) uint8.
+
+    Ours, not published. Taught in notebook 04, section 3.
+    """
+    out = np.zeros(images.shape, np.uint8)
+    for i, (image, seen) in enumerate(zip(images, inside)):
+        mean, spread = colour_statistics(np.asarray(image)[None], np.asarray(seen)[None])
+        value = 0.4 + 0.15 * (np.asarray(image, np.float32) / 255 - mean[0]) / spread[0]
+        out[i] = (255 * value.clip(0, 1) * seen[..., None]).round()
+    return out
+
+
+@functools.cache
+def _bicubic(cells: int, size: int, device: torch.device | str) -> torch.Tensor:
+    """The weights with which bicubic interpolation takes the middle `size` of pixels from cells and
+    a margin of two on each side.
+    """
+    margin = 2
+    grown = round(size * (1 + 2 * margin / cells))
+    cut = (grown - size) // 2
+    one_axis = torch.eye(cells + 2 * margin)[None, None]
+    return F.interpolate(one_axis, (grown, cells + 2 * margin), mode="bicubic")[
+        0, 0, cut : cut + size
+    ].to(device)
+
+
+def smooth_noise(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
+    """Smooth noise of about unit spread, (n, 1, size, size), whose blobs measure size / cells.
+
+    Bicubic interpolation as two products of matrices: many times faster on the processor than
+    torch's own.
+    """
+    weights = _bicubic(cells, size, device)
+    return (
+        weights @ torch.randn(n, 1, weights.shape[1], weights.shape[1], device=device) @ weights.T
+    )
+
+
+def directional_noise(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
+    """Smooth noise drawn out to about six times its width, in one direction for each image."""
+    angle = uniform(n, device, 0, torch.pi)
+    cos, sin = 0.7 * angle.cos(), 0.7 * angle.sin()
+    grid = affine_grid(cos / 6, sin / 6, -sin, cos, torch.zeros(n, 2, device=device), size)
+    return F.grid_sample(
+        smooth_noise(n, size, cells, device), grid, padding_mode="reflection", align_corners=False
+    )
+
+
+def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Gaussian blur of (B, C, H, W) with a spread of sigma pixels; the border is repeated."""
+    reach = max(1, int(3 * sigma))
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
+    weights = weights / weights.sum()
+    n, channels = x.shape[:2]
+    kernel = weights.expand(channels, 1, -1)
+    x = F.conv2d(
+        F.pad(x, (reach, reach, reach, reach), mode="replicate"),
+        kernel[:, :, None],
+        groups=channels,
+    )
+    return F.conv2d(x, kernel[..., None], groups=channels)
+
+
+def crops(
+    arrays: list[torch.Tensor],
+    size: int,
+    scale: tuple[float, float],
+    turn: bool,
+    mirror: bool = True,
+    bend: float = 0.0,
+) -> list[torch.Tensor]:
+    """The same random square of every array, resampled.
+
+    Args:
+        arrays: (B, C_i, S_i, S_i) floats that show the same field.
+        size: Side of the result.
+        scale: Smallest and largest side as a share of the whole.
+        turn: Rotate by any angle; otherwise by up to 10 degrees.
+        mirror: Exchange left and right in every second image.
+        bend: Spread of a smooth displacement, as a share of half the side; also stretches by up to
+            six times that share.
+
+    Returns:
+        (B, C_i, size, size) floats; outside the first array's border its outermost pixels are
+        repeated, all others get 0.
+    """
+    n, device = len(arrays[0]), arrays[0].device
+    draw = partial(uniform, n, device)
+    side = torch.exp(draw(np.log(scale[0]), np.log(scale[1])))
+    angle = draw(-torch.pi, torch.pi) if turn else draw(-0.17, 0.17)
+    flip = (
+        2.0 * torch.randint(2, (n,), device=device) - 1 if mirror else torch.ones(n, device=device)
+    )
+    cos, sin = side * angle.cos(), side * angle.sin()
+    centre = draw(-1, 1, 2) * (1 - side).abs()[:, None]
+    stretch = 1 + 6 * bend * draw(-1, 1)
+    grid = affine_grid(cos * flip * stretch, -sin, sin * flip * stretch, cos, centre, size)
+    if bend:
+        grid = grid + smooth_displacement(n, bend, size, device)
+    padding = ["border"] + ["zeros"] * (len(arrays) - 1)
+    return [
+        F.grid_sample(array, grid, padding_mode=mode, align_corners=False)
+        for array, mode in zip(arrays, padding)
+    ]
+
+
+def camera_augment(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Another camera: contrast, colour and light of the standardised image, focus and noise."""
+    n, channels, size, _ = images.shape
+    draw = partial(uniform, n, images.device)
+    gain, shift = draw(0.75, 1.3, channels, 1, 1), draw(-0.08, 0.08, channels, 1, 1)
+    light = 0.06 * draw(0, 1, 1, 1, 1) * smooth_noise(n, size, 2, images.device)
+    images = 0.4 + gain * (images - 0.4) + shift + light
+    images = torch.where(
+        draw(0, 1, 1, 1, 1) < 0.4, blur(images, float(torch.empty(1).uniform_(0.4, 1.2))), images
+    )
+    images = images + draw(0.0, 0.03, 1, 1, 1) * torch.randn_like(images)
+    return images.clamp(0, 1) * inside
+
+
+class LabelledPairs:
+    """Crops of images whose masks are known, from experts or from a teacher.
+
+    Args:
+        images: (N, S, S, C) uint8.
+        targets: (N, n, S, S) masks of n structures, bool or floats in [0, 1].
+        inside: (N, S, S) bool, the field of view.
+        size: Side of the crops.
+        scale: Smallest and largest side of a crop as a share of the image.
+        turn: Whether crops may be turned by any angle.
+
+    Taught in notebook 05, section 2.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        targets: np.ndarray,
+        inside: np.ndarray,
+        size: int = 128,
+        scale: tuple[float, float] = (0.16, 0.32),
+        turn: bool = True,
+    ):
+        self.images, self.masks = images, np.concatenate([inside[:, None], targets], 1)
+        self.size, self.scale, self.turn = size, scale, turn
+
+    def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
+        """Makes n pairs; random numbers come from torch's generator."""
+        chosen = torch.randint(len(self.images), (n,)).numpy()
+        images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
+        masks = torch.from_numpy(self.masks[chosen]).to(device).float()
+        images, masks = crops([images, masks], self.size, self.scale, self.turn, mirror=self.turn)
+        return Pairs(camera_augment(images, (masks[:, :1] > 0.5).float()), masks[:, 1:])

@@ -1,0 +1,51 @@
+"""Random numbers and affine sampling for whole batches: what views, rendered images and prior masks
+share.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def uniform(
+    n: int, device: torch.device | str, low: float, high: float, *shape: int
+) -> torch.Tensor:
+    """Uniform random numbers from torch's generator, (n, *shape) floats between `low` and
+    `high`.
+    """
+    return torch.empty(n, *shape, device=device).uniform_(low, high)
+
+
+def affine_grid(
+    a: torch.Tensor,
+    b: torch.Tensor,
+    c: torch.Tensor,
+    d: torch.Tensor,
+    centre: torch.Tensor,
+    size: int,
+) -> torch.Tensor:
+    """Where each pixel of a square crop lies in its image.
+
+    An output position (x, y) in [-1, 1] shows the input position (a x + b y, c x + d y) + centre.
+
+    Args:
+        a, b, c, d: (B,) elements of the linear map, row by row: scale, rotation and flips.
+        centre: (B, 2) x and y of the crop's centre.
+        size: Side of the crop in pixels.
+
+    Returns:
+        (B, size, size, 2) input positions, as `torch.nn.functional.grid_sample` takes them.
+
+    Taught in notebook 01, section 6.
+    """
+    theta = torch.stack([a, b, centre[:, 0], c, d, centre[:, 1]], 1).reshape(-1, 2, 3)
+    return F.affine_grid(theta, [len(theta), 1, size, size], align_corners=False)
+
+
+def smooth_displacement(
+    n: int, spread: float, size: int, device: torch.device | str
+) -> torch.Tensor:
+    """Smooth random displacements (n, size, size, 2) for `affine_grid`, drawn on 5 x 5 points with
+    standard deviation `spread`.
+    """
+    coarse = spread * torch.randn(n, 2, 5, 5, device=device)
+    return F.interpolate(coarse, (size, size), mode="bicubic").permute(0, 2, 3, 1)

@@ -1,0 +1,151 @@
+"""The explorer as one HTML file: no kernel, no server, no network; similarity is computed in the
+browser while hovering.
+"""
+
+import base64
+import io
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..data.errors import DataError
+from ..data.files import atomic_write
+from .scene import UNLIKE, Point, Scene
+
+HERE = Path(__file__).parent
+SCALE = 127
+
+
+def downsample(scene: Scene, side: int) -> Scene:
+    """The scene at a lower resolution: embeddings averaged over square cells and put back on the
+    sphere.
+
+    Args:
+        scene: Any.
+        side: Longest side that is left; a scene that is not larger stays as it is.
+    """
+    n, height, width = scene.inside.shape
+    cell = math.ceil(max(height, width) / side)
+    if cell == 1:
+        return scene
+    rows, columns = height // cell, width // cell
+
+    def cells(array: np.ndarray) -> np.ndarray:
+        whole = array[:, : rows * cell, : columns * cell]
+        return whole.reshape(n, rows, cell, columns, cell, *array.shape[3:])
+
+    def middle(array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(cells(array)[:, :, cell // 2, :, cell // 2])
+
+    embeddings = cells(scene.embeddings).mean((2, 4))
+    embeddings /= np.maximum(np.linalg.norm(embeddings, axis=-1, keepdims=True), 1e-12)
+    shown = cells(scene.shown).mean((2, 4)).round().astype(np.uint8)
+    clusters = None if scene.clusters is None else middle(scene.clusters)
+    return Scene(
+        scene.names,
+        shown,
+        cells(scene.inside).mean((2, 4)) > 0.5,
+        embeddings,
+        clusters,
+        scene.n_clusters,
+    )
+
+
+def quantise(embeddings: np.ndarray) -> np.ndarray:
+    """Unit vectors as signed bytes; 127 stands for 1."""
+    return np.rint(embeddings * SCALE).astype(np.int8)
+
+
+def write_page(
+    scene: Scene,
+    path: Path | str,
+    points: list[Point] = (),
+    threshold: float = 0.7,
+    side: int = 128,
+) -> Path:
+    """Writes the explorer of a scene to one HTML file that works from anywhere.
+
+    Args:
+        scene: As `embed_scene` returns it.
+        path: The file.
+        points: Points chosen at the start.
+        threshold: Similarity from which a pixel is marked.
+        side: Longest side at which embeddings are kept; 6 images of 128 px with 32 dimensions take
+            about 4.5 MB.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: The file would exceed 50 MB, or cannot be written.
+
+    Taught in notebook 03, section 3.
+    """
+    small = downsample(scene, side)
+    n, height, width = small.inside.shape
+    if small.embeddings.size > 35_000_000:
+        raise DataError(
+            f"{n} images of {width} x {height} pixels make a page of more than 50 MB: show fewer images, or a smaller side than {side}"
+        )
+    shrink = scene.inside.shape[1] / height
+    moved = [
+        Point(
+            p.image,
+            min(height - 1, int(p.row / shrink)),
+            min(width - 1, int(p.column / shrink)),
+            p.alike,
+        )
+        for p in points
+    ]
+    for point in moved:
+        small.query([Point(point.image, point.row, point.column)])
+    content = {
+        "names": small.names,
+        "width": width,
+        "height": height,
+        "nClusters": small.n_clusters,
+        "dimension": small.embeddings.shape[-1],
+        "scale": SCALE,
+        "unlike": UNLIKE,
+        "points": [asdict(point) for point in moved],
+        "threshold": threshold,
+        "pictures": [_jpeg(image) for image in scene.shown],
+        "inside": _base64(small.inside.astype(np.uint8)),
+        "clusters": None if small.clusters is None else _base64(small.clusters.astype(np.uint8)),
+        "embeddings": _base64(quantise(small.embeddings)),
+    }
+    described = json.dumps(content).replace("</", "<\\/")
+    script = (HERE / "explorer.js").read__base64() + (HERE / "page.js").read__base64()
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Where does it look like this?</title>
+<style>
+body {{ margin: 16px; background: white; }}
+{(HERE / "explorer.css").read__base64()}</style>
+<h1>Where does it look like this?</h1>
+<p>Hover over an image: all images show how similar every place is in the learned embedding. Click to keep a point.</p>
+<div id="explorer"></div>
+<script type="application/json" id="scene">{described}</script>
+<script>
+{script}</script>
+</html>
+"""
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_text(page)
+    return Path(path)
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def _jpeg(image: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,10 @@
+"""Room of notebook 04: clusters guided to anatomical structures by topological priors.
+
+The way of a mask: `vessel_prior` opens a `MaskBank`; `VesselPairs` or `SimulatedPairs` renders
+images with their masks (any `PairMaker` does); `train_guided` trains the network on them;
+`predict_structure` finds the structure in an image.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,59 @@
+"""The published way of guiding a cluster: a discriminator that tells prior masks from cluster
+maps.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..data.geometry import uniform
+
+
+class Discriminator(nn.Module):
+    """Small convolutional network that scores how much a map looks like a prior mask.
+
+    Five strided 4x4 convolutions with leaky ReLUs of slope 0.2 and one 3x3 convolution; one logit
+    for each piece of map.
+
+    Args:
+        n_structures: Channels of the maps it judges together.
+        width: Channels of the first layer.
+
+    Calling it on (B, n_structures, H, W) in [0, 1] with H, W >= 32 returns (B, 1, H / 32, W / 32)
+    logits.
+
+    Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04, section 2.
+    """
+
+    def __init__(self, n_structures: int = 1, width: int = 16):
+        super().__init__()
+        widths = [n_structures, width, 2 * width, 4 * width, 4 * width, 4 * width]
+        layers = []
+        for channels_in, channels_out in zip(widths, widths[1:]):
+            layers += [nn.Conv2d(channels_in, channels_out, 4, 2, 1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, 1, 1))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return self.layers(maps)
+
+
+def soften(masks: torch.Tensor) -> torch.Tensor:
+    """Makes binary masks as soft as cluster maps are, lest their histogram alone give them away.
+
+    Args:
+        masks: (B, n, H, W) in [0, 1].
+
+    Returns:
+        Values of about 0.02 to 0.98 with smooth edges, of the same shape.
+
+    Ours; the paper does not say. Taught in notebook 04, section 2.
+    """
+    n = len(masks)
+
+    def draw(low: float, high: float) -> torch.Tensor:
+        return uniform(n, masks.device, low, high, 1, 1, 1)
+
+    smooth = F.avg_pool2d(F.pad(masks, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    share = draw(0, 1)
+    low, high = draw(0.0, 0.1), draw(0.85, 1.0)
+    return low + (high - low) * (share * masks + (1 - share) * smooth)

@@ -1,0 +1,95 @@
+"""What guided clusters are compared with: filters, thresholds, mean masks and guesses."""
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.filters import frangi, sato, threshold_otsu
+
+from ..data.prepare import field_of_view
+from ..data.simulate import chest
+from .simulated_pairs import WHOLE
+
+
+def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
+    """Response of a classical ridge filter to dark lines in the green channel.
+
+    Args:
+        image: (H, W, 3) uint8 photograph of the retina.
+        kind: "frangi" or "sato".
+
+    Returns:
+        (H, W) float, rank of the response among the pixels of the field of view in [0, 1]; 0
+        outside. Computed at 500 pixels; the ridge widths are those that did best on training images
+        of CHASE_DB1.
+
+    Source: Frangi et al. 1998; Sato et al. 1998; as in scikit-image. Taught in notebook 04, section
+    5.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, 500 / max(height, width))
+    small = np.asarray(
+        Image.fromarray(image).resize(
+            (round(width * scale), round(height * scale)), Image.Resampling.BOX
+        )
+    )
+    seen = field_of_view(small)
+    nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    ridges, widths = {"frangi": (frangi, (2, 2.5, 3, 4)), "sato": (sato, (1.5, 2, 2.5))}[kind]
+    response = ridges(small[..., 1][tuple(nearest)] / 255.0, sigmas=widths, black_ridges=True)
+    response = response * ndimage.binary_erosion(seen, iterations=4)
+    ranks = np.zeros(seen.shape, np.float32)
+    ranks[seen] = response[seen].argsort().argsort() / max(1, seen.sum() - 1)
+    return np.asarray(Image.fromarray(ranks).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
+    """Guess of the optic disc: a circle around the brightest place of the blurred photograph.
+
+    Args:
+        image: (H, W, 3) uint8.
+        radius: Of the circle, as a share of the field of view's half width.
+
+    Returns:
+        (H, W) bool.
+    """
+    inside = field_of_view(image)
+    pixels = radius * np.ptp(np.flatnonzero(inside.any(0))) / 2
+    well_inside = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] > pixels
+    bright = ndimage.gaussian_filter(image.astype(np.float32).mean(2), pixels / 2) * well_inside
+    at = np.unravel_index(bright.argmax(), bright.shape)
+    rows, columns = np.indices(inside.shape)
+    return np.hypot(rows - at[0], columns - at[1]) <= pixels
+
+
+def otsu_lungs(image: np.ndarray) -> np.ndarray:
+    """Guess of the lungs: the two largest dark regions, by Otsu's threshold, that do not touch the
+    X-ray's border.
+
+    Args:
+        image: (H, W) uint8.
+
+    Returns:
+        (H, W) bool.
+    """
+    dark = ndimage.binary_opening(
+        image < threshold_otsu(image), iterations=max(1, len(image) // 128)
+    )
+    regions, n = ndimage.label(dark)
+    border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    sizes = np.bincount(regions.ravel(), minlength=n + 1)
+    sizes[border] = sizes[0] = 0
+    kept = np.argsort(sizes)[-2:]
+    return ndimage.binary_fill_holes(np.isin(regions, kept[sizes[kept] > 0]))
+
+
+def mean_mask(structure: str, n: int = 200) -> np.ndarray:
+    """Pixels that belong to the structure in more than half of the simulated X-rays, (192, 192)
+    bool.
+    """
+    name = WHOLE.get(structure, structure)
+    return np.mean([chest(192, 500_000 + i).masks[name] for i in range(n)], axis=0) > 0.5
+
+
+def fitted(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A mask stretched to an image's height and width."""
+    return np.asarray(Image.fromarray(mask).resize(shape[1::-1], Image.Resampling.NEAREST))

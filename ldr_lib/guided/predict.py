@@ -1,0 +1,179 @@
+"""Finding a named structure in an image of any size with a guided network."""
+
+from itertools import combinations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from ..data.augment import standardise
+from ..data.errors import DataError, one_of
+from ..data.files import progress
+from ..data.prepare import prepare_sample, to_original
+from ..data.read import as_colour, as_grey
+from ..data.simulate import Sample
+from ..device import mixed_precision
+from ..losses import region_vectors
+from ..network import TwoBranchNet
+from ..pretrained import GuidedNets
+from ..structures import Structure
+from .postprocess import best_ellipse, fill_convex_hulls, largest_components
+
+READINGS = ("cluster", "prototype")
+"""How a structure's map is computed: the sum of its clusters, or nearness to their prototypes."""
+
+
+@torch.no_grad()
+def structure_maps(
+    model: TwoBranchNet,
+    x: torch.Tensor,
+    structure: str,
+    by: str = "cluster",
+    inside: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Probability maps of a structure for a batch of `standardise`d images.
+
+    Args:
+        model: A network with a guide.
+        x: (B, C, H, W) floats in [0, 1] on the model's device.
+        structure: One of the guide's.
+        by: "cluster" takes the sum a(p) of the structure's clusters; "prototype" the share of its
+            clusters in softmax_k(r_k . v(p) / 0.2), with r_k the region vectors of the same image.
+        inside: (B, H, W) bool field of view over which r_k is taken; None takes all.
+
+    Returns:
+        (B, H, W) floats in [0, 1].
+
+    Raises:
+        ValueError: Unknown structure or reading.
+
+    Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
+    """
+    one_of(by, READINGS, "reading of a map")
+    guided, was_training = model.guide[structure], model.training
+    model.eval()
+    mirrors = [axes for n in range(len(guided.flips) + 1) for axes in combinations(guided.flips, n)]
+    total = 0.0
+    for axes in mirrors:
+        with mixed_precision(x.device):
+            v, a = model(x.flip(axes).contiguous(memory_format=torch.channels_last))
+        if by == "prototype":
+            weights = a if inside is None else a * inside[:, None].flip(axes)  # (B, K, H, W)
+            likeness = torch.einsum("nkd,ndhw->nkhw", region_vectors(v, weights), v)
+            a = (likeness / 0.2).softmax(1)
+        map_ = a[:, list(guided.clusters)].sum(1, keepdim=True)  # (B, 1, H, W)
+        total = total + map_.flip(axes)[:, 0] / len(mirrors)
+    model.train(was_training)
+    return total.clamp(0, 1)
+
+
+def _shaped(map_: np.ndarray, structure: Structure) -> np.ndarray:
+    """A map brought into the shape that the structure is known to have."""
+    if structure.pieces is not None:
+        map_ = largest_components(map_, structure.pieces)
+    if structure.convex:
+        map_ = fill_convex_hulls(map_)
+    return best_ellipse(map_) if structure.ellipse else map_
+
+
+def _checked(image: np.ndarray, channels: int) -> np.ndarray:
+    """The image as the network's channels want it, or an error that says what is wrong."""
+    image = np.asarray(image)
+    if (
+        image.dtype != np.uint8
+        or image.ndim not in (2, 3)
+        or image.ndim == 3
+        and image.shape[2] not in (1, 3)
+    ):
+        raise DataError(
+            f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; read_image makes one of any file"
+        )
+    if min(image.shape[:2]) < 32:
+        raise DataError(
+            f"the image measures {image.shape[1]} x {image.shape[0]} pixels; at least 32 are needed"
+        )
+    image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    image = (as_colour if channels == 3 else as_grey)(image, "the image")
+    if image.max() == image.min():
+        raise DataError(
+            f"the image is all of one value ({image.max()}): there is nothing to find in it"
+        )
+    return image
+
+
+def predict_structure(
+    model: TwoBranchNet | GuidedNets, image: np.ndarray, structure: str, by: str = ""
+) -> np.ndarray:
+    """Finds a structure in an image, at the image's own size.
+
+    The field of view is cut out, shown to the network at the sizes the guide names, and the mean
+    map brought back; of a structure that has a fixed number of pieces (one fovea, two lungs) only
+    the largest pieces are kept, dents of one whose pieces have none are filled, and of the disc the
+    ellipse is taken that overlaps its map most.
+
+    Args:
+        model: A guided network, or several, for example from `load_pretrained`.
+        image: uint8, (H, W, 3) photograph of the retina or (H, W) X-ray, of any size of 32 pixels
+            and more.
+        structure: "vessel", "disc" or "fovea" in photographs, "lungs" or "heart" in X-rays. The
+            lungs include what lies behind the heart.
+        by: "cluster" or "prototype", as in `structure_maps`; "" takes the guide's.
+
+    Returns:
+        (H, W) float32 in [0, 1], 0 outside the field of view; above 0.5 counts as structure.
+
+    Raises:
+        DataError: The network has no guide or not this structure; the image has another type,
+            channel count or size, or no field of view.
+
+    Example:
+        >>> vessels = predict_structure(load_pretrained("fundus"), photograph, "vessel") > 0.5
+
+    Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
+    """
+    net = (model if isinstance(model, GuidedNets) else GuidedNets([model])).network(structure)
+    image, guided = _checked(image, net.in_channels), net.guide[structure]
+    finest, maps = max(guided.sizes), []
+    for size in guided.sizes:
+        small, masks, box = prepare_sample(Sample(image), size, net.guide.modality == "fundus")
+        inside = masks["field_of_view"]  # (S, S)
+        x = torch.from_numpy(standardise(small[None], inside[None])).to(
+            next(net.parameters()).device
+        )
+        x = x.permute(0, 3, 1, 2).float() / 255  # (1, C, S, S)
+        fov = torch.from_numpy(inside)[None].to(x.device)
+        map_ = structure_maps(net, x, structure, by or guided.by, fov)[0].float().cpu().numpy()
+        picture = Image.fromarray(map_ * inside)
+        maps.append(np.asarray(picture.resize((finest, finest), Image.Resampling.BILINEAR)))
+    # Bilinear interpolation cannot overshoot one half, which keeps the shape of an organ.
+    smooth = Image.Resampling.BICUBIC if guided.is_thin else Image.Resampling.BILINEAR
+    return to_original(_shaped(np.mean(maps, 0), guided), box, image.shape[:2], smooth)
+
+
+def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
+    """What a guided network finds in prepared images, the way `predict_structure` does.
+
+    Args:
+        net: A guided network.
+        images: (N, S, S, C) uint8, `standardise`d.
+
+    Returns:
+        (N, n, S, S) float32 in [0, 1], one map for each structure of the guide.
+
+    Taught in notebook 04, section 4.
+    """
+    guide, side, device = net.guide, images.shape[1], next(net.parameters()).device
+    found = np.zeros((len(images), len(guide.structures), side, side), np.float32)
+    for image, maps in zip(progress(images, "teacher", len(images)), found):
+        x = (
+            torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
+        )  # (1, C, S, S)
+        for i, structure in enumerate(guide.structures):
+            for size in structure.sizes:
+                resized = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+                map_ = structure_maps(net, resized, structure.name)[:, None]  # (1, 1, size, size)
+                map_ = F.interpolate(map_, (side, side), mode="bilinear", antialias=True)
+                maps[i] += map_[0, 0].cpu().numpy()
+            maps[i] = _shaped(maps[i] / len(structure.sizes), structure) * image.any(-1)
+    return found

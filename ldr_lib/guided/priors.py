@@ -1,0 +1,244 @@
+"""Topological priors: masks that show what a structure looks like, taken from elsewhere and paired
+with no image.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from joblib import Parallel, delayed
+from PIL import Image
+from scipy import ndimage
+from skimage.morphology import skeletonize
+
+from ..data.errors import DataError
+from ..data.geometry import affine_grid, smooth_displacement, uniform
+from ..data.read import IMAGE_SUFFIXES, read_image
+from ..data.simulate import chest, fundus
+from ..data.vessel_tree import draw_vessels, grow_vessel_tree
+
+
+@dataclass(frozen=True)
+class MaskBank:
+    """Masks of one structure, ready to be cut into pieces of any scale and direction.
+
+    Attributes:
+        masks: (M, S, S) uint8, 0 or 255.
+        calibres: (M,) typical width of the structure in each mask, in pixels of `masks`.
+        name: Where they come from, for messages and figures.
+
+    Taught in notebook 04, section 1.
+    """
+
+    masks: np.ndarray
+    calibres: np.ndarray
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def sample(
+        self, n: int, size: int, calibre: tuple[float, float], device: torch.device | str = "cpu"
+    ) -> torch.Tensor:
+        """Random pieces of random masks: turned, flipped, scaled, bent, beyond their border
+        mirrored.
+
+        Args:
+            n: Number of pieces.
+            size: Side of a piece in pixels.
+            calibre: Smallest and largest typical width that the structure shall have, in pixels of
+                the piece.
+            device: Where to compute.
+
+        Returns:
+            (n, 1, size, size) floats in [0, 1]; random numbers are drawn from torch's generator.
+        """
+        draw = partial(uniform, n, device)
+        chosen = torch.randint(len(self), (n,))
+        source = torch.from_numpy(self.masks[chosen.numpy()]).to(device)[:, None].float() / 255
+        width = torch.from_numpy(self.calibres[chosen.numpy()]).to(device).float()
+        wanted = torch.exp(draw(np.log(calibre[0]), np.log(calibre[1])))
+        zoom = (size * width / wanted / source.shape[-1]).clamp(max=1.5)
+        angle, flip = draw(0, 2 * torch.pi), 2.0 * torch.randint(2, (n,), device=device) - 1
+        stretch = draw(0.8, 1.25).sqrt()
+        cos, sin = angle.cos() * zoom, angle.sin() * zoom
+        centre = torch.stack([draw(-0.8, 0.8), draw(-0.8, 0.8)], 1)
+        grid = affine_grid(
+            cos * stretch * flip, -sin / stretch, sin * stretch * flip, cos / stretch, centre, size
+        )
+        grid = grid + zoom[:, None, None, None] * smooth_displacement(n, 0.05, size, device)
+        return F.grid_sample(source, grid, padding_mode="reflection", align_corners=False).clamp(
+            0, 1
+        )
+
+
+def _calibre(mask: np.ndarray) -> float:
+    """Median width along the centre lines."""
+    lines = skeletonize(mask)
+    return (
+        float(2 * np.median(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][lines]))
+        if lines.any()
+        else 1.0
+    )
+
+
+def mask_bank(masks: list[np.ndarray], name: str, size: int = 512) -> MaskBank:
+    """A bank from binary masks of any sizes.
+
+    Args:
+        masks: (H, W) bool arrays.
+        name: Of the bank.
+        size: Side S to which the longer side of every mask is brought; shorter sides are mirrored
+            to fill the square.
+
+    Raises:
+        DataError: No masks, or one that is empty, full or smaller than 32 pixels.
+    """
+    if not len(masks):
+        raise DataError(f"the prior {name} holds no mask")
+    squares = []
+    for i, mask in enumerate(masks):
+        share = mask.mean() if mask.size else 0.0
+        if min(mask.shape) < 32:
+            raise DataError(
+                f"mask {i} of the prior {name} measures {mask.shape[1]} x {mask.shape[0]} pixels; at least 32 are needed"
+            )
+        if share < 0.001 or share > 0.9:
+            raise DataError(
+                f"mask {i} of the prior {name} is {'empty' if share < 0.5 else 'full'} ({share:.1%} of it is structure): "
+                "it says nothing about a shape. Remove it, or check which value marks the structure."
+            )
+        scale = size / max(mask.shape)
+        shape = [max(1, round(side * scale)) for side in mask.shape]
+        small = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+            shape[::-1], Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+        )
+        squares.append(
+            np.pad(
+                np.asarray(small), [(0, size - shape[0]), (0, size - shape[1])], mode="symmetric"
+            )
+        )
+    squares = np.stack(squares)
+    return MaskBank(squares, np.array([_calibre(square > 127) for square in squares]), name)
+
+
+def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
+    """A bank from a folder of mask files: vessel masks of OCTA or angiography, masks of another
+    data set, your own.
+
+    Args:
+        folder: Folder of image files, white structure on black.
+        size: Side of the bank's masks.
+
+    Raises:
+        DataError: The folder is missing or empty, or a mask is unreadable, grey, empty or full; the
+            file is named.
+
+    Taught in notebook 04, section 1.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"the prior folder {folder} does not exist (looked for it from {Path.cwd()})"
+        )
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."
+    )
+    if not paths:
+        raise DataError(
+            f"the prior folder {folder} holds no image file; put binary masks there, white structure on black"
+        )
+    masks = []
+    for path in paths:
+        values = read_image(path)
+        values = values.max(2) if values.ndim == 3 else values
+        between = np.mean((values > 64) & (values < 192))
+        if between > 0.05:
+            raise DataError(
+                f"{path} is a grey picture, no mask: {between:.0%} of its pixels are neither black nor white. "
+                "Threshold it first, white structure on black."
+            )
+        mask = values > 127
+        mask_bank([mask], str(path), 64)
+        masks.append(mask)
+    return mask_bank(masks, folder.name, size)
+
+
+def _tree(seed: int, size: int) -> np.ndarray:
+    rng = np.random.default_rng([seed, 3])
+    side = rng.choice([-1.0, 1.0])
+    disc_radius = rng.uniform(0.12, 0.2)
+    disc = np.array([side * rng.uniform(0.0, 0.6), rng.uniform(-0.1, 0.1)])
+    fovea = disc + disc_radius * np.array([-side * rng.uniform(4.4, 5.4), rng.uniform(0.2, 1.0)])
+    tree = grow_vessel_tree(rng, disc, fovea, disc_radius, rng.uniform(0.2, 0.5))
+    return draw_vessels(tree, size, size / 2, 2) > 0.4
+
+
+def vessel_trees(n: int = 40, seed: int = 0, size: int = 512) -> MaskBank:
+    """A bank of simulated vessel trees: arcades around a fovea, Murray's law at the forks, both
+    eyes.
+
+    Args:
+        n: Number of trees.
+        seed: Fixes them.
+        size: Side of the masks.
+
+    Taught in notebook 04, section 1.
+    """
+    masks = Parallel(2)(delayed(_tree)(1000 * seed + i, size) for i in range(n))
+    return mask_bank(masks, "simulated vessel trees", size)
+
+
+def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
+    """A vessel prior by its source.
+
+    Args:
+        name: "octa" or "dsa" (masks in `data_dir`/priors), "simulated", or any folder of masks.
+        data_dir: Folder of the datasets.
+        seed: Of the simulated trees.
+
+    Raises:
+        DataError: It cannot be used; the message says why.
+
+    Taught in notebook 04, section 1.
+    """
+    if name == "simulated":
+        return vessel_trees(40, seed)
+    return masks_in(
+        Path(data_dir or ".") / "priors" / f"{name}_vessel_masks"
+        if name in ("octa", "dsa")
+        else name
+    )
+
+
+def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
+    """Optic discs where vessels are asked for: the prior of another structure, a negative
+    control.
+    """
+    return mask_bank(
+        [fundus(256, 10_000 + 100 * seed + i).masks["disc"] for i in range(n)], "simulated discs"
+    )
+
+
+def simulated_shapes(modality: str, n: int, seed: int = 0) -> np.ndarray:
+    """Pictures of simulated priors, a colour for each structure, (n, 192, 192, 3) uint8.
+
+    Taught in notebook 04, section 1.
+    """
+    simulate = {"fundus": fundus, "chest": chest}[modality]
+    masks = [simulate(192, 300_000 + 100 * seed + i).masks for i in range(n)]
+    first, second, third = {
+        "fundus": ("vessel", "disc", "fovea"),
+        "chest": ("lungs_whole", "heart", "heart"),
+    }[modality]
+    return np.stack(
+        [
+            np.stack([255 * m[name].astype(np.uint8) for name in (first, second, third)], -1)
+            for m in masks
+        ]
+    )

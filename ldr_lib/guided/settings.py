@@ -1,0 +1,127 @@
+"""What a guided training computes: its stages, sizes and lengths."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..data.errors import one_of
+from ..tiers import BOTH_BRANCHES, PATCH_STAGE, values_for
+from ..training import Settings
+
+ON_RENDERED = {"guided", "calibrate"}
+"""Losses that are computed on rendered images."""
+
+_RENDERED = ({"guided": 1.0}, {"guided": 1.0, "region": 0.1, "entropy": 0.01})
+METHODS = {
+    "adversarial": (PATCH_STAGE, BOTH_BRANCHES | {"adversary": 1.0}),
+    "rendered": _RENDERED,
+    "combined": (*_RENDERED, {"calibrate": 1.0, "confident": 1.0}),
+}
+"""Loss weights of the stages of each way of guiding."""
+
+_COMMON = dict(n_clusters=8, pairs=1, view_size=128, steps=50, learning_rate=3e-3)
+_NETWORKS = {
+    "vessel": dict(image_size=512, crop_scale=(0.16, 0.4), upright=False, rendered=12),
+    "disc": dict(image_size=128, crop_scale=(0.8, 1.0), upright=True, rendered=8),
+    "chest": dict(image_size=128, crop_scale=(0.8, 1.0), upright=True, rendered=8),
+}
+_EPOCHS = {
+    "class": {"vessel": 7, "disc": 4, "chest": 3},
+    "study": {"vessel": 34, "disc": 28, "chest": 14},
+}
+"""Epochs of the first stage."""
+
+TRAINING = {
+    network: {
+        "smoke": _COMMON
+        | values
+        | dict(image_size=64, view_size=64, simulated=8, rendered=4, steps=2, epochs=(1, 1, 1)),
+        "short": _COMMON | values | dict(simulated=150, epochs=(2, 1, 1)),
+        "class": _COMMON | values | dict(simulated=150, epochs=(_EPOCHS["class"][network], 1, 1)),
+        "study": _COMMON | values | dict(simulated=600, epochs=(_EPOCHS["study"][network], 2, 4)),
+        "full": _COMMON
+        | values
+        | dict(simulated=2000, pairs=8, rendered=48, epochs=(10, 10, 4), steps=1000),
+    }
+    for network, values in _NETWORKS.items()
+}
+"""Values of `GuidedSettings` by network and tier; epochs are those of three stages."""
+
+
+@dataclass(frozen=True)
+class GuidedSettings(Settings):
+    """`Settings` of a guided training; stages may also name the losses "guided", "calibrate",
+    "confident" and "adversary".
+
+    Attributes:
+        rendered: Rendered images a step; with a teacher half of them are real ones instead.
+        simulated: Number of simulated images that structures other than vessels are rendered from.
+        later_rate: Learning rate of the later stages as a share of `learning_rate`: they refine.
+        upright: Views of real images keep their upper side above, give or take 10 degrees.
+
+    Taught in notebook 04, section 4.
+    """
+
+    known_losses: ClassVar[tuple[str, ...]] = (
+        *Settings.known_losses,
+        "guided",
+        "calibrate",
+        "confident",
+        "adversary",
+    )
+
+    rendered: int = 12
+    simulated: int = 400
+    later_rate: float = 0.3
+    upright: bool = False
+
+    @classmethod
+    def for_tier(
+        cls,
+        tier: str = "class",
+        network: str = "vessel",
+        seed: int = 0,
+        method: str = "rendered",
+        **changes,
+    ) -> "GuidedSettings":
+        """The settings of a tier for a guided network.
+
+        Args:
+            tier: "smoke", "class" or "full" as in `Settings.for_tier`; "short" is for comparing
+                priors and controls, "study" is what the shipped weights were trained with. LDR_TIER
+                overrides it.
+            network: "vessel", "disc" or "chest", as in `guide_for`.
+            seed: Of the training.
+            method: As in `method_stages`.
+            changes: Further attributes to set.
+
+        Raises:
+            ValueError: Unknown tier, network or method.
+
+        Example:
+            >>> GuidedSettings.for_tier("class", "vessel", method="combined").epochs
+            (7, 1, 1)
+
+        Taught in notebook 04, section 4.
+        """
+        stages = method_stages(method)
+        values = values_for(TRAINING, network, tier, "guided network")
+        values |= {"stages": stages, "epochs": values["epochs"][: len(stages)], "seed": seed}
+        return cls(**values | changes)
+
+
+def method_stages(method: str) -> tuple[dict, ...]:
+    """Loss weights of the stages of a way of guiding.
+
+    Args:
+        method: "adversarial", the published one: a discriminator judges the guided clusters.
+            "rendered": rendered pairs supervise them, in the second stage while region
+            discrimination runs on real images. "combined": a third stage in which the network also
+            learns from its confident pseudo-labels of real images.
+
+    Raises:
+        ValueError: Unknown method.
+
+    Source: the first, Chen et al. 2021, section 3.4; the others are ours. Taught in notebook 04,
+    sections 2 to 4.
+    """
+    return METHODS[one_of(method, METHODS, "method")]

@@ -1,0 +1,344 @@
+"""Training a two-branch network whose first clusters are guided by topological priors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback
+from fastai.learner import Learner
+
+from ..checkpoint import save_model
+from ..data.augment import LabelledPairs, PairMaker, Pairs
+from ..data.batches import image_batches
+from ..data.errors import DataError
+from ..data.files import atomic_write
+from ..data.views import ViewMaker, Views
+from ..device import mixed_precision, pick_device, to_device
+from ..losses import adversarial_losses, calibration_loss, confident_loss, guided_loss
+from ..network import TwoBranchNet
+from ..structures import Guide
+from ..training import LocalDiscrimination, LossLog, SeedEpoch, build_learner, run_stages
+from .adversary import Discriminator, soften
+from .predict import teacher_maps
+from .settings import ON_RENDERED, GuidedSettings
+
+
+@dataclass
+class GuidedBatch:
+    """The images of a step.
+
+    Attributes:
+        views: Views of real images, where a loss asks for them.
+        rendered: Rendered images with their masks.
+        teacher: Real images with the teacher's maps, where a loss asks for them.
+        use_rendered: Whether a loss asks for the rendered images themselves; the adversary only
+            takes their masks.
+    """
+
+    views: Views | None
+    rendered: Pairs
+    teacher: Pairs | None
+    use_rendered: bool
+
+    def stack(self) -> torch.Tensor:
+        """All images in one batch, views first, so that all share the statistics of BatchNorm."""
+        images = [] if self.views is None else [self.views.stack()]
+        images += [self.rendered.images] if self.use_rendered else []
+        images += [self.teacher.images] if self.teacher else []
+        return torch.cat(images).contiguous(memory_format=torch.channels_last)
+
+    def split(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cuts outputs of `stack()` into those of the views and those of all other images."""
+        n_views = 0 if self.views is None else self.views.n_images
+        return outputs[:n_views], outputs[n_views:]
+
+    def unmixed(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Outputs of `stack()` without those of mixed images."""
+        if self.views is None:
+            return outputs
+        of_views, others = self.split(outputs)
+        return torch.cat([of_views[: self.views.n_unmixed], others])
+
+    def split_unmixed(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Cuts outputs of `unmixed()` into those of unmixed views, rendered and teacher's
+        images.
+        """
+        n_views = 0 if self.views is None else self.views.n_unmixed
+        n_rendered = len(self.rendered.images) if self.use_rendered else 0
+        return outputs.split([n_views, n_rendered, len(outputs) - n_views - n_rendered])
+
+
+class GuidedDiscrimination(LocalDiscrimination):
+    """`LocalDiscrimination` on real views plus the losses of the guided clusters.
+
+    Args:
+        weights: Loss name to weight.
+        grid: Cells along each side of the patch grid.
+        guide: Which clusters are guided.
+        discriminator: Judges the structure maps.
+
+    Taught in notebook 04, section 4.
+    """
+
+    def __init__(
+        self, weights: dict[str, float], grid: int, guide: Guide, discriminator: Discriminator
+    ):
+        super().__init__(weights, grid)
+        self.guide, self.discriminator = guide, discriminator
+
+    def __call__(
+        self, outputs: tuple[torch.Tensor | None, torch.Tensor], batch: GuidedBatch
+    ) -> torch.Tensor:
+        embeddings, assignments = outputs
+        of_views, _, _ = batch.split_unmixed(assignments)
+        on_views = (
+            0.0 if batch.views is None else super().__call__((embeddings, of_views), batch.views)
+        )
+        view_terms = {} if batch.views is None else self.terms
+
+        view_maps, rendered_maps, real_maps = batch.split_unmixed(
+            self.guide.maps(assignments)
+        )  # (., n, H, W)
+        terms, game = {}, 0.0
+        if "guided" in self.weights:
+            terms["guided"] = guided_loss(rendered_maps, batch.rendered.targets)
+        if "calibrate" in self.weights:
+            terms["calibrate"] = calibration_loss(rendered_maps, batch.rendered.targets)
+        if "confident" in self.weights:
+            terms["confident"] = confident_loss(real_maps, batch.teacher.targets)
+        if "adversary" in self.weights:
+            first_views = view_maps[: batch.views.n_sources]
+            masks = soften(batch.rendered.targets)
+            terms["adversary"], game = adversarial_losses(self.discriminator, first_views, masks)
+        self.terms = view_terms | {name: value.detach() for name, value in terms.items()}
+        return on_views + game + sum(self.weights[name] * value for name, value in terms.items())
+
+
+class _GuidedNet(torch.nn.Module):
+    """All images of a step pass through the network together; the discriminator is held for the
+    optimiser.
+    """
+
+    def __init__(self, net: TwoBranchNet, discriminator: Discriminator, weights: dict[str, float]):
+        super().__init__()
+        self.net, self.discriminator = net, discriminator
+        self.embeds = bool(weights.keys() & {"patch", "mixup", "region"})
+
+    def forward(self, batch: GuidedBatch) -> tuple[torch.Tensor | None, torch.Tensor]:
+        x = batch.stack()
+        with mixed_precision(x.device):
+            shared, size = self.net.shared_map(x), x.shape[-2:]
+            of_views, _ = batch.split(shared)
+            embeddings = self.net.embeddings(of_views, size) if self.embeds else None
+            return embeddings, self.net.assignments(batch.unmixed(shared), size)
+
+
+class MakeGuidedBatch(Callback):
+    """Replaces the batch of real images by a `GuidedBatch`; with a teacher half of the rendered
+    images are real ones instead.
+    """
+
+    def __init__(
+        self,
+        make_views: ViewMaker | None,
+        make_pairs: PairMaker,
+        make_teacher_pairs: PairMaker | None,
+        n_images: int,
+        use_rendered: bool,
+    ):
+        self.make_views, self.make_pairs, self.make_teacher_pairs = (
+            make_views,
+            make_pairs,
+            make_teacher_pairs,
+        )
+        self.n_images, self.use_rendered = n_images, use_rendered
+
+    def before_batch(self):
+        device, views, teacher = next(self.model.parameters()).device, None, None
+        if self.make_views:
+            images = self.xb[0].to(device, non_blocking=True)
+            views = self.make_views(images.permute(0, 3, 1, 2))  # (2B, C, H, W)
+        n_teacher = self.n_images // 2 if self.make_teacher_pairs else 0
+        rendered = self.make_pairs(self.n_images - n_teacher, device)
+        if n_teacher:
+            teacher = self.make_teacher_pairs(n_teacher, device)
+        batch = GuidedBatch(views, rendered, teacher, self.use_rendered)
+        self.learn.xb, self.learn.yb = (batch,), (batch,)
+
+
+class AfterEpoch(Callback):
+    """Calls a function with the network after every epoch."""
+
+    def __init__(self, function: Callable[[TwoBranchNet], None], net: TwoBranchNet):
+        self.function, self.net = function, net
+
+    def after_train(self):
+        self.function(self.net)
+
+
+def guided_learner(
+    net: TwoBranchNet,
+    discriminator: Discriminator,
+    images: np.ndarray,
+    make_pairs: PairMaker,
+    settings: GuidedSettings,
+    stage: int = 0,
+    rows: list | None = None,
+    log: Path | None = None,
+    make_teacher_pairs: PairMaker | None = None,
+) -> Learner:
+    """A fastai Learner for one stage of a guided training.
+
+    Args:
+        net: The network with its `guide`, trained in place.
+        discriminator: Trained beside it at 1/20 of the learning rate where the stage names
+            "adversary".
+        images: (N, S, S, C) uint8 real images, `standardise`d.
+        make_pairs: Renders images with their masks.
+        settings: Batch, views, losses and seed.
+        stage: Which of `settings.stages`, from 0.
+        rows: List that receives one dictionary per epoch.
+        log: CSV file kept up to date with these rows.
+        make_teacher_pairs: Draws real images with a teacher's maps, for a stage that names
+            "confident".
+
+    Returns:
+        The Learner.
+
+    Raises:
+        DataError: The images do not fit the network, or the network has no guide.
+
+    Taught in notebook 04, section 4.
+    """
+    if net.guide is None:
+        raise DataError("the network has no guide: set net.guide = guide_for(...) before training")
+    if images.shape[-1] != net.in_channels:
+        raise DataError(
+            f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}"
+        )
+    expected = (net.in_channels, settings.view_size, settings.view_size)
+    found = tuple(make_pairs(1).images.shape[1:])
+    if found != expected:
+        raise DataError(
+            f"the rendered images are {found} and the views of real ones {expected}; give both the same channels and size"
+        )
+    weights = settings.stages[stage]
+    needs_views = bool(weights.keys() - ON_RENDERED - {"confident"})
+    make_views = ViewMaker(
+        settings.view_size,
+        settings.crop_scale,
+        rotation=10.0 if settings.upright else 180.0,
+        wobble=0.0,
+        upright=settings.upright,
+    )
+    make_batch = MakeGuidedBatch(
+        make_views if needs_views else None,
+        make_pairs,
+        make_teacher_pairs,
+        settings.rendered,
+        use_rendered=bool(weights.keys() & ON_RENDERED),
+    )
+    rate = settings.learning_rate * (settings.later_rate if stage else 1.0)
+    return build_learner(
+        _GuidedNet(net, discriminator, weights),
+        image_batches(images, settings.pairs, settings.steps),
+        GuidedDiscrimination(weights, settings.grid, net.guide, discriminator),
+        [list(net.parameters()), list(discriminator.parameters())],
+        [rate, 0.05 * rate],
+        [
+            SeedEpoch(settings.seed, stage),
+            make_batch,
+            LossLog(stage + 1, [] if rows is None else rows, log, watch=False),
+        ],
+    )
+
+
+def train_guided(
+    images: np.ndarray,
+    make_pairs: PairMaker,
+    guide: Guide,
+    settings: GuidedSettings,
+    folder: Path | str,
+    device: str = "auto",
+    data: str = "",
+    start: TwoBranchNet | None = None,
+    teacher_images: np.ndarray | None = None,
+    resume: bool = False,
+    after_epoch: Callable[[TwoBranchNet], None] | None = None,
+) -> tuple[TwoBranchNet, list[dict]]:
+    """Trains a network whose first clusters become the guide's structures, and saves it.
+
+    Args:
+        images: (N, S, S, C) uint8 real images without labels, `standardise`d.
+        make_pairs: Renders images with their masks, for example `VesselPairs` or `SimulatedPairs`.
+        guide: Which cluster becomes which structure.
+        settings: What to compute; `method_stages` gives the stages.
+        folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`, and
+            `teacher.npy` where a stage names "confident": the network's maps of `teacher_images`
+            when that stage began.
+        device: As in `pick_device`.
+        data: Fingerprint of images and priors; a checkpoint of others is refused.
+        start: Network whose weights the training starts from, left as it is; None draws them from
+            the seed.
+        teacher_images: (M, S, S, C) uint8 real images, `standardise`d, whose pseudo-labels
+            "confident" learns; None takes `images`.
+        resume: Go on from the folder's checkpoint if there is one; the result is that of an
+            uninterrupted run.
+        after_epoch: Called with the network after every epoch, for example to keep what it
+            predicts.
+
+    Returns:
+        The network, and the rows of the log, one per epoch.
+
+    Raises:
+        DataError: Images, priors, checkpoint or folder cannot be used; the message says why.
+
+    Source: Chen et al. 2021, section 3.4. Taught in notebook 04, section 4.
+    """
+    folder, place = Path(folder), pick_device(device)
+    torch.manual_seed(settings.seed)
+    net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
+    if start is not None:
+        net.load_state_dict(start.state_dict())
+    net.guide = guide
+    players = torch.nn.ModuleDict(
+        {"net": net, "discriminator": Discriminator(len(guide.structures))}
+    )
+    players = to_device(players, place)
+    teacher = folder / "teacher.npy"
+    if not (resume and (folder / "checkpoint.safetensors").exists()):
+        teacher.unlink(missing_ok=True)
+
+    def learner(stage: int, rows: list) -> Learner:
+        make_teacher_pairs = None
+        if "confident" in settings.stages[stage]:
+            real = images if teacher_images is None else teacher_images
+            if not teacher.exists():
+                with atomic_write(teacher) as temporary, open(temporary, "wb") as file:
+                    np.save(file, teacher_maps(net, real))
+            make_teacher_pairs = LabelledPairs(
+                real,
+                np.load(teacher),
+                inside=real.any(-1),
+                size=settings.view_size,
+                scale=settings.crop_scale,
+                turn=not settings.upright,
+            )
+        learn = guided_learner(
+            net,
+            players["discriminator"],
+            images,
+            make_pairs,
+            settings,
+            stage,
+            rows,
+            folder / "log.csv",
+            make_teacher_pairs,
+        )
+        return learn.add_cb(AfterEpoch(after_epoch, net)) if after_epoch else learn
+
+    rows = run_stages(players, learner, settings, folder, data, resume)
+    save_model(net, folder / "model.safetensors")
+    return net, rows

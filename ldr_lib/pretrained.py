@@ -1,0 +1,241 @@
+"""Pretrained encoders: putting weights into one, making sure they arrived, and those that come with
+the package.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from .checkpoint import load_model
+from .data.errors import DataError, one_of
+from .device import pick_device, to_device
+from .network import Encoder, TwoBranchNet, init_weights
+
+CHANNELS = {"fundus": 3, "chest": 1}
+WEIGHTS = Path(__file__).with_name("weights")
+PRETRAINED = {"fundus": ("vessel", "disc"), "chest": ("chest",)}
+"""Modality to the names of its guided networks."""
+SHIPPED = ("ldr", "instance", "dense", "autoencoder")
+
+
+def random_encoder(in_channels: int, seed: int = 0) -> Encoder:
+    """An encoder as training starts with it, drawn from a seed; torch's own random numbers are left
+    as they were.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return init_weights(Encoder(in_channels)).eval()
+
+
+def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> Encoder:
+    """A pretrained encoder that comes with the package.
+
+    Args:
+        modality: "fundus" (3 channels) or "chest" (1 channel).
+        method: "ldr" (local discrimination), "instance", "dense" or "autoencoder", all trained on
+            the same unlabelled images; `weights/encoders.md` says how.
+        device: As in `pick_device`.
+
+    Returns:
+        The encoder in evaluation mode. Calling it on (B, C, H, W) floats in [0, 1], photographs in
+        even light (`ldr_lib.data.prepare`), H and W multiples of 16, returns five maps of 16, 32,
+        64, 128 and 128 channels at 1/1 to 1/16 of the size.
+
+    Raises:
+        DataError: Unknown modality or method.
+
+    Example:
+        >>> [feature.shape[1] for feature in load_encoder("fundus")(torch.rand(1, 3, 128, 128))]
+        [16, 32, 64, 128, 128]
+
+    Taught in notebook 05, section 6.
+    """
+    one_of(modality, CHANNELS, "modality")
+    one_of(method, SHIPPED, "pretraining")
+    encoder = load_weights(random_encoder(CHANNELS[modality]), shipped_file(modality, method))
+    return to_device(encoder, pick_device(device)).eval()
+
+
+def shipped_file(modality: str, method: str) -> Path:
+    """Where the weights of an encoder lie in the package; that of "ldr" is part of the whole
+    two-branch network.
+    """
+    name = f"representation_{modality}" if method == "ldr" else f"encoder_{modality}_{method}"
+    return WEIGHTS / f"{name}.safetensors"
+
+
+def load_representation(modality: str, device: str = "auto") -> TwoBranchNet:
+    """The two-branch network that comes with the package, trained by local discrimination on
+    unlabelled images.
+
+    Args:
+        modality: "fundus" (3 channels) or "chest" (1 channel).
+        device: As in `pick_device`.
+
+    Returns:
+        The network in evaluation mode, whose encoder is `load_encoder(modality, "ldr")`;
+        `weights/encoders.md` says how it was made.
+
+    Raises:
+        DataError: Unknown modality.
+
+    Example:
+        >>> embeddings, clusters = represent(load_representation("fundus"), prepare(photographs, 256).images)
+
+    Taught in notebook 03, section 1.
+    """
+    one_of(modality, CHANNELS, "modality")
+    return load_model(shipped_file(modality, "ldr"), device).eval()
+
+
+def load_weights(encoder: Encoder, path: Path | str) -> Encoder:
+    """Puts pretrained weights into an encoder, and makes sure that they arrived.
+
+    Args:
+        encoder: Freshly drawn; changed in place.
+        path: A safetensors file of a `TwoBranchNet`, a guided network or an encoder alone.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        DataError: The file cannot be read, lacks weights of the encoder, has others of another
+            shape, or holds just what the encoder had before.
+
+    Taught in notebook 05, section 2.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}
+    except Exception as error:
+        raise DataError(
+            f"{path} cannot be read as weights ({error}); they are safetensors files, pickles are never opened"
+        ) from error
+    inside = {
+        name.removeprefix("encoder."): value.float()
+        for name, value in found.items()
+        if name.startswith("encoder.")
+    }
+    found, before = (
+        inside or found,
+        {name: value.clone() for name, value in encoder.state_dict().items()},
+    )
+    missing = before.keys() - found.keys()
+    if missing:
+        raise DataError(
+            f"{path} lacks {len(missing)} of {len(before)} weights of the encoder, for example {min(missing)}; is it of another network?"
+        )
+    other = [name for name in before if found[name].shape != before[name].shape]
+    if other:
+        name = other[0]
+        raise DataError(
+            f"{path} does not fit the encoder: {name} has shape {tuple(found[name].shape)} and {tuple(before[name].shape)} is "
+            f"needed ({encoder.in_channels} image channels)"
+        )
+    encoder.load_state_dict({name: found[name].to(value.dtype) for name, value in before.items()})
+    weights = dict(encoder.named_parameters())
+    same = [
+        name
+        for name, value in weights.items()
+        if value.ndim > 1 and torch.equal(value.detach().cpu(), before[name].cpu())
+    ]
+    if same:
+        raise DataError(
+            f"{len(same)} weights of {path} equal those that the encoder had before, for example {same[0]}: nothing was transferred"
+        )
+    return encoder
+
+
+def as_sequential(encoder: Encoder) -> nn.Sequential:
+    """The same encoder, sharing its weights, as a chain of five modules: what fastai's
+    `DynamicUnet` takes.
+
+    Args:
+        encoder: Any.
+
+    Example:
+        >>> net = DynamicUnet(as_sequential(load_encoder("fundus")), n_out=2, img_size=(128, 128))
+
+    Taught in notebook 05, section 7.
+    """
+    first, *others = encoder.groups
+    return nn.Sequential(first, *(nn.Sequential(nn.MaxPool2d(2), group) for group in others))
+
+
+@torch.no_grad()
+def set_statistics(encoder: Encoder, images: torch.Tensor, batch: int = 16) -> None:
+    """Gives BatchNorm the statistics of these images; without them a frozen random encoder is at a
+    loss.
+
+    Args:
+        encoder: Changed in place.
+        images: (N, C, H, W) floats in [0, 1].
+        batch: Images at a time.
+
+    Taught in notebook 05, section 2.
+    """
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # plain average
+    encoder.train()
+    for part in images.split(batch):
+        encoder(part.contiguous(memory_format=torch.channels_last))
+    for norm, momentum in zip(norms, kept):
+        norm.momentum = momentum
+    encoder.eval()
+
+
+class GuidedNets(torch.nn.ModuleList):
+    """Guided networks that are used as one: each structure is found by the network that was guided
+    to it.
+
+    Taught in notebook 04, section 9.
+    """
+
+    @property
+    def structures(self) -> list[str]:
+        """All structures that these networks find."""
+        return [name for net in self for name in net.guide.names]
+
+    def network(self, structure: str) -> TwoBranchNet:
+        """The network that finds a structure.
+
+        Raises:
+            DataError: None of them does, or one was not guided.
+        """
+        if any(net.guide is None for net in self):
+            raise DataError(
+                "this network was not guided: no cluster stands for a structure. Use train_guided or load_pretrained."
+            )
+        for net in self:
+            if structure in net.guide.names:
+                return net
+        raise ValueError(
+            f'this network does not know "{structure}"; it knows {", ".join(self.structures)}'
+        )
+
+
+def load_pretrained(name: str, device: str = "auto") -> GuidedNets:
+    """Guided networks that come with the package; `weights/*.md` say how they were made and what
+    was measured.
+
+    Args:
+        name: "fundus" (vessel, disc, fovea) or "chest" (lungs, heart).
+        device: As in `pick_device`.
+
+    Returns:
+        The networks in evaluation mode, ready for `predict_structure`.
+
+    Raises:
+        DataError: Unknown name.
+
+    Taught in notebook 04, section 9.
+    """
+    names = PRETRAINED[one_of(name, PRETRAINED, "pretrained network")]
+    return GuidedNets(
+        load_model(WEIGHTS / f"{guided}.safetensors", device) for guided in names
+    ).eval()

@@ -1,0 +1,196 @@
+"""The declared runs of `notebooks/runs.yaml`: which of them have a current record, and making the
+others.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+import yaml
+from joblib import Parallel, delayed
+
+from .data.errors import DataError, one_of
+from .guided import study as guided_study
+from .runs.fingerprints import is_current
+from .runs.paths import project_root, record_path
+from .runs.sweep import keep_records, record_label, run_sweep
+from .transfer import experiment, pretraining
+
+PLAN = project_root() / "notebooks" / "runs.yaml"
+
+
+@dataclass(frozen=True)
+class DeclaredRun:
+    """One run of the plan.
+
+    Attributes:
+        command: Verb of the command line.
+        options: Its arguments by name; the first is the subject.
+    """
+
+    command: str
+    options: dict
+
+    @property
+    def record(self) -> Path:
+        """Where its record is kept."""
+        return RUNNERS[self.command].record(self.options)
+
+    def make(self, data_dir: str) -> None:
+        """Runs it and keeps its record."""
+        RUNNERS[self.command].make(self.options, data_dir)
+
+    def __str__(self) -> str:
+        subject, *options = self.options.items()
+        return " ".join(
+            [self.command, str(subject[1]), *(f"{name}={value}" for name, value in options)]
+        )
+
+
+def declared_runs(group: str, plan: Path = PLAN) -> list[DeclaredRun]:
+    """All runs of a group, in the order in which they depend on each other.
+
+    Args:
+        group: A key of the plan.
+        plan: The YAML file.
+
+    Raises:
+        ValueError: Unknown group or command.
+        DataError: The plan cannot be read.
+    """
+    try:
+        groups = yaml.safe_load(plan.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(f"{plan} cannot be read ({error})") from error
+    found = []
+    for entry in groups[one_of(group, groups, "group of runs")]:
+        command = one_of(next(iter(entry)), RUNNERS, "command")
+        axes = [value if isinstance(value, list) else [value] for value in entry.values()]
+        found += [DeclaredRun(command, dict(zip(entry, values))) for values in product(*axes)]
+    return found
+
+
+def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -> list[DeclaredRun]:
+    """Makes the records of a group that are missing or stale; a run that fails says why and does
+    not stop the others.
+
+    Args:
+        group: A key of the plan.
+        data_dir: Folder of the datasets.
+        jobs: Runs at once.
+        dry_run: Only say what would run.
+
+    Returns:
+        The runs that were to make.
+
+    Raises:
+        DataError: Some of them failed.
+    """
+    runs = declared_runs(group)
+    todo = [run for run in runs if not is_current(run.record)]
+    print(f"{len(runs) - len(todo)} of {len(runs)} records of {group} are current")
+    if dry_run:
+        for run in todo:
+            print(f"would run: {run}")
+        return todo
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    failed = 0
+    for command in dict.fromkeys(
+        run.command for run in todo
+    ):  # pretraining comes before what starts from it
+        of_command = [run for run in todo if run.command == command]
+        work = (delayed(_attempt)(run, data_dir, threads) for run in of_command)
+        for error, run in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
+            failed += bool(error)
+            print(f"{'failed: ' + error if error else 'done'}  {run}", flush=True)
+    if failed:
+        raise DataError(f"{failed} of {len(todo)} runs failed; the others have their records")
+    return todo
+
+
+def _attempt(run: DeclaredRun, data_dir: str, threads: int) -> tuple[str, DeclaredRun]:
+    torch.set_num_threads(threads)
+    try:
+        run.make(data_dir)
+        return "", run
+    except (DataError, ValueError) as error:
+        return str(error), run
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How a command's record is named and made."""
+
+    record: Callable[[dict], Path]
+    make: Callable[[dict, str], None]
+
+
+def _notebook_run(options: dict, data_dir: str = "") -> tuple[Path, dict]:
+    notebook = project_root() / "notebooks" / f"{options['sweep']}.ipynb"
+    parameters = {name: value for name, value in options.items() if name != "sweep"}
+    needs_files = not parameters.get("dataset", "simulated").startswith("simulated")
+    return notebook, parameters | ({"data_dir": data_dir} if needs_files else {})
+
+
+def _make_notebook(options: dict, data_dir: str) -> None:
+    notebook, parameters = _notebook_run(options, data_dir)
+    table = run_sweep(notebook, [parameters], jobs=1)
+    if (table["state"] == "failed").any():
+        raise DataError(str(table["error"].iloc[0]))
+    keep_records(notebook, [parameters])
+
+
+def _notebook_record(options: dict) -> Path:
+    notebook, parameters = _notebook_run(options)
+    return record_path(notebook.stem, record_label(parameters))
+
+
+def _guided(options: dict) -> dict:
+    usual = {
+        "prior": "simulated",
+        "method": "rendered",
+        "control": "none",
+        "tier": "study",
+        "seed": 0,
+    }
+    return (
+        {"guided": options["guided"]} | usual | {k: v for k, v in options.items() if k != "guided"}
+    )
+
+
+def _pretraining(options: dict) -> dict:
+    usual = {"modality": options["pretrain"], "method": "ldr", "seed": 0, "tier": "study"}
+    return usual | {k: v for k, v in options.items() if k != "pretrain"}
+
+
+def _cell(options: dict) -> dict:
+    usual = {"name": options["transfer"], "init": "ldr", "labels": 1, "seed": 0, "tier": "study"}
+    return usual | {k: v for k, v in options.items() if k != "transfer"}
+
+
+RUNNERS = {
+    "sweep": Runner(_notebook_record, _make_notebook),
+    "baselines": Runner(
+        lambda _: record_path(guided_study.NAME, "baselines"),
+        lambda _, data_dir: guided_study.baselines(data_dir),
+    ),
+    "guided": Runner(
+        lambda options: record_path(guided_study.NAME, guided_study.run_label(**_guided(options))),
+        lambda options, data_dir: guided_study.study(**_guided(options), data_dir=data_dir),
+    ),
+    "pretrain": Runner(
+        lambda options: record_path(
+            pretraining.NAME, pretraining.pretrained_folder(**_pretraining(options)).name
+        ),
+        lambda options, data_dir: pretraining.pretraining_study(
+            **_pretraining(options), data_dir=data_dir
+        ),
+    ),
+    "transfer": Runner(
+        lambda options: record_path(experiment.NAME, experiment.cell_label(**_cell(options))),
+        lambda options, data_dir: experiment.cell(**_cell(options), data_dir=data_dir),
+    ),
+}

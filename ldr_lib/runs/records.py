@@ -1,0 +1,194 @@
+"""Records of earlier runs: finding them, comparing them, tables over seeds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..data.errors import DataError
+from .intervals import paired_difference
+from .paths import project_root, runs_folder
+
+
+def committed_records(name: str, **parameters) -> list[dict]:
+    """Records of earlier runs of a notebook that are kept with the project, one per seed.
+
+    Args:
+        name: The notebook's name.
+        parameters: Values that the records' parameters must have, for example
+            dataset="simulated_fundus".
+
+    Returns:
+        The records, by seed.
+    """
+    paths = sorted((project_root() / "figures" / name / "records").glob("*.json"))
+    records = [json.loads(path.read_text()) for path in paths]
+    fitting = [
+        r
+        for r in records
+        if all(r["parameters"].get(key) == value for key, value in parameters.items())
+    ]
+    return sorted(fitting, key=lambda record: record["seed"])
+
+
+def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
+    """The folder of an earlier run of a notebook on the same training images with these parameters,
+    if there is one.
+
+    Args:
+        name: The notebook's name.
+        fingerprint: Of the training images.
+        parameters: Values that the run's parameters must have.
+    """
+    folder = runs_folder() / name
+    try:
+        record = json.loads((folder / "record.json").read_text())
+        same = record["data"]["train"] == fingerprint and all(
+            record["parameters"].get(key) == value for key, value in parameters.items()
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+    return folder if same else None
+
+
+def _refuse_fewer_than_three(records: list[dict]) -> None:
+    if len(records) < 3:
+        raise ValueError(
+            f"a comparison needs at least three seeds; {len(records)} records were found"
+        )
+
+
+def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean and standard deviation of a recorded table over records.
+
+    Args:
+        records: As `committed_records` returns them.
+        table: Name under which the table was recorded.
+
+    Returns:
+        Mean and standard deviation (n - 1), DataFrames of the table's shape.
+
+    Raises:
+        ValueError: Fewer than three records.
+    """
+    _refuse_fewer_than_three(records)
+    tables = [pd.DataFrame(record["metrics"][table]).T for record in records]
+    stacked = pd.concat(tables, keys=range(len(tables)))
+    by_row = stacked.groupby(level=1, sort=False)
+    return by_row.mean(), by_row.std()
+
+
+def summary(name: str, table: str = "agreement", **parameters) -> str:
+    """The README's table of a notebook's kept runs, in Markdown.
+
+    Args:
+        name: The notebook's name.
+        table: Name under which the table was recorded; rows "<what>, clusters" and "<what>,
+            k-means".
+        parameters: As in `committed_records`.
+
+    Returns:
+        One row for each <what>, with the better of its two clusterings in every run; mean ±
+        standard deviation over runs.
+
+    Raises:
+        ValueError: Fewer than three records.
+    """
+    records = committed_records(name, **parameters)
+    _refuse_fewer_than_three(records)
+    better = []
+    for record in records:
+        rows = pd.DataFrame(record["metrics"][table]).T
+        better.append(rows.groupby(rows.index.str.rsplit(", ").str[0], sort=False).max())
+    by_row = pd.concat(better).groupby(level=0, sort=False)
+    shown = by_row.mean().map("{:.2f}".format) + " ± " + by_row.std().map("{:.2f}".format)
+    body = [[row, *values] for row, values in zip(shown.index, shown.values)]
+    return as_markdown(["", *shown.columns], body)
+
+
+def as_markdown(head: list[str], body: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def claims_over(records: list[dict]) -> pd.DataFrame:
+    """What the recorded runs together say about each claim.
+
+    Args:
+        records: As `committed_records` returns them.
+
+    Returns:
+        One row per claim: "better", "worse", "difference" with its 95 % interval over seeds and
+            test images, and "state".
+    """
+    rows = {}
+    for sentence in records[0]["claims"]:
+        better, worse = (
+            stack_runs([record["claims"][sentence][side] for record in records])
+            for side in ("better", "worse")
+        )
+        difference = paired_difference(better, worse)
+        rows[sentence] = {
+            "better": round(float(np.nanmean(better)), 3),
+            "worse": round(float(np.nanmean(worse)), 3),
+            "difference": str(difference),
+            "state": difference.state(),
+        }
+    return pd.DataFrame(rows).T
+
+
+def stack_runs(values: list) -> np.ndarray:
+    """Values of several runs as (runs, images): numbers, or lists over images in which None stands
+    for nan.
+    """
+    return np.concatenate([np.atleast_2d(np.array(value, dtype=float)) for value in values])
+
+
+def compare(first: Path, second: Path) -> pd.DataFrame:
+    """What differs between two runs.
+
+    Args:
+        first: A run's folder or its `record.json`.
+        second: Another one.
+
+    Returns:
+        A row for each difference in parameters, versions, machine, code, data, results and claims;
+        columns are the two runs. Tables are compared number by number.
+
+    Raises:
+        DataError: A record is missing or cannot be read.
+    """
+    sides = [_flat(_read_record(Path(path))) for path in (first, second)]
+    rows = [
+        (name, *(side.get(name, "") for side in sides))
+        for name in dict.fromkeys([*sides[0], *sides[1]])
+    ]
+    table = pd.DataFrame(
+        [row for row in rows if row[1] != row[2]], columns=["what", str(first), str(second)]
+    )
+    return table.set_index("what")
+
+
+def _read_record(path: Path) -> dict:
+    path = path / "record.json" if path.is_dir() else path
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no run record ({error})") from error
+
+
+def _flat(value, name: str = "") -> dict:
+    """Nested dictionaries as one, with names such as "parameters, seed"; what differs between any
+    two runs is left out.
+    """
+    if not isinstance(value, dict):
+        return {name: value}
+    left_out = ("started", "wall_seconds", "peak_memory_mib", "figures")
+    parts = (
+        _flat(part, f"{name}, {key}" if name else key)
+        for key, part in value.items()
+        if name or key not in left_out
+    )
+    return {key: entry for part in parts for key, entry in part.items()}

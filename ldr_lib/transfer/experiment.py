@@ -1,0 +1,248 @@
+"""How much a pretrained encoder helps segmentation with few labels: the cells of the transfer table
+and their records.
+"""
+
+import math
+import os
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from ..data.augment import LabelledPairs
+from ..data.datasets import DATASETS, open_dataset
+from ..data.errors import DataError
+from ..data.prepare import Prepared, prepare
+from ..network import Encoder
+from ..pretrained import (
+    CHANNELS,
+    SHIPPED,
+    WEIGHTS,
+    load_encoder,
+    load_weights,
+    random_encoder,
+    set_statistics,
+)
+from ..runs.fingerprints import is_current
+from ..runs.paths import record_path, runs_folder
+from ..runs.run import Run
+from .pretraining import METHODS, NAME, pretrained_folder
+from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
+from .tasks import REAL_TASKS, Task, task
+
+INITS = (
+    "random",
+    "scratch",
+    *SHIPPED,
+    *(method for method in METHODS if method not in SHIPPED),
+    "guided",
+)
+
+
+def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
+    """The encoder from which a cell starts.
+
+    Args:
+        init: "random" or "scratch" (drawn from the seed), one that comes with the package as in
+            `load_encoder`, an ablation that `ldr_lib.pretraining` has trained here, either of them
+            with the seed of another pretraining as in "ldr-1", "guided" (the network of notebook 04
+            for this structure), or the path of a safetensors file.
+        one: What is segmented.
+        seed: Of the cell.
+
+    Returns:
+        The encoder, on the processor.
+
+    Raises:
+        DataError: Unknown init, or its weights are not there.
+    """
+    modality = DATASETS[one.dataset].modality
+    if init in SHIPPED:
+        return load_encoder(modality, init, "cpu")
+    encoder = random_encoder(CHANNELS[modality], seed)
+    if init in ("random", "scratch"):
+        return encoder
+    if init == "guided":
+        return load_weights(
+            encoder,
+            WEIGHTS
+            / f"{'chest' if modality == 'chest' else 'vessel' if one.is_thin else 'disc'}.safetensors",
+        )
+    method, _, number = init.partition("-")
+    if method in METHODS and (number or "0").isdecimal():
+        path = pretrained_folder(modality, method, int(number or 0)) / "encoder.safetensors"
+        if not path.exists():
+            raise DataError(
+                f"{path} is not there; python -m ldr_lib pretrain {modality} --method {method} --seed {number or 0} makes it"
+            )
+        return load_weights(encoder, path)
+    if Path(init).is_file():
+        return load_weights(encoder, init)
+    raise DataError(
+        f'unknown init "{init}"; known are {", ".join(INITS)}, or the path of a safetensors file'
+    )
+
+
+def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) -> np.ndarray:
+    """Which training images are labelled: a random draw from those that do not validate and show
+    the structure.
+
+    Args:
+        task: What is segmented.
+        prepared: All training images; the first fifth is kept for validation.
+        n_labels: Number of labelled images; 0 takes all.
+        seed: Of the draw.
+
+    Returns:
+        Indices, sorted.
+
+    Raises:
+        DataError: No masks of the structure, only empty ones, or fewer than asked for.
+
+    Source: the released comparison validates on the first fifth of the list. Taught in notebook 05,
+    section 1.
+    """
+    if task.structure not in prepared.masks:
+        raise DataError(f"{task.dataset} has no masks of {task.structure} in its training split")
+    rest = np.arange(math.ceil(len(prepared) / 5), len(prepared))
+    shown = np.array([i for i in rest if prepared.masks[task.structure][i].any()], int)
+    if len(shown) < max(1, n_labels):
+        raise DataError(
+            f"{n_labels or 'at least 1'} labelled images of {task.dataset} are asked for and {len(shown)} of {len(rest)} training "
+            f"images have a mask of {task.structure} that is not empty (a fifth is kept for validation)"
+        )
+    return (
+        shown
+        if n_labels == 0
+        else np.sort(np.random.default_rng([seed, n_labels]).choice(shown, n_labels, replace=False))
+    )
+
+
+def segmenters(
+    encoder: Encoder,
+    one: Task,
+    prepared: Prepared,
+    chosen: np.ndarray,
+    settings: TransferSettings,
+    scratch: bool = False,
+    device: str = "auto",
+) -> dict[str, Segmenter]:
+    """Both protocols on the same labelled images.
+
+    Args:
+        encoder: Where to start from.
+        one: What is segmented.
+        prepared: Training images and masks.
+        chosen: Which of them are labelled.
+        settings: The budget.
+        scratch: Train the encoder in both stages; there is no frozen segmenter then.
+        device: As in `pick_device`.
+
+    Yields:
+        "frozen" and the segmenter, then "fine-tuned" and the same one trained further.
+    """
+    inside = np.asarray(prepared.masks["field_of_view"])
+
+    def crops(rows: np.ndarray) -> LabelledPairs:
+        masks = np.asarray(prepared.masks[one.structure][rows])[:, None]
+        return LabelledPairs(
+            prepared.images[rows], masks, inside[rows], settings.side, one.crop, one.turn
+        )
+
+    torch.manual_seed(settings.seed)
+    set_statistics(encoder, crops(np.arange(len(prepared)))(64).images)
+    labelled = crops(chosen)
+    net = train_decoder(encoder, labelled, settings, device, frozen=not scratch)
+    if not scratch:
+        yield "frozen", net
+    yield "fine-tuned", fine_tune(net, labelled, settings)
+
+
+def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str = "study") -> Path:
+    """Measures one cell of the big table, frozen and fine-tuned, and keeps its record with the
+    project.
+
+    Args:
+        name: Of the task.
+        init: As in `initial_encoder`.
+        labels: Number of labelled images; 0 takes all.
+        seed: Of the labelled images, the decoder and the crops; of the encoder where it is random.
+        data_dir: Folder of the datasets.
+        tier: As in `TransferSettings.for_tier`.
+
+    Returns:
+        Path of the record.
+
+    Raises:
+        DataError: What was asked for cannot be done; the message says why.
+
+    Taught in notebook 05, section 4.
+    """
+    one, settings = task(name), TransferSettings.for_tier(tier, seed)
+    encoder = initial_encoder(init, one, seed)
+    train, test = (open_dataset(one.dataset, data_dir, split) for split in ("train", "test"))
+    prepared = prepare(train, one.size)
+    chosen = labelled_images(one, prepared, labels, seed)
+    label = cell_label(name, init, labels, seed, tier)
+    run = Run(
+        NAME,
+        dict(task=name, init=init, labels=labels, tier=tier, seed=seed),
+        str(runs_folder() / "records" / NAME / label),
+    )
+    run.data(train=prepared.fingerprint)
+    run.metrics(settings=asdict(settings), labelled=[prepared.names[i] for i in chosen])
+    for protocol, net in segmenters(encoder, one, prepared, chosen, settings, init == "scratch"):
+        table = score(net, one, test)
+        run.metrics(**{protocol: table.mean().round(4).to_dict(), f"{protocol}, images": table})
+    return run.keep(label)
+
+
+def cell_label(name: str, init: str, labels: int, seed: int, tier: str) -> str:
+    """The name of a cell's record."""
+    return "_".join([name, Path(init).stem, str(labels or "all"), tier, str(seed)])
+
+
+def missing_cells(
+    names: list[str], inits: list[str], labels: list[int], seeds: list[int], tier: str = "study"
+) -> list[tuple]:
+    """Cells of a grid without a current record, one-label cells of all starts first."""
+    grid = [(name, init, n, seed) for n, seed, name, init in product(labels, seeds, names, inits)]
+    return [one for one in grid if not is_current(record_path(NAME, cell_label(*one, tier)))]
+
+
+def _one_of_many(number: int, threads: int, *arguments) -> str:
+    torch.set_num_threads(threads)
+    try:
+        return f"{number:4d}  {cell(*arguments).stem}"
+    except DataError as error:
+        return f"{number:4d}  {arguments[0]} {arguments[1]}: {error}"
+
+
+def cells(
+    tasks: list[str],
+    inits: list[str],
+    labels: list[int],
+    seeds: list[int],
+    data_dir: str,
+    tier: str,
+    jobs: int,
+) -> None:
+    """Measures the missing cells of a grid in parallel processes; one that fails says why and does
+    not stop the others.
+    """
+    names = [name for given in tasks for name in (REAL_TASKS if given == "real" else (given,))]
+    for name in names:
+        task(name)
+    todo, threads = (
+        missing_cells(names, inits, labels, seeds, tier),
+        max(1, (os.cpu_count() or 1) // jobs),
+    )
+    print(f"{len(todo)} cells to measure, {jobs} at once")
+    work = (
+        delayed(_one_of_many)(i, threads, *one, data_dir, tier) for i, one in enumerate(todo, 1)
+    )
+    for line in Parallel(n_jobs=jobs, return_as="generator")(work):
+        print(line, flush=True)

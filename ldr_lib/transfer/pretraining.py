@@ -1,0 +1,338 @@
+"""Pretraining of encoders for transfer: local discrimination, its ablations and baselines, on the
+same images and steps.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.learner import Learner
+from safetensors.torch import save_file
+
+from ..checkpoint import load_model, save_model
+from ..data.batches import image_batches
+from ..data.datasets import DATASETS, open_dataset
+from ..data.errors import one_of
+from ..data.files import atomic_write
+from ..data.prepare import joint_fingerprint, prepare
+from ..data.views import ViewMaker, Views
+from ..device import mixed_precision, pick_device, to_device
+from ..network import Encoder, init_weights
+from ..pretrained import CHANNELS, SHIPPED, WEIGHTS, load_weights, random_encoder, shipped_file
+from ..runs.cards import card_head
+from ..runs.paths import runs_folder
+from ..runs.run import Run
+from ..tiers import PATCH_STAGE, SHORT_BOTH_BRANCHES, values_for
+from ..training import (
+    LossLog,
+    MakeViews,
+    SeedEpoch,
+    Settings,
+    build_learner,
+    run_stages,
+    train,
+)
+from .baselines import BASELINES
+
+NAME = "05_downstream_transfer"
+UNLABELLED = {
+    "fundus": (("chase_db1", "train"), ("hrf", "all"), ("drions", "train")),
+    "chest": (("kermany", "all"),),
+}
+ABLATIONS = {
+    "patch": ({"patch": 1.0},),
+    "patch_mixup": (PATCH_STAGE,),
+    "ldr": (PATCH_STAGE, SHORT_BOTH_BRANCHES),
+}
+METHODS = (*ABLATIONS, *BASELINES, "simulated", "whole")
+
+
+_COMMON = dict(n_clusters=16, pairs=4, view_size=128, learning_rate=3e-3, stages=ABLATIONS["ldr"])
+_CROPS = {
+    "fundus": dict(image_size=256, crop_scale=(0.35, 1.0)),
+    "chest": dict(image_size=192, crop_scale=(0.5, 1.0)),
+}
+"""Photographs are cropped at many sizes, as vessels and discs are to profit; X-rays are cropped
+less.
+"""
+
+TRAINING = {
+    modality: {
+        "smoke": _COMMON
+        | crops
+        | dict(image_size=64, pairs=2, view_size=32, epochs=(1, 1), steps=2),
+        "class": _COMMON
+        | crops
+        | dict(image_size=crops["image_size"] // 2, view_size=64, epochs=(2, 2), steps=40),
+        "study": _COMMON | crops | dict(epochs=(7, 7), steps=50),
+        "full": _COMMON
+        | crops
+        | dict(
+            image_size=2 * crops["image_size"],
+            view_size=256,
+            epochs=(20, 80),
+            steps=1000,
+            learning_rate=1e-3,
+            schedule="published",
+        ),
+    }
+    for modality, crops in _CROPS.items()
+}
+"""Values of `PretrainingSettings` by modality and tier."""
+
+
+@dataclass(frozen=True)
+class PretrainingSettings(Settings):
+    """`Settings` of the encoders of notebook 05."""
+
+    @classmethod
+    def for_tier(
+        cls, tier: str = "class", modality: str = "fundus", seed: int = 0, **changes
+    ) -> "PretrainingSettings":
+        """The settings of a tier.
+
+        Args:
+            tier: "smoke", "class" (minutes), "study" (behind the shipped encoders) or "full"
+                (published number of steps, GPU). LDR_TIER overrides it.
+            modality: "fundus" or "chest".
+            seed: Of the training.
+            changes: Further attributes to set.
+
+        Raises:
+            ValueError: Unknown modality or tier.
+
+        Example:
+            >>> PretrainingSettings.for_tier("study", "chest").image_size
+            192
+
+        Taught in notebook 05, section 3.
+        """
+        return cls(**values_for(TRAINING, modality, tier, "modality") | {"seed": seed} | changes)
+
+
+class _Pretext(torch.nn.Module):
+    """A baseline that trains itself: its output is its loss."""
+
+    def __init__(self, net: torch.nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, views: Views) -> tuple[torch.Tensor, None]:
+        with mixed_precision(views.first.device):
+            return self.net(views), None
+
+
+class _Given:
+    """The loss that the network returned."""
+
+    def __call__(self, outputs: tuple[torch.Tensor, None], views: Views) -> torch.Tensor:
+        self.terms = {"loss": outputs[0].detach()}
+        return outputs[0]
+
+
+def pretrain(
+    method: str,
+    images: np.ndarray,
+    settings: Settings,
+    folder: Path | str,
+    device: str = "auto",
+    data: str = "",
+    resume: bool = False,
+) -> tuple[Encoder, list[dict]]:
+    """Trains an encoder without labels and saves it; every method sees as many batches of the same
+    views.
+
+    Args:
+        method: "ldr" (both stages of local discrimination), "patch" or "patch_mixup" (the embedding
+            branch with these losses, over the steps of both stages), "instance", "dense" or
+            "autoencoder" as in `ldr_lib.baselines`.
+        images: (N, S, S, C) uint8.
+        settings: Of local discrimination; the others take batch, views, number of steps, learning
+            rate and seed from it.
+        folder: Receives `encoder.safetensors`, `log.csv` and `checkpoint.safetensors`.
+        device: As in `pick_device`.
+        data: Fingerprint of the images; a checkpoint of other images is refused.
+        resume: Go on from the folder's checkpoint if there is one.
+
+    Returns:
+        The encoder in evaluation mode, and the rows of the log.
+
+    Raises:
+        DataError: Unknown method, or images, checkpoint or folder cannot be used.
+
+    Taught in notebook 05, section 3.
+    """
+    one_of(method, (*ABLATIONS, *BASELINES), "pretraining")
+    folder = Path(folder)
+    at_once = replace(
+        settings, stages=ABLATIONS.get(method, ({},))[:1], epochs=(sum(settings.epochs),)
+    )
+    if method in ABLATIONS:
+        chosen = settings if method == "ldr" else at_once
+        net, rows = train(images, chosen, folder, device, f"{method}: {data}", resume=resume)
+    else:
+        torch.manual_seed(settings.seed)
+        net = to_device(init_weights(BASELINES[method](images.shape[-1])), pick_device(device))
+        learner = partial(_learner, net, images, at_once, folder)
+        rows = run_stages(net, learner, at_once, folder, f"{method}: {data}", resume)
+    encoder = net.encoder.eval()
+    save_encoder(encoder, folder / "encoder.safetensors")
+    return encoder, rows
+
+
+def _learner(
+    net: torch.nn.Module,
+    images: np.ndarray,
+    settings: Settings,
+    folder: Path,
+    stage: int,
+    rows: list[dict],
+) -> Learner:
+    return build_learner(
+        _Pretext(net),
+        image_batches(images, settings.pairs, settings.steps),
+        _Given(),
+        [list(net.parameters())],
+        [settings.learning_rate],
+        [
+            SeedEpoch(settings.seed, stage),
+            MakeViews(ViewMaker(settings.view_size, settings.crop_scale)),
+            LossLog(stage + 1, rows, folder / "log.csv"),
+        ],
+    )
+
+
+def save_encoder(encoder: Encoder, path: Path, half: bool = False) -> None:
+    """Writes an encoder's weights to a safetensors file, whole or not at all."""
+    kept = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    with atomic_write(path) as temporary:
+        save_file(
+            {
+                name: value.half() if half and value.is_floating_point() else value
+                for name, value in kept.items()
+            },
+            temporary,
+        )
+
+
+def unlabelled_images(
+    modality: str, data_dir: str, size: int, simulated: bool = False
+) -> tuple[np.ndarray, str]:
+    """The images that the encoders of the study are pretrained on, (N, S, S, C) uint8, and their
+    fingerprint.
+
+    Args:
+        modality: "fundus" or "chest".
+        data_dir: Folder of the datasets.
+        size: Side S.
+        simulated: Take simulated images instead of real ones.
+    """
+    sets = ((f"simulated_{modality}", "train"),) if simulated else UNLABELLED[modality]
+    parts = [prepare(open_dataset(name, data_dir, split), size) for name, split in sets]
+    return np.concatenate([part.images for part in parts]), joint_fingerprint(parts)
+
+
+def pretraining_study(
+    modality: str, method: str, seed: int, data_dir: str, tier: str = "study"
+) -> Path:
+    """Pretrains one encoder, or goes on with it, and keeps its record with the project.
+
+    Args:
+        modality: "fundus" or "chest".
+        method: As in `pretrain`, or "simulated": "ldr" on simulated images, or "whole": "ldr" on
+            (almost) whole images.
+        seed: Of the training.
+        data_dir: Folder of the datasets.
+        tier: As in `PretrainingSettings.for_tier`.
+
+    Returns:
+        Path of `encoder.safetensors`.
+    """
+    changes = {"crop_scale": (0.9, 1.0)} if method == "whole" else {}
+    settings = PretrainingSettings.for_tier(tier, modality, seed, **changes)
+    folder = pretrained_folder(modality, method, seed, tier)
+    run = Run(NAME, dict(pretraining=modality, method=method, tier=tier, seed=seed), str(folder))
+    images, fingerprint = unlabelled_images(
+        modality, data_dir, settings.image_size, method == "simulated"
+    )
+    encoder, rows = pretrain(
+        "ldr" if method in ("simulated", "whole") else method,
+        images,
+        settings,
+        folder,
+        data=fingerprint,
+        resume=True,
+    )
+    run.data(train=fingerprint)
+    last = {name: round(value, 4) for name, value in rows[-1].items()}
+    run.metrics(
+        settings=json.loads(json.dumps(asdict(settings))),
+        images=len(images),
+        last_epoch=last,
+        seconds=sum(row["seconds"] for row in rows),
+    )
+    run.keep(folder.name)
+    return folder / "encoder.safetensors"
+
+
+def pretrained_folder(modality: str, method: str, seed: int, tier: str = "study") -> Path:
+    """Where `pretraining_study` puts an encoder."""
+    return (
+        runs_folder()
+        / "records"
+        / NAME
+        / "_".join(["pretraining", modality, method, tier, str(seed)])
+    )
+
+
+def ship(tier: str = "study") -> Path:
+    """Puts the encoders of seed 0 into the package, at half precision, with one card."""
+    rows = []
+    for modality in UNLABELLED:
+        for method in SHIPPED:
+            folder = pretrained_folder(modality, method, 0, tier)
+            encoder = load_weights(
+                random_encoder(CHANNELS[modality]), folder / "encoder.safetensors"
+            )
+            if method == "ldr":
+                save_model(
+                    load_model(folder / "model.safetensors", "cpu").half(),
+                    shipped_file(modality, method),
+                )
+            else:
+                save_encoder(encoder, shipped_file(modality, method), half=True)
+            record = json.loads((folder / "record.json").read_text())
+            settings, metrics = record["metrics"]["settings"], record["metrics"]
+            steps = settings["steps"] * sum(settings["epochs"])
+            rows.append(
+                f"| {modality} | {method} | {metrics['images']} | {steps} | {5 * settings['pairs']} of {settings['view_size']} px | {metrics['seconds'] / 60:.0f} |"
+            )
+    sets = {name: DATASETS[name] for parts in UNLABELLED.values() for name, _ in parts}
+    head = card_head("ldr_lib encoders", list(sets.values()), {})
+    used = "; ".join(
+        f"{kind.title}, {split} images"
+        for parts in UNLABELLED.values()
+        for kind, split in [(sets[n], s) for n, s in parts]
+    )
+    card = f"""{head}
+# Pretrained encoders
+
+Weights of `ldr_lib.load_encoder(modality, method)`, and for the method ldr of the whole two-branch network,
+`ldr_lib.load_representation(modality)`; trained without labels: {used}.
+
+| modality | method | images | steps | views a step | minutes on one core |
+|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+- **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets.values())}.
+- **Seed** 0; not chosen among seeds. Weights rounded to half precision.
+- **Made by** `python -m ldr_lib pretrain MODALITY --method METHOD`; measured on segmentation: figures/{NAME}.
+
+For research and teaching, not for diagnosis.
+"""
+    with atomic_write(WEIGHTS / "encoders.md") as temporary:
+        temporary.write_text(card)
+    return WEIGHTS / "encoders.md"

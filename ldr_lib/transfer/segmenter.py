@@ -1,0 +1,274 @@
+"""Segmentation on top of an encoder: a U-Net decoder, soft Dice, training frozen and fine-tuned,
+scores at full size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from fastai.callback.core import Callback
+from PIL import Image
+from torch import nn
+
+from ..data.augment import LabelledPairs
+from ..data.errors import DataError
+from ..data.prepare import local_normalize, prepare_sample, to_original
+from ..data.simulate import Sample
+from ..device import mixed_precision, pick_device, to_device
+from ..losses import soft_dice_loss
+from ..metrics import centreline_dice, dice, hausdorff95
+from ..network import Encoder, convolution
+from ..tiers import values_for
+from ..training import SeedEpoch, build_learner
+from .tasks import Task
+
+
+class Segmenter(nn.Module):
+    """A pretrained encoder with a new U-Net decoder, 256 > 128 > 64 > 32 > 16 > 1 channels.
+
+    Args:
+        encoder: Its five feature maps are used; it becomes part of this module.
+
+    Calling it on (B, C, H, W) with H and W multiples of 16 returns logits (B, 1, H, W).
+
+    Source: Chen et al. 2021, section 4 (downstream). Taught in notebook 05, section 2.
+    """
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = nn.ModuleList(
+            nn.Sequential(convolution(wide, narrow), convolution(narrow, narrow))
+            for wide, narrow in ((256, 64), (128, 32), (64, 16), (32, 16))
+        )
+        self.head = nn.Conv2d(16, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        *skips, x = self.encoder(x)
+        for level, skip in zip(self.decoder, reversed(skips)):
+            x = level(torch.cat([F.interpolate(x, scale_factor=2.0), skip], 1))
+        return self.head(x)
+
+
+BUDGETS = {
+    "segmentation": {
+        "smoke": dict(steps=2, batch=2, side=32, learning_rate=3e-3),
+        "class": dict(steps=40, batch=6, side=64, learning_rate=3e-3),
+        "study": dict(steps=80, batch=8, side=128, learning_rate=3e-3),
+        "full": dict(steps=2000, batch=16, side=128, learning_rate=3e-3),
+    }
+}
+"""Values of `TransferSettings` by tier."""
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """The budget of a segmentation, the same for every start.
+
+    Attributes:
+        tier: Name of the tier that these values belong to, "custom" for values of one's own.
+        steps: Steps of each of the two stages, decoder and fine-tuning.
+        batch: Crops a step.
+        side: Side of the crops in pixels.
+        learning_rate: Highest rate of Adam, for the decoder.
+        encoder_rate: That of the encoder, as a share of it.
+        seed: Of everything random.
+    """
+
+    tier: str = "custom"
+    steps: int = 100
+    batch: int = 8
+    side: int = 128
+    learning_rate: float = 1e-3
+    encoder_rate: float = 1.0
+    seed: int = 0
+
+    @classmethod
+    def for_tier(cls, tier: str = "class", seed: int = 0, **changes) -> "TransferSettings":
+        """The budget of a tier.
+
+        Args:
+            tier: "smoke", "class", "study" (behind the table) or "full" (GPU). LDR_TIER overrides
+                it.
+            seed: Of everything random.
+            changes: Further attributes to set.
+
+        Raises:
+            ValueError: Unknown tier.
+
+        Example:
+            >>> TransferSettings.for_tier("study").steps
+            80
+
+        Taught in notebook 05, section 3.
+        """
+        return cls(**values_for(BUDGETS, "segmentation", tier, "task") | {"seed": seed} | changes)
+
+
+class _MakeCrops(Callback):
+    """Replaces the empty batch by labelled crops, made on the device."""
+
+    def __init__(self, make_pairs: LabelledPairs, batch: int):
+        self.make_pairs, self.batch = make_pairs, batch
+
+    def before_batch(self):
+        pairs = self.make_pairs(self.batch, next(self.model.parameters()).device)
+        self.learn.xb, self.learn.yb = (
+            (pairs.images.contiguous(memory_format=torch.channels_last),),
+            (pairs.targets,),
+        )
+
+
+class _FrozenEncoder(Callback):
+    """Keeps the encoder as it is, its BatchNorm included."""
+
+    def before_train(self):
+        self.model.encoder.eval()
+
+
+class _Mixed(nn.Module):
+    def __init__(self, net: Segmenter):
+        super().__init__()
+        self.net, self.encoder = net, net.encoder
+
+    def forward(self, x):
+        with mixed_precision(x.device):
+            return self.net(x)
+
+
+def train_decoder(
+    encoder: Encoder,
+    labelled: LabelledPairs,
+    settings: TransferSettings,
+    device: str = "auto",
+    frozen: bool = True,
+) -> Segmenter:
+    """Frozen protocol: trains a new decoder on top of an encoder that stays as it is.
+
+    Args:
+        encoder: Where to start from; left as it is.
+        labelled: Maker of crops of the labelled images.
+        settings: The budget.
+        device: As in `pick_device`.
+        frozen: Leave the encoder as it is; otherwise it is trained from the first step, as from
+            scratch.
+
+    Returns:
+        The segmenter in evaluation mode, with a copy of the encoder.
+
+    Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
+    """
+    torch.manual_seed(settings.seed)
+    net = Segmenter(Encoder(encoder.in_channels))
+    net.encoder.load_state_dict(encoder.state_dict())
+    net = to_device(net, pick_device(device))
+    net.encoder.requires_grad_(not frozen)
+    return _fit(net, labelled, settings, 0, [_FrozenEncoder()] if frozen else [])
+
+
+def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSettings) -> Segmenter:
+    """Fine-tuned protocol: goes on from `train_decoder` with encoder and decoder, for as many steps
+    again.
+
+    Args:
+        net: Trained further in place.
+        labelled: Maker of crops of the labelled images.
+        settings: The budget.
+
+    Returns:
+        The segmenter in evaluation mode.
+
+    Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
+    """
+    net.encoder.requires_grad_(True)
+    return _fit(net, labelled, settings, 1, [])
+
+
+def _soft_dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return soft_dice_loss(logits.float().sigmoid(), targets)
+
+
+def _fit(
+    net: Segmenter,
+    labelled: LabelledPairs,
+    settings: TransferSettings,
+    stage: int,
+    callbacks: list[Callback],
+) -> Segmenter:
+    learn = build_learner(
+        _Mixed(net),
+        [(torch.zeros(1),)] * settings.steps,
+        _soft_dice,
+        [list(net.encoder.parameters()), [*net.decoder.parameters(), *net.head.parameters()]],
+        [settings.encoder_rate * settings.learning_rate, settings.learning_rate],
+        [SeedEpoch(settings.seed, stage), _MakeCrops(labelled, settings.batch), *callbacks],
+    )
+    learn.fit_one_cycle(1, learn.lr)
+    return net.eval()
+
+
+@torch.no_grad()
+def segment(net: Segmenter, sample: Sample, size: int, modality: str) -> np.ndarray:
+    """The structure's probability in one image, at its own size.
+
+    Args:
+        net: A trained segmenter.
+        sample: The image; its masks are not used.
+        size: Side at which the network sees it.
+        modality: "fundus" cuts to the field of view and evens the light, as in training.
+
+    Returns:
+        (H, W) float32 in [0, 1], 0 outside the field of view.
+    """
+    small, masks, box = prepare_sample(Sample(sample.image), size, modality == "fundus")
+    inside = masks["field_of_view"]
+    seen = local_normalize(small, inside) if modality == "fundus" else small
+    x = (
+        torch.from_numpy(np.array(seen))
+        .to(next(net.parameters()).device)
+        .permute(2, 0, 1)[None]
+        .float()
+        / 255
+    )
+    with mixed_precision(x.device):
+        p = net(x.contiguous(memory_format=torch.channels_last)).float().sigmoid()
+    return to_original(
+        p[0, 0].cpu().numpy() * inside, box, sample.image.shape[:2], Image.Resampling.BILINEAR
+    )
+
+
+def score(net: Segmenter, task: Task, dataset) -> pd.DataFrame:
+    """Agreement with the masks, image by image, at the images' own size and threshold 0.5.
+
+    Args:
+        net: A trained segmenter.
+        task: What was segmented.
+        dataset: Test images with masks, as opened by `open_dataset`.
+
+    Returns:
+        One row per image that has a mask: "Dice", and "clDice" for vessels or "HD95" in pixels for
+            all others.
+
+    Taught in notebook 05, section 3.
+    """
+    rows = {}
+    for sample in (dataset[i] for i in range(len(dataset))):
+        if task.structure not in sample.masks:
+            continue
+        found, truth = (
+            segment(net, sample, task.size, dataset.modality) > 0.5,
+            sample.masks[task.structure],
+        )
+        rows[sample.name] = {"Dice": dice(found, truth)}
+        rows[sample.name] |= (
+            {"clDice": centreline_dice(found, truth)}
+            if task.is_thin
+            else {"HD95": hausdorff95(found, truth)}
+        )
+    if not rows:
+        raise DataError(
+            f"no image of the {dataset.split} split of {dataset.name} has a mask of {task.structure}"
+        )
+    return pd.DataFrame(rows).T

@@ -1,0 +1,49 @@
+"""Classical ways and guesses do what their names say; clDice and centres."""
+
+import numpy as np
+import pytest
+
+from ldr_lib.data.simulate import chest, fundus
+from ldr_lib.guided.classical import brightest_blob, otsu_lungs, vesselness
+from ldr_lib.metrics import centre, centreline_dice, dice
+
+
+@pytest.fixture(scope="module")
+def eye():
+    return fundus(300, 4, lesions=False)
+
+
+@pytest.mark.parametrize("kind", ["frangi", "sato"])
+def test_ridge_filters_rank_vessels_high_and_the_rim_low(eye, kind):
+    rank = vesselness(eye.image, kind)
+    inside, vessel = eye.masks["field_of_view"], eye.masks["vessel"] & ~eye.masks["disc"]
+    assert rank[vessel].mean() > rank[inside & ~vessel].mean() + 0.2
+    assert (rank[~inside] == 0).mean() > 0.98 and rank.max() <= 1
+
+
+def test_brightest_blob_lies_on_the_disc(eye):
+    assert dice(brightest_blob(eye.image), eye.masks["disc"]) > 0.5
+
+
+def test_dark_regions_in_the_body_are_mostly_lungs():
+    sample = chest(200, 3)
+    found = otsu_lungs(sample.image)
+    assert (found & sample.masks["lungs"]).sum() > 0.7 * found.sum() > 0
+
+
+def test_centreline_dice_forgives_calibre_and_punishes_gaps():
+    thin, thick, broken = (np.zeros((40, 60), bool) for _ in range(3))
+    thin[20, 5:55], thick[18:23, 5:55], broken[18:23, 5:55] = True, True, True
+    broken[:, 20:40] = False
+    assert centreline_dice(thin, thick) > 0.95 > dice(thin, thick) + 0.3
+    assert centreline_dice(broken, thick) < 0.85
+    empty = np.zeros_like(thin)
+    assert centreline_dice(empty, empty) == 1 and centreline_dice(empty, thick) == 0
+    with pytest.raises(ValueError, match="one shape"):
+        centreline_dice(thin, thick[:-1])
+
+
+def test_centre_of_a_map():
+    map_ = np.zeros((20, 30))
+    map_[4:7, 9:12] = 0.9
+    assert centre(map_) == (5, 10) and centre(np.zeros((5, 5))) is None

@@ -1,0 +1,166 @@
+"""Finding structures in images of any size, and the networks that come with the package."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ldr_lib import load_pretrained, predict_structure
+from ldr_lib.checkpoint import load_model, save_model
+from ldr_lib.data.datasets import open_dataset
+from ldr_lib.data.errors import DataError
+from ldr_lib.data.simulate import chest, fundus
+from ldr_lib.guided.predict import structure_maps
+from ldr_lib.metrics import dice
+from ldr_lib.network import TwoBranchNet
+from ldr_lib.pretrained import WEIGHTS, GuidedNets
+from ldr_lib.structures import guide_for
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    torch.manual_seed(0)
+    net = TwoBranchNet(3, 32, 8)
+    net.guide = guide_for("vessel")
+    return net
+
+
+@pytest.mark.parametrize("name", ["vessel", "disc", "chest"])
+def test_weights_come_with_a_card_and_are_light(name):
+    assert (WEIGHTS / f"{name}.safetensors").stat().st_size < 6e6
+    card = (WEIGHTS / f"{name}.md").read_text()
+    assert all(word in card for word in ("Data", "Terms", "Steps", "Seed", "Dice"))
+
+
+def test_one_line_loads_all_structures_of_a_modality():
+    eye, body = load_pretrained("fundus", "cpu"), load_pretrained("chest", "cpu")
+    assert eye.structures == ["vessel", "disc", "fovea"] and body.structures == ["lungs", "heart"]
+    assert [net.guide for net in (*eye, *body)] == [
+        guide_for(name) for name in ("vessel", "disc", "chest")
+    ]
+    assert not any(net.training for net in (*eye, *body))
+    assert eye.network("fovea") is eye[1] and eye.network("vessel") is eye[0]
+
+
+def test_pretrained_networks_find_simulated_structures():
+    eye, body = fundus(400, 9_000_001, lesions=False), chest(300, 9_000_001)
+    net = load_pretrained("fundus", "cpu")
+    assert dice(predict_structure(net, eye.image, "vessel") > 0.5, eye.masks["vessel"]) > 0.6
+    assert dice(predict_structure(net, eye.image, "disc") > 0.5, eye.masks["disc"]) > 0.7
+    net = load_pretrained("chest", "cpu")
+    assert dice(predict_structure(net, body.image, "lungs") > 0.5, body.masks["lungs_whole"]) > 0.85
+    assert dice(predict_structure(net, body.image, "heart") > 0.5, body.masks["heart"]) > 0.7
+
+
+@pytest.mark.realdata
+def test_pretrained_networks_find_real_structures(real_data):
+    """Training images only: the test split is not looked at here."""
+    sample = open_dataset("chase_db1", real_data, "train")[0]
+    assert (
+        dice(
+            predict_structure(load_pretrained("fundus", "cpu"), sample.image, "vessel") > 0.5,
+            sample.masks["vessel"],
+        )
+        > 0.65
+    )
+
+
+@pytest.mark.parametrize("shape", [(40, 33, 3), (301, 200, 3), (2300, 3500, 3)])
+def test_maps_have_the_image_s_size_and_are_zero_outside_the_field_of_view(
+    untrained, photograph, shape
+):
+    image = photograph(0, *shape[:2])
+    disc = TwoBranchNet(3, 32, 8)
+    disc.guide = guide_for("disc")
+    for structure in ("vessel", "disc"):
+        found = predict_structure(GuidedNets([untrained, disc]), image, structure)
+        assert (
+            found.shape == shape[:2]
+            and found.dtype == np.float32
+            and 0 <= found.min() <= found.max() <= 1
+        )
+        assert found[0, 0] == found[-1, -1] == 0
+
+
+def test_a_map_is_the_mean_over_the_guide_s_sizes(untrained, photograph):
+    image, guide = photograph(0, 100, 90), untrained.guide
+    at = lambda *sizes: _with(
+        untrained,
+        replace(guide, sizes={"vessel": sizes}),
+        lambda net: predict_structure(net, image, "vessel"),
+    )
+    apart = np.abs(at(64) - at(96)).mean()
+    assert np.abs(at(64, 96) - (at(64) + at(96)) / 2).mean() < 0.2 * apart
+
+
+def _with(net, guide, use):
+    kept, net.guide = net.guide, guide
+    try:
+        return use(net)
+    finally:
+        net.guide = kept
+
+
+def test_a_structure_moves_with_the_image(untrained, photograph):
+    image = np.pad(photograph(1, 160, 160), ((30, 30), (30, 30), (0, 0)))
+    wider = np.pad(image, ((0, 40), (60, 20), (0, 0)))
+    a, b = (
+        predict_structure(untrained, image, "vessel"),
+        predict_structure(untrained, wider, "vessel"),
+    )
+    assert np.abs(b[:220, 60:280] - a).max() < 0.02
+
+
+def test_prototype_maps_equal_their_formula(untrained):
+    torch.manual_seed(0)
+    x, inside = torch.rand(1, 3, 32, 32), torch.rand(1, 32, 32) > 0.2
+    got = structure_maps(untrained, x, "vessel", "prototype", inside)[0].numpy()
+    untrained.eval()
+    expected = []
+    for axes in ((), (1,)):
+        turn = lambda array: np.flip(array, [axis + array.ndim - 2 for axis in axes]).copy()
+        with torch.no_grad():
+            v, a = (t[0].double().numpy() for t in untrained(torch.from_numpy(turn(x.numpy()))))
+        seen = turn(inside[0].numpy())
+        r = np.einsum("kp,dp->kd", a[:, seen], v[:, seen])
+        r /= np.linalg.norm(r, axis=1, keepdims=True)
+        logits = np.exp(np.einsum("kd,dhw->khw", r, v) / 0.2)
+        expected.append(turn((logits / logits.sum(0))[0]))
+    assert np.abs(got - np.mean(expected, 0)).max() < 0.03
+
+
+def test_guide_survives_saving(untrained, tmp_path):
+    save_model(untrained, tmp_path / "net.safetensors")
+    assert (
+        load_model(tmp_path / "net.safetensors", "cpu").guide.maps(torch.ones(1, 8, 2, 2)).tolist()
+        == untrained.guide.maps(torch.ones(1, 8, 2, 2)).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    "image, structure, message",
+    [
+        (np.zeros((64, 64, 3), np.uint8), "vessel", "all of one value"),
+        (np.eye(64, dtype=np.uint8)[..., None].repeat(3, 2), "vessel", "no field of view"),
+        (np.full((64, 64), 9, np.uint8), "vessel", "grey image where a colour"),
+        (np.zeros((64, 64, 3)), "vessel", "uint8"),
+        (np.zeros((64, 64, 7), np.uint8), "vessel", "uint8 array"),
+        (np.zeros((9, 64, 3), np.uint8), "vessel", "at least 32"),
+        (np.ones((64, 64, 3), np.uint8), "liver", "it knows vessel"),
+    ],
+)
+def test_unusable_input_is_named(untrained, image, structure, message):
+    with pytest.raises(DataError, match=message):
+        predict_structure(untrained, image, structure)
+
+
+def test_more_mistakes_are_named(untrained, photograph):
+    with pytest.raises(DataError, match="was not guided"):
+        predict_structure(TwoBranchNet(), photograph(), "vessel")
+    with pytest.raises(DataError, match="colour image where a grey"):
+        predict_structure(load_pretrained("chest", "cpu"), photograph(), "lungs")
+    with pytest.raises(DataError, match='no pretrained network "knee"; there are fundus, chest'):
+        load_pretrained("knee")
+    with pytest.raises(DataError, match="by"):
+        predict_structure(untrained, photograph(), "vessel", by="magic")

@@ -1,0 +1,83 @@
+"""Prior masks from folders and rules, and the pieces drawn from them."""
+
+import numpy as np
+import pytest
+import torch
+
+from ldr_lib.data.errors import DataError
+from ldr_lib.guided.priors import _calibre, mask_bank, masks_in, vessel_prior, vessel_trees
+
+
+def lines(width, size=256):
+    mask = np.zeros((size, size), bool)
+    for start in range(20, size - 20, 60):
+        mask[start : start + width] = True
+    return mask
+
+
+def test_calibre_is_the_width_of_the_lines():
+    assert mask_bank([lines(9)], "lines", 256).calibres[0] == pytest.approx(9, abs=1.5)
+
+
+def test_size_of_the_files_does_not_matter_to_the_drawn_width():
+    torch.manual_seed(0)
+    for size in (96, 256, 900):
+        bank = mask_bank([lines(max(3, size // 40), size)], "lines", 512)
+        drawn = bank.draw(40, 128, (4.0, 4.0)).numpy()[:, 0] > 0.5
+        assert np.median([_calibre(piece) for piece in drawn if piece.any()]) == pytest.approx(
+            4, abs=1.3
+        )
+
+
+def test_drawing_is_repeatable_and_varied():
+    bank = vessel_trees(2, seed=1, size=128)
+    torch.manual_seed(5)
+    first = bank.draw(4, 64, (2.0, 4.0))
+    torch.manual_seed(5)
+    assert torch.equal(first, bank.draw(4, 64, (2.0, 4.0)))
+    assert first.min() >= 0 and first.max() <= 1 and not torch.equal(first[0], first[1])
+
+
+def test_trees_depend_on_the_seed_only():
+    first, again, other = (vessel_trees(2, seed, 128).masks for seed in (3, 3, 4))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert all(0.02 < (mask > 127).mean() < 0.4 for mask in first)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (np.zeros((64, 64), np.uint8), "empty"),
+        (np.full((64, 64), 255, np.uint8), "full"),
+        (np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1)), "grey picture"),
+        (np.pad(np.full((8, 8), 255, np.uint8), 4), "at least 32"),
+    ],
+)
+def test_masks_that_say_nothing_are_named(tmp_path, save, content, message):
+    save(tmp_path / "good.png", lines(9).astype(np.uint8) * 255)
+    save(tmp_path / "odd.png", content)
+    with pytest.raises(DataError, match=message) as error:
+        masks_in(tmp_path)
+    assert "odd.png" in str(error.value)
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        masks_in(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="holds no image file"):
+        masks_in(tmp_path)
+    with pytest.raises(DataError, match="holds no mask"):
+        mask_bank([], "nothing")
+    with pytest.raises(DataError, match="octa_vessel_masks does not exist"):
+        vessel_prior("octa", str(tmp_path))
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["octa", "dsa"])
+def test_masks_of_other_modalities_are_usable(real_data, name):
+    bank = vessel_prior(name, str(real_data))
+    assert (
+        len(bank) == 10
+        and (bank.calibres > 1).all()
+        and set(np.unique(bank.masks > 127)) == {False, True}
+    )

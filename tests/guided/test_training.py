@@ -1,0 +1,178 @@
+"""Guided training: its losses against float64 formulas, its stages, and that it can be resumed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ldr_lib.data.augment import standardise
+from ldr_lib.data.errors import DataError
+from ldr_lib.guided.predict import teacher_maps
+from ldr_lib.guided.priors import vessel_trees
+from ldr_lib.guided.settings import METHODS, GuidedSettings, method_stages
+from ldr_lib.guided.training import train_guided
+from ldr_lib.guided.vessel_pairs import VesselPairs
+from ldr_lib.losses import calibration_loss, confident_loss, guided_loss
+from ldr_lib.network import TwoBranchNet
+from ldr_lib.structures import guide_for
+
+TINY = GuidedSettings(
+    n_clusters=8, pairs=1, view_size=32, crop_scale=(0.4, 0.6), epochs=(1, 2), steps=2, rendered=3
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    images, inside = (
+        rng.integers(40, 200, (4, 64, 64, 3), dtype=np.uint8),
+        np.ones((4, 64, 64), bool),
+    )
+    make_pairs = VesselPairs(images, inside, vessel_trees(2, 0, 64), size=32)
+    return standardise(images, inside), make_pairs
+
+
+def test_guided_loss_equals_its_formula():
+    rng = np.random.default_rng(0)
+    p, t = rng.uniform(0.05, 0.95, (2, 3, 5, 4)), rng.integers(0, 2, (2, 3, 5, 4)).astype(float)
+    entropy = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+    overlaps = [
+        (2 * (p[:, s] * t[:, s]).sum() + 1) / (p[:, s].sum() + t[:, s].sum() + 1) for s in range(3)
+    ]
+    tensor = lambda x: torch.from_numpy(x).float()
+    assert guided_loss(tensor(p), tensor(t)).item() == pytest.approx(
+        entropy + 1 - np.mean(overlaps), rel=1e-4
+    )
+    assert calibration_loss(tensor(p), tensor(t)).item() == pytest.approx(entropy, rel=1e-5)
+
+
+def test_only_where_the_teacher_is_sure_is_anything_asked():
+    taught = torch.tensor([0.9, 0.5, 0.1, 0.79]).reshape(1, 1, 1, 4)
+    maps = torch.tensor([0.6, 0.2, 0.4, 0.3]).reshape(1, 1, 1, 4).requires_grad_()
+    loss = confident_loss(maps, taught)
+    assert loss.item() == pytest.approx(-(np.log(0.6) + np.log(0.6)) / 2, rel=1e-5)
+    loss.backward()
+    assert (
+        maps.grad[0, 0, 0, 1] == maps.grad[0, 0, 0, 3] == 0
+        and maps.grad[0, 0, 0, 0] < 0 < maps.grad[0, 0, 0, 2]
+    )
+
+
+def stages(method):
+    return {"stages": method_stages(method), "epochs": (1, 1, 2)[: len(method_stages(method))]}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_and_moves_the_network(data, tmp_path, method):
+    images, make_pairs = data
+    seen = []
+    net, rows = train_guided(
+        images,
+        make_pairs,
+        guide_for("vessel"),
+        replace(TINY, **stages(method)),
+        tmp_path,
+        "cpu",
+        after_epoch=lambda net: seen.append(net.training),
+    )
+    torch.manual_seed(0)
+    assert len(rows) == len(seen) == sum(stages(method)["epochs"]) and net.guide == guide_for(
+        "vessel"
+    )
+    named = [set(stage) for stage in method_stages(method)]
+    assert all(named[row["stage"] - 1] <= row.keys() for row in rows)
+    assert not torch.equal(
+        TwoBranchNet(3, 32, 8).encoder.groups[0][0][0].weight, net.encoder.groups[0][0][0].weight
+    )
+
+
+def test_resumed_equals_uninterrupted(data, tmp_path):
+    images, make_pairs = data
+    settings = replace(TINY, **stages("combined"))
+    whole, rows = train_guided(
+        images, make_pairs, guide_for("vessel"), settings, tmp_path / "whole", "cpu"
+    )
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(net, count=[0]):
+        count[0] += 1
+        if count[0] == 4:
+            raise Interrupted("the power went")
+
+    with pytest.raises(Interrupted):
+        train_guided(
+            images,
+            make_pairs,
+            guide_for("vessel"),
+            settings,
+            tmp_path / "parts",
+            "cpu",
+            after_epoch=stop,
+        )
+    resumed, again = train_guided(
+        images, make_pairs, guide_for("vessel"), settings, tmp_path / "parts", "cpu", resume=True
+    )
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(whole.state_dict().values(), resumed.state_dict().values())
+    )
+    strip = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    assert strip(rows) == strip(again)
+
+
+def test_a_guided_cluster_learns_its_prior(data, tmp_path):
+    images, make_pairs = data
+    settings = replace(
+        TINY, stages=({"guided": 1.0},), epochs=(4,), steps=10, rendered=6, learning_rate=5e-3
+    )
+    _, rows = train_guided(images, make_pairs, guide_for("vessel"), settings, tmp_path, "cpu")
+    assert rows[-1]["guided"] < 0.9 * rows[0]["guided"]
+
+
+def test_mistakes_are_named(data, tmp_path):
+    images, make_pairs = data
+    with pytest.raises(
+        DataError, match='unknown method "magic"; known are adversarial, rendered, combined'
+    ):
+        method_stages("magic")
+    with pytest.raises(DataError, match="give both the same channels and size"):
+        train_guided(images[..., :1], make_pairs, guide_for("vessel"), TINY, tmp_path, "cpu")
+    with pytest.raises(DataError, match='there is no guide "knee"; known are vessel, disc, chest'):
+        guide_for("knee")
+    with pytest.raises(DataError, match="unknown tier"):
+        GuidedSettings.for_tier("huge", "vessel")
+    with pytest.raises(ValueError, match="unknown loss"):
+        replace(TINY, stages=({"guided": 1, "magic": 1}, {}))
+
+
+def test_a_training_starts_from_the_network_it_is_given_and_learns_from_the_images_it_is_shown(
+    data, tmp_path
+):
+    images, make_pairs = data
+    torch.manual_seed(9)
+    start = TwoBranchNet(3, 32, 8)
+    settings = replace(TINY, stages=({"calibrate": 1.0, "confident": 1.0},), epochs=(0,))
+    net, _ = train_guided(
+        images, make_pairs, guide_for("vessel"), settings, tmp_path, "cpu", start=start
+    )
+    assert all(
+        torch.equal(a, b) for a, b in zip(net.state_dict().values(), start.state_dict().values())
+    )
+    train_guided(
+        images,
+        make_pairs,
+        guide_for("vessel"),
+        replace(settings, epochs=(1,)),
+        tmp_path,
+        "cpu",
+        start=start,
+        teach=images[:2],
+    )
+    taught = np.load(tmp_path / "taught.npy")
+    start.guide = guide_for("vessel")
+    assert taught.shape == (2, 1, 64, 64) and np.array_equal(
+        taught, teacher_maps(start, images[:2])
+    )

@@ -1,0 +1,85 @@
+import json
+import sys
+
+import ldr_lib.data.files  # noqa: F401 these are among the modules that are fingerprinted
+import ldr_lib.losses  # noqa: F401
+from ldr_lib.runs import fingerprints as stale
+
+
+def test_comments_and_documentation_change_nothing_and_code_does(tmp_path):
+    path = tmp_path / "m.py"
+    prints = []
+    for text in (
+        '"""Doc."""\ndef f(x):\n    return x + 1\n',
+        'def f(x):\n    """Other."""\n    # why\n    return (x + 1)\n',
+        "def f(x):\n    return x + 2\n",
+    ):
+        path.write_text(text)
+        prints.append(stale.code_of(path))
+    assert prints[0] == prints[1] != prints[2]
+
+
+def notebook(path, *cells, parameters="seed = 0"):
+    made = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [parameters]}]
+    made += [{"cell_type": "code", "metadata": {}, "source": [cell]} for cell in cells]
+    path.write_text(
+        json.dumps(
+            {"cells": [*made, {"cell_type": "markdown", "metadata": {}, "source": ["words"]}]}
+        )
+    )
+    return path
+
+
+def test_values_of_parameters_and_layout_do_not_count_as_other_cells(tmp_path):
+    first = stale.cells_of(notebook(tmp_path / "a.ipynb", "x = 1"))
+    assert first == stale.cells_of(
+        notebook(tmp_path / "b.ipynb", "x  =  1  # note", parameters="seed = 7")
+    )
+    assert first[0] != stale.cells_of(notebook(tmp_path / "c.ipynb", "x = 2"))[0] and first[1] == [
+        "seed"
+    ]
+
+
+def test_only_modules_that_can_change_a_number_are_fingerprinted():
+    found = stale.used_code()
+    assert "losses" in found and not any(name.split(".")[0] in stale.DRAWN for name in found)
+    assert found["losses"] == stale.code_of(stale.HERE / "losses.py")
+
+
+def test_what_changed_is_named(tmp_path, monkeypatch):
+    notebook(tmp_path / "nb.ipynb", "x = 1")
+    record = {
+        "name": "nb",
+        "parameters": {"seed": 0},
+        "code": {"losses": stale.code_of(stale.HERE / "losses.py")},
+        "cells": stale.cells_of(tmp_path / "nb.ipynb")[0],
+    }
+    assert stale.changes_since(record, tmp_path) == []
+    assert stale.changes_since(record | {"code": {"losses": "old", "gone": "x"}}, tmp_path) == [
+        "losses",
+        "gone",
+    ]
+    notebook(tmp_path / "nb.ipynb", "x = 2", parameters="seed = 0\nk = 1")
+    assert stale.changes_since(record, tmp_path) == ["the notebook's cells", "parameters k"]
+    assert stale.changes_since({"name": "nb"}, tmp_path) == [
+        "recorded before code was fingerprinted"
+    ]
+    assert "ldr_lib.losses" in sys.modules
+
+
+def test_nothing_has_changed_since_the_code_that_runs_now(tmp_path):
+    notebook(tmp_path / "nb.ipynb", "x = 1")
+    code = stale.used_code()
+    assert {"losses", "data", "data.files"} <= code.keys()
+    assert (
+        stale.changes_since(
+            {
+                "name": "nb",
+                "parameters": {"seed": 0},
+                "code": code,
+                "cells": stale.cells_of(tmp_path / "nb.ipynb")[0],
+            },
+            tmp_path,
+        )
+        == []
+    )

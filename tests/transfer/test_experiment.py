@@ -1,0 +1,175 @@
+"""The cells of the transfer table: what is labelled, where a start comes from, what is kept and
+what is still missing.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ldr_lib import transfer
+from ldr_lib.data.datasets import DATASETS
+from ldr_lib.data.errors import DataError
+from ldr_lib.pretrained import random_encoder
+from ldr_lib.transfer.experiment import cell, cells, initial_encoder, labelled_images, missing_cells
+from ldr_lib.transfer.pretraining import pretrained_folder, save_encoder
+from ldr_lib.transfer.table import (
+    gains,
+    initialisations_side_by_side,
+    label_curves,
+    transfer_records,
+    transfer_table,
+)
+from ldr_lib.transfer.tasks import TASKS, task
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of its own to keep records in."""
+    for module in ("ldr_lib.transfer", "ldr_lib.runs"):
+        monkeypatch.setattr(f"{module}.project_root", lambda: tmp_path)
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(DATASETS["simulated_fundus"], "n_train", 6)
+    monkeypatch.setattr(DATASETS["simulated_fundus"], "n_test", 2)
+    return tmp_path
+
+
+def test_registry_names_known_datasets_and_structures():
+    assert len(TASKS) == 19
+    for name, one in TASKS.items():
+        assert one.structure in DATASETS[one.dataset].structures, name
+    with pytest.raises(DataError, match='unknown task "liver"; known are vessel_rite'):
+        task("liver")
+
+
+def test_labelled_images_do_not_validate_and_are_not_empty():
+    masks = np.ones((10, 4, 4), bool)
+    masks[[4, 7]] = False
+    prepared = _Sized({"disc": masks})
+    one = TASKS["disc_drions"]
+    assert labelled_images(one, prepared, 0, 0).tolist() == [2, 3, 5, 6, 8, 9]
+    draws = [labelled_images(one, prepared, 2, seed).tolist() for seed in range(8)]
+    assert (
+        draws[0] == labelled_images(one, prepared, 2, 0).tolist()
+        and len({tuple(d) for d in draws}) > 3
+    )
+    assert all(set(d) <= {2, 3, 5, 6, 8, 9} and len(d) == 2 for d in draws)
+    with pytest.raises(DataError, match="7 labelled images of drions are asked for and 6 of 8"):
+        labelled_images(one, prepared, 7, 0)
+    with pytest.raises(DataError, match="has no masks of vessel"):
+        labelled_images(TASKS["vessel_stare"], prepared, 1, 0)
+
+
+class _Sized:
+    """Prepared images of which only the masks matter."""
+
+    def __init__(self, masks):
+        self.masks = masks
+
+    def __len__(self):
+        return len(self.masks["disc"])
+
+
+def test_a_cell_keeps_both_protocols_and_is_then_not_missing(project):
+    grid = (["disc_simulated_fundus"], ["random", "scratch"], [1], [0])
+    assert len(missing_cells(*grid, "smoke")) == 2
+    record = json.loads(cell("disc_simulated_fundus", "random", 1, 0, "", "smoke").read_text())
+    assert len(record["metrics"]["labelled"]) == 1
+    for protocol in ("frozen", "fine-tuned"):
+        images = [row["Dice"] for row in record["metrics"][f"{protocol}, images"].values()]
+        assert len(images) == 2 and record["metrics"][protocol]["Dice"] == pytest.approx(
+            np.mean(images), abs=1e-4
+        )
+    assert missing_cells(*grid, "smoke") == [("disc_simulated_fundus", "scratch", 1, 0)]
+
+
+def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(project):
+    first, again = (
+        json.loads(cell("disc_simulated_fundus", "scratch", 2, 1, "", "smoke").read_text())[
+            "metrics"
+        ]
+        for _ in range(2)
+    )
+    assert first == again and "frozen" not in first and "fine-tuned" in first
+
+
+def test_a_grid_goes_on_after_a_cell_that_fails(project, capsys):
+    cells(["disc_simulated_fundus"], ["patch", "random"], [1], [0], "", "smoke", 1)
+    said = capsys.readouterr().out
+    assert (
+        "patch" in said
+        and "python -m ldr_lib.pretraining fundus --method patch --seed 0 makes it" in said
+    )
+    assert len(transfer_records("smoke")) == 2
+
+
+def test_the_table_shows_mean_and_spread_over_seeds(project):
+    records = [
+        {
+            "parameters": dict(task="disc_drions", init=init, labels=1, tier="study", seed=seed),
+            "seed": seed,
+            "metrics": {
+                "frozen": {"Dice": dice},
+                "frozen, images": {"a": {"Dice": dice}, "b": {"Dice": dice - 0.2}},
+            },
+        }
+        for init, values in (("ldr", (0.5, 0.6, 0.7)), ("random", (0.4, 0.4)))
+        for seed, dice in enumerate(values)
+    ]
+    folder = project / "figures" / transfer.NAME / "records"
+    folder.mkdir(parents=True)
+    for i, record in enumerate(records):
+        (folder / f"{i}.json").write_text(json.dumps(record))
+    table = transfer_table(transfer_records())
+    assert table.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "0.600 ± 0.100"
+    assert table.loc[("disc_drions", "frozen", "random"), "1 label"] == "0.400 ± 0.000 (2)"
+    with pytest.raises(DataError, match="no cell of tier class"):
+        transfer_records("class")
+    paired = gains(transfer_records())
+    assert (
+        paired.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "+0.150 ± 0.071 (2)"
+        and len(paired) == 1
+    )
+    assert len(label_curves(transfer_records()).axes) == 1
+    drawn = [
+        c
+        for a in initialisations_side_by_side(transfer_records()).axes
+        for c in a.collections
+        if len(c.get_offsets()) > 1
+    ]
+    assert sorted(len(c.get_offsets()) for c in drawn) == [2, 3]
+
+
+def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
+    one = task("disc_drions")
+    weights = lambda init, seed=0: initial_encoder(init, one, seed).groups[3][0][0].weight
+    assert torch.equal(weights("random", 4), weights("scratch", 4)) and not torch.equal(
+        weights("random", 4), weights("random", 5)
+    )
+    assert torch.equal(weights("ldr", 4), weights("ldr", 5)) and not torch.equal(
+        weights("ldr"), weights("dense")
+    )
+    assert not torch.equal(
+        weights("guided"),
+        initial_encoder("guided", task("vessel_chase_db1"), 0).groups[3][0][0].weight,
+    )
+    save_encoder(random_encoder(3, 8), tmp_path / "own.safetensors")
+    assert torch.equal(
+        weights(str(tmp_path / "own.safetensors")), random_encoder(3, 8).groups[3][0][0].weight
+    )
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path))
+    again = pretrained_folder("fundus", "ldr", 2)
+    again.mkdir(parents=True)
+    save_encoder(random_encoder(3, 9), again / "encoder.safetensors")
+    assert torch.equal(
+        weights("ldr-2"), random_encoder(3, 9).groups[3][0][0].weight
+    ) and not torch.equal(weights("ldr-2"), weights("ldr"))
+    with pytest.raises(
+        DataError, match="ldr_lib.pretraining fundus --method patch --seed 3 makes it"
+    ):
+        initial_encoder("patch-3", one, 0)
+    with pytest.raises(DataError, match='unknown init "magic"; known are random, scratch, ldr'):
+        initial_encoder("magic", one, 0)
+    with pytest.raises(DataError, match="does not fit the encoder"):
+        initial_encoder(str(tmp_path / "own.safetensors"), task("lungs_covid19_cxr_seg"), 0)
