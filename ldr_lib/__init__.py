@@ -9,7 +9,8 @@ import warnings
 
 import lazy_loader
 
-# What libraries say about each other, not about the user's code: fastai at its import, MONAI within its Hausdorff distance.
+# Warnings of libraries about each other, not about the user's code: of fastai when it is imported,
+# and of MONAI within its Hausdorff distance.
 warnings.filterwarnings("ignore", r".torch\.jit\.script. is deprecated", FutureWarning)
 warnings.filterwarnings("ignore", r"monai.*always_return_as_numpy", FutureWarning)
 

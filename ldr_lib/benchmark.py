@@ -1,4 +1,4 @@
-"""One stage-2 step of the kit against the same step written literally."""
+"""Times one stage-2 step of the kit against the same step written literally from the equations."""
 
 import multiprocessing
 import statistics
@@ -21,19 +21,26 @@ PAIRS, SIZE = 4, 128
 
 
 def literal_loss(net: TwoBranchNet, views: Views) -> torch.Tensor:
-    """The stage-2 loss as a reader of the equations would first write it: products over n, k, d, h
-    and w.
+    """The stage-2 loss as a reader of the equations would first write it: with a literal product
+    over n, k, d, h and w.
+
+    Args:
+        net: The network.
+        views: Views of 2 * PAIRS images of size s.
+
+    Returns:
+        Scalar, the same as `LocalDiscrimination(BOTH_BRANCHES)` up to rounding.
     """
-    shared = net.shared_map(torch.cat([views.first, views.second, views.mixed]))
-    v = F.normalize(net.embedding_branch(shared), dim=1)
+    shared = net.shared_map(torch.cat([views.first, views.second, views.mixed]))  # (5B, 32, s, s)
+    v = F.normalize(net.embedding_branch(shared), dim=1)  # (5B, D, s, s)
     n = 4 * PAIRS
-    a = F.normalize(net.clustering_branch(shared[:n]).sigmoid(), p=1, dim=1)
+    a = F.normalize(net.clustering_branch(shared[:n]).sigmoid(), p=1, dim=1)  # (4B, K, s, s)
     first, second, mixed = (
         F.normalize(F.adaptive_avg_pool2d(part, 8), dim=1) for part in views.split(v)
     )
-    regions = F.normalize((a[:, :, None] * v[:n, None]).mean((3, 4)), dim=2)
-    prototypes = F.normalize(regions.mean(0), dim=1)
-    logits = (regions[:, :, None] * prototypes).sum(3) / 0.2
+    regions = F.normalize((a[:, :, None] * v[:n, None]).mean((3, 4)), dim=2)  # (4B, K, D)
+    prototypes = F.normalize(regions.mean(0), dim=1)  # (K, D)
+    logits = (regions[:, :, None] * prototypes).sum(3) / 0.2  # (4B, K, K)
     region = -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
     terms = {
         "patch": patch_discrimination(patch_rows(first), patch_rows(views.realign(second))),
@@ -45,6 +52,7 @@ def literal_loss(net: TwoBranchNet, views: Views) -> torch.Tensor:
 
 
 def _measure(way: str, device_name: str, steps: int, answer) -> None:
+    """Times one way and sends median seconds, first loss, peak memory and device."""
     torch.manual_seed(0)
     on_gpu = device_name.startswith("cuda")
     kit = way == "kit"
@@ -103,21 +111,26 @@ def measure(device: str = "auto", steps: int = 5) -> str:
 
     Returns:
         The measurement in words: seconds, first losses, memory, ratio, and how long a step waits
-            for its batch.
+        for its batch.
+
+    Raises:
+        ValueError: The device is not available.
     """
     name = str(pick_device(device))
     results = {way: _in_own_process(way, name, steps) for way in ("literal", "kit")}
     (slow, expected, *_), (fast, found, _, described) = results["literal"], results["kit"]
     lines = [
-        f"one stage-2 step, {5 * PAIRS} images of {SIZE} px, forward, backward and update; {described}"
+        f"one stage-2 step, {5 * PAIRS} images of {SIZE} px, forward, backward and update; "
+        f"{described}"
     ]
     for way, (seconds, value, memory, _) in results.items():
-        held = ", ".join(f"{where} {mib} MiB" for where, mib in memory.items())
-        lines.append(f"{way:8s} {seconds:7.3f} s   first loss {value:.5f}   peak memory: {held}")
+        peak = ", ".join(f"{where} {mib} MiB" for where, mib in memory.items())
+        lines.append(f"{way:8s} {seconds:7.3f} s   first loss {value:.5f}   peak memory: {peak}")
     difference = abs(found - expected) / expected
     lines.append(f"ratio {slow / fast:.1f}; losses differ by {difference:.1e} of their value")
     wait = loading_seconds()
     lines.append(
-        f"waiting for a batch of {2 * PAIRS} images: {1e3 * wait:.1f} ms, {wait / fast:.2%} of a step"
+        f"waiting for a batch of {2 * PAIRS} images: {1e3 * wait:.1f} ms, "
+        f"{wait / fast:.2%} of a step"
     )
     return "\n".join(lines)

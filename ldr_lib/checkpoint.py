@@ -1,5 +1,5 @@
-"""Networks and unfinished trainings on disk: safetensors with plain JSON beside the weights, never
-a pickle.
+"""Networks and unfinished trainings on disk: safetensors files with plain JSON in their header,
+never a pickle.
 """
 
 import json
@@ -20,7 +20,22 @@ from .structures import Guide
 
 
 def save_model(net: TwoBranchNet, path: Path | str) -> None:
-    """Writes weights and sizes of a network to one safetensors file, whole or not at all."""
+    """Writes weights, sizes and guide of a network to one safetensors file, completely or not at
+    all.
+
+    Args:
+        net: The network; weights are written from the CPU in their own precision.
+        path: The file; its folder is made if needed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_model(TwoBranchNet(n_clusters=4), f"{folder}/net.safetensors")
+        ...     load_model(f"{folder}/net.safetensors", "cpu").n_clusters
+        4
+
+    Taught in notebook 02, section 7.
+    """
     about = {
         "in_channels": net.in_channels,
         "embedding_dim": net.embedding_dim,
@@ -42,8 +57,13 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
         path: The safetensors file.
         device: As in `pick_device`.
 
+    Returns:
+        The network on that device, in training mode.
+
     Raises:
         DataError: The file is missing, damaged or not written by `save_model`.
+
+    Taught in notebook 02, section 7.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -51,7 +71,8 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
             net = TwoBranchNet(**json.loads(about["network"]))
             guide = json.loads(about.get("guide", "null"))
             net.guide = Guide.from_dict(guide) if guide else None
-            net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
+            names = file.keys()
+            net.load_state_dict({name: file.get_tensor(name) for name in names})
     except Exception as error:
         raise DataError(f"{path} is no network saved by this package ({error})") from error
     return to_device(net, pick_device(device))
@@ -62,11 +83,18 @@ def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 class Checkpoint(Callback):
-    """Keeps, after every epoch, all that an interrupted run needs to go on as if nothing had
-    happened.
+    """Saves, after every epoch, everything that an interrupted run needs to continue with the same
+    result.
 
-    One safetensors file: weights, optimizer state, and as plain JSON in its header the settings,
-    the place reached and the log.
+    One safetensors file: weights and optimizer state, and as plain JSON in its header the settings,
+    the stage and epoch reached and the log.
+
+    Args:
+        net: The module whose weights are saved.
+        path: The file.
+        about: Settings and data of the run, plain values.
+        stage: Number of the stage, from 0.
+        rows: The log so far.
     """
 
     order = 10
@@ -83,9 +111,9 @@ class Checkpoint(Callback):
                 for key, value in state.items()
                 if torch.is_tensor(value)
             }
-        place = {"stage": self.stage, "next_epoch": self.epoch + 1, "rows": self.rows}
+        reached = {"stage": self.stage, "next_epoch": self.epoch + 1, "rows": self.rows}
         with atomic_write(self.path) as temporary:
-            save_file(_plain(tensors), temporary, {"about": json.dumps(self.about | place)})
+            save_file(_plain(tensors), temporary, {"about": json.dumps(self.about | reached)})
 
 
 def _parameters(learn: Learner) -> list[torch.nn.Parameter]:
@@ -94,13 +122,13 @@ def _parameters(learn: Learner) -> list[torch.nn.Parameter]:
 
 @dataclass
 class TrainingState:
-    """How far a training has come; as it is here, not at all.
+    """How far a training has come. The defaults describe a training that has not begun.
 
     Attributes:
         net: Weights, or empty.
         optimizer: State tensors by "<number of the parameter>.<name>".
         stage: Stage reached, from 0.
-        next_epoch: First epoch of that stage that is still to do.
+        next_epoch: First epoch of that stage that has not been trained.
         rows: The log so far.
     """
 
@@ -116,7 +144,11 @@ def restore(path: Path, about: dict) -> TrainingState:
 
     Args:
         path: The checkpoint.
-        about: What the run that goes on computes; must be what the interrupted one did.
+        about: Settings and data of the run that continues; must equal those of the interrupted
+            run.
+
+    Returns:
+        The state that was reached.
 
     Raises:
         DataError: The file is damaged, or belongs to a run with other settings or data; the message
@@ -124,29 +156,36 @@ def restore(path: Path, about: dict) -> TrainingState:
     """
     try:
         with safe_open(path, "pt") as file:
-            place = json.loads(file.metadata()["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            saved = json.loads(file.metadata()["about"])
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except Exception as error:
         raise DataError(
             f"checkpoint {path} cannot be read ({error}); remove it to start anew"
         ) from error
-    changed = [name for name in about if place.get(name) != about[name]]
+    changed = [name for name in about if saved.get(name) != about[name]]
     if changed:
         details = ", ".join(
-            f"{name} was {place.get(name)!r} and is {about[name]!r}" for name in changed
+            f"{name} was {saved.get(name)!r} and is {about[name]!r}" for name in changed
         )
         raise DataError(
-            f"checkpoint {path} belongs to another run: {details}. Choose another folder or resume=False."
+            f"checkpoint {path} belongs to another run: {details}. "
+            "Choose another folder or resume=False."
         )
     net, optimizer = (
         {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
         for kind in ("net.", "optimizer.")
     )
-    return TrainingState(net, optimizer, place["stage"], place["next_epoch"], place["rows"])
+    return TrainingState(net, optimizer, saved["stage"], saved["next_epoch"], saved["rows"])
 
 
 def restore_optimizer(learn: Learner, state: dict[str, torch.Tensor]) -> None:
-    """Puts optimizer state from a checkpoint back, in the memory layout of each parameter."""
+    """Puts optimizer state from a checkpoint back, in the memory layout of each parameter.
+
+    Args:
+        learn: A Learner whose optimizer has been created.
+        state: State tensors by "<number of the parameter>.<name>", as in `TrainingState`.
+    """
     parameters = _parameters(learn)
     for name, value in state.items():
         number, key = name.split(".")

@@ -1,4 +1,4 @@
-"""From a trained network to label maps, and label maps held against anatomy and against simple
+"""What a trained network makes of images, and how it compares with the anatomy and with simple
 baselines.
 """
 
@@ -13,7 +13,13 @@ from sklearn.cluster import MiniBatchKMeans
 from .data.errors import DataError
 from .data.prepare import Prepared
 from .device import mixed_precision
-from .metrics import best_match_dice, dice, mutual_information, retrieval_auc
+from .metrics import (
+    average_precision,
+    best_match_dice,
+    dice,
+    mutual_information,
+    retrieval_auc,
+)
 from .network import TwoBranchNet
 
 ANATOMY = {"fundus": ("disc", "fovea", "vessel"), "chest": ("lungs", "heart", "clavicles")}
@@ -27,7 +33,7 @@ def represent(
 
     Args:
         net: A network, trained or not; it is put back into the mode it was in.
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8, or floats in [0, 1].
         batch: Images at a time.
 
     Returns:
@@ -36,47 +42,63 @@ def represent(
 
     Raises:
         DataError: The images have another number of channels than the network takes.
+        ValueError: The images are neither uint8 nor floats in [0, 1].
 
-    Taught in notebook 00, section 4.
+    Taught in notebook 00, section 3.
     """
     if images.ndim != 4 or images.shape[-1] != net.in_channels:
         raise DataError(
             f"the network takes images (N, H, W, {net.in_channels}), not {images.shape}"
         )
     device, was_training = next(net.parameters()).device, net.training
-    clusters = getattr(net, "clustering_branch", None) is not None
+    has_clusters = getattr(net, "clustering_branch", None) is not None
     net.eval()
     embeddings, labels = [], []
-    for start in range(0, len(images), batch):
-        x = (
-            torch.from_numpy(np.array(images[start : start + batch]))
-            .to(device)
-            .permute(0, 3, 1, 2)
-            .float()
-            / 255
+    try:
+        for first in range(0, len(images), batch):
+            x = _network_input(images[first : first + batch]).to(device)  # (B, C, H, W)
+            with mixed_precision(device):
+                v, a = net(x) if has_clusters else (net.embed(x), None)  # (B, D | K, H, W)
+            embeddings.append(v.permute(0, 2, 3, 1).cpu().numpy())  # (B, H, W, D)
+            if has_clusters:
+                labels.append(a.argmax(1).cpu().numpy())  # (B, H, W)
+    finally:
+        net.train(was_training)
+    return np.concatenate(embeddings), np.concatenate(labels) if has_clusters else None
+
+
+def _network_input(images: np.ndarray) -> torch.Tensor:
+    """Images as the network takes them: (B, H, W, C) uint8 or floats in [0, 1] to (B, C, H, W)
+    float32 in [0, 1].
+    """
+    images = np.array(images)
+    if images.dtype == np.uint8:
+        return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images must be uint8 or floats in [0, 1], not {images.dtype}")
+    low, high = float(images.min()), float(images.max())
+    if not 0 <= low <= high <= 1:  # also where a value is nan
+        raise ValueError(
+            f"images of floats must lie in [0, 1], these from {low:g} to {high:g}; divide by 255?"
         )
-        with mixed_precision(device):
-            v, a = net(x) if clusters else (net.embed(x), None)
-        embeddings.append(v.permute(0, 2, 3, 1).cpu().numpy())
-        if clusters:
-            labels.append(a.argmax(1).cpu().numpy())
-    net.train(was_training)
-    return np.concatenate(embeddings), np.concatenate(labels) if clusters else None
+    return torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2)
 
 
 def k_means(features: np.ndarray, inside: np.ndarray, n_clusters: int, seed: int = 0) -> np.ndarray:
     """Clusters pixels by k-means of their features, the baseline for the clustering branch.
 
     Args:
-        features: (N, H, W, D), for example colours or embeddings.
+        features: (N, H, W, D), for example intensities or embeddings.
         inside: (N, H, W) bool, pixels that are clustered; the others get 0.
         n_clusters: Number of clusters.
         seed: Fixes the result.
 
     Returns:
         (N, H, W) int64 labels.
+
+    Taught in notebook 00, section 4.
     """
-    pixels = features[inside].astype(np.float32)
+    pixels = features[inside].astype(np.float32)  # (P, D), of all images together
     sample = np.random.default_rng(seed).choice(
         len(pixels), min(len(pixels), 50_000), replace=False
     )
@@ -94,9 +116,11 @@ def anatomy_of(prepared: Prepared, modality: str) -> tuple[np.ndarray, list[str]
         modality: "fundus" or "chest"; which structures count.
 
     Returns:
-        (N, S, S) int64, 0 for what is no structure, and the names of structures 1, 2, ... Both may
-        be empty of structures when the dataset has no masks. Where masks overlap the later
+        (N, S, S) int64, 0 for pixels of no structure, and the names of structures 1, 2, ...
+        Without masks all labels are 0 and there are no names. Where masks overlap the later
         structure counts.
+
+    Taught in notebook 00, section 3.
     """
     names = [name for name in ANATOMY.get(modality, ()) if name in prepared.masks]
     labels = np.zeros(prepared.images.shape[:3], np.int64)
@@ -106,11 +130,11 @@ def anatomy_of(prepared: Prepared, modality: str) -> tuple[np.ndarray, list[str]
 
 
 def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
-    """Chooses by rule a pixel whose likes are worth looking for.
+    """Chooses a query pixel by a fixed rule, for the search for similar pixels.
 
-    Where masks are known: the middle of the thickest piece of the structure (vessel outside the
-    disc, else the first structure). Where not: the place in the field of view that is darkest
-    against its surroundings.
+    With masks it is the middle of the thickest piece of a structure (vessel outside the disc, else
+    the first structure). Without masks it is the pixel in the field of view that is darkest
+    compared with its surroundings.
 
     Args:
         prepared: Prepared images.
@@ -128,24 +152,21 @@ def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
             target = np.array(prepared.masks[name][i])
             if "disc" in names and name != "disc":
                 target &= ~ndimage.binary_dilation(prepared.masks["disc"][i], iterations=4)
-            depth, what = (
-                ndimage.distance_transform_edt(target),
-                f"middle of the largest piece of {name}",
-            )
+            depth = ndimage.distance_transform_edt(target)  # (S, S) distance to the border
+            what = f"middle of the thickest piece of {name}"
         else:
             grey = np.asarray(prepared.originals[i], dtype=np.float32).mean(2)
             well_inside = ndimage.binary_erosion(
                 prepared.masks["field_of_view"][i], iterations=len(grey) // 10
             )
             spread = len(grey) / 32
-            depth = (
-                ndimage.gaussian_filter(grey, spread) - ndimage.gaussian_filter(grey, spread / 4)
-            ) * well_inside
-            what = "darkest place against its surroundings"
+            surroundings = ndimage.gaussian_filter(grey, spread)
+            depth = (surroundings - ndimage.gaussian_filter(grey, spread / 4)) * well_inside
+            what = "darkest pixel compared with its surroundings"
         if depth.max() > 0:
             row, column = np.unravel_index(depth.argmax(), depth.shape)
             return i, int(row), int(column), f"{what} in {prepared.names[i]}"
-    raise DataError("no image shows anything to choose a pixel from")
+    raise DataError("no image has a pixel to choose: masks are empty, or images uniform")
 
 
 def prototypes(
@@ -164,8 +185,8 @@ def prototypes(
 
     Taught in notebook 03, section 4.
     """
-    belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]
-    sums = belongs.T @ embeddings[inside]
+    belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]  # (P, K) one-hot
+    sums = belongs.T @ embeddings[inside]  # (K, P) (P, D) -> (K, D)
     return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
 
@@ -177,19 +198,19 @@ def typical_pixels(
     n: int = 5,
     margin: int = 12,
 ) -> dict[int, list[tuple[int, int, int]]]:
-    """Where each cluster is most itself: in every image the pixel nearest to the cluster's
-    prototype, the best images first.
+    """Most typical pixels of each cluster: in every image the pixel nearest to the cluster's
+    prototype, nearest images first.
 
     Args:
         embeddings: (N, H, W, D) unit vectors.
         clusters: (N, H, W) cluster of every pixel.
         inside: (N, H, W) bool, pixels that count.
         n_clusters: Number K of clusters.
-        n: Places for each cluster, each in another image.
+        n: Pixels for each cluster, each in another image.
         margin: Pixels this near to the image's border are not taken.
 
     Returns:
-        Cluster to (image, row, column) of its places; clusters without a pixel are left out.
+        Cluster to (image, row, column) of its pixels; clusters without a pixel are left out.
         Largest cluster first.
 
     Taught in notebook 03, section 4.
@@ -197,18 +218,17 @@ def typical_pixels(
     centres = prototypes(embeddings, clusters, inside, n_clusters)
     allowed = np.zeros_like(inside)
     allowed[:, margin:-margin, margin:-margin] = inside[:, margin:-margin, margin:-margin]
-    places = {}
-    for k in np.argsort(-np.bincount(clusters[inside], minlength=n_clusters), kind="stable"):
-        nearness = np.where(allowed & (clusters == k), embeddings @ centres[k], -np.inf).reshape(
-            len(inside), -1
-        )
-        best, value = nearness.argmax(1), nearness.max(1)
-        order = [i for i in np.argsort(-value, kind="stable") if np.isfinite(value[i])][:n]
-        if order:
-            places[int(k)] = [
-                (int(i), *map(int, np.unravel_index(best[i], inside.shape[1:]))) for i in order
-            ]
-    return places
+    areas = np.bincount(clusters[inside], minlength=n_clusters)
+    pixels = {}
+    for k in np.argsort(-areas, kind="stable"):
+        nearness = np.where(allowed & (clusters == k), embeddings @ centres[k], -np.inf)
+        nearness = nearness.reshape(len(inside), -1)  # (N, H * W)
+        nearest, value = nearness.argmax(1), nearness.max(1)  # one pixel of each image
+        images = [i for i in np.argsort(-value, kind="stable") if np.isfinite(value[i])][:n]
+        if images:
+            rows, columns = np.unravel_index(nearest, inside.shape[1:])
+            pixels[int(k)] = [(int(i), int(rows[i]), int(columns[i])) for i in images]
+    return pixels
 
 
 def agreement(
@@ -225,8 +245,9 @@ def agreement(
 
     Returns:
         A row for each image. Columns "NMI", and for each structure "Dice <structure>" (of the
-        cluster that matches it best over all images) and "AUC <structure>" (retrieval); nan where
-        an image lacks the structure.
+        cluster that matches it best over all images), "AUC <structure>" and "AP <structure>"
+        (retrieval: area under the ROC curve, average precision); nan where an image lacks the
+        structure.
 
     Taught in notebook 00, section 4.
     """
@@ -236,20 +257,22 @@ def agreement(
     for name in names:
         truth = np.asarray(prepared.masks[name]) & inside
         best = best_match_dice(labels, truth, inside)[1]
-        matched = (labels == best) & inside
+        matched = (labels == best) & inside  # (N, S, S)
         columns[f"Dice {name}"] = [
             dice(m, t) if t.any() else np.nan for m, t in zip(matched, truth)
         ]
         columns[f"AUC {name}"] = retrieval_auc(features, truth, inside, seed=seed)
+        columns[f"AP {name}"] = average_precision(features, truth, inside, seed=seed)
     return pd.DataFrame(columns, index=prepared.names)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured of several rows, image by image.
+    """Measures of several networks and baselines, image by image.
 
     Attributes:
-        images: Row name to its table, as `agreement` returns it.
+        images: Name of a row, for example "trained, clusters", to its table as `agreement` returns
+            it: a line for each test image.
 
     Taught in notebook 00, section 4.
     """
@@ -266,8 +289,17 @@ class Comparison:
         clustering.
 
         Args:
-            name: Start of the row's name, for example "trained".
+            name: Of the network or baseline, for example "trained" or "raw intensities".
             column: For example "NMI".
+
+        Returns:
+            (images,) values of the row whose mean is larger; nan where an image lacks the
+            structure.
+
+        Raises:
+            ValueError: No row has this name.
+
+        Taught in notebook 00, section 6.
         """
         ways = [
             rows[column].to_numpy()
@@ -304,10 +336,10 @@ def compare(
     if modality == "fundus":
         intensities["locally normalised intensities"] = prepared.images
     rows = {}
-    for name, pictures in intensities.items():
-        colours = np.asarray(pictures, dtype=np.float32) / 255
-        labels = k_means(colours, inside, n_clusters, seed)
-        rows[f"{name}, k-means"] = agreement(colours, labels, prepared, modality, seed)
+    for name, images in intensities.items():
+        values = np.asarray(images, dtype=np.float32) / 255  # (N, S, S, C)
+        labels = k_means(values, inside, n_clusters, seed)
+        rows[f"{name}, k-means"] = agreement(values, labels, prepared, modality, seed)
     for name, net in nets.items():
         embeddings, labels = represent(net, prepared.images)
         rows[f"{name}, clusters"] = agreement(embeddings, labels, prepared, modality, seed)

@@ -1,5 +1,8 @@
 """All losses: local discrimination (notebook 02), guided clusters (notebook 04), segmentation and
-its baselines (notebook 05).
+the other pretrainings that it is compared with (notebook 05).
+
+Shapes in comments: B images, D embedding dimensions, K clusters, G grid cells along a side, N
+patches (or images, where a docstring says so), n structures, P pixels.
 """
 
 import math
@@ -9,69 +12,95 @@ import torch.nn.functional as F
 
 
 def patch_grid(embeddings: torch.Tensor, grid: int = 8) -> torch.Tensor:
-    """Patch vectors z_r: the normalised mean embedding of every cell of a grid.
+    """Patch vectors: the normalised mean embedding of every cell of a grid.
+
+    z_r = L2(mean over p in cell r of v(p)), where L2 divides a vector by its length.
 
     Args:
-        embeddings: (B, D, H, W) unit vectors.
-        grid: Cells G along each side.
+        embeddings: (B, D, H, W) unit vectors v(p).
+        grid: Cells G along each side, at least 1.
 
     Returns:
         (B, D, G, G) unit vectors.
 
-    Source: Chen et al. 2021, section 3.2. Taught in notebook 02, section 3.
+    Example:
+        >>> patch_grid(torch.rand(2, 32, 64, 64), grid=8).shape
+        torch.Size([2, 32, 8, 8])
+
+    Source: Chen et al. 2021, section 3.2 (definition of z_r). Taught in notebook 02, section 3.
     """
-    return F.normalize(F.adaptive_avg_pool2d(embeddings, grid), dim=1)
+    means = F.adaptive_avg_pool2d(embeddings, grid)  # (B, D, H, W) to (B, D, G, G)
+    return F.normalize(means, dim=1)
 
 
 def patch_rows(grid: torch.Tensor) -> torch.Tensor:
-    """The vectors of all cells as rows, (B, D, G, G) to (B * G * G, D).
+    """The vectors of all cells as rows.
+
+    Args:
+        grid: (B, D, G, G) patch vectors.
+
+    Returns:
+        (B * G * G, D), image by image, row by row of the grid.
+
+    Example:
+        >>> patch_rows(torch.rand(2, 32, 8, 8)).shape
+        torch.Size([128, 32])
 
     Taught in notebook 02, section 3.
     """
-    return grid.permute(0, 2, 3, 1).flatten(0, 2)
+    cells_last = grid.permute(0, 2, 3, 1)  # (B, G, G, D)
+    return cells_last.flatten(0, 2)  # (B * G * G, D)
 
 
 def patch_discrimination(
     anchors: torch.Tensor, positives: torch.Tensor, temperature: float = 0.1
 ) -> torch.Tensor:
-    """Pulls the two views of a patch together and pushes all other patches apart.
+    """Patch discrimination L_pd: pulls the two views of a patch together and pushes all other
+    patches apart.
 
     Every one of the 2N rows is an anchor once. Its probability of picking row j among all others is
     P_ij = exp(z_i . sg z_j / t) / sum_{k != i} exp(z_i . sg z_k / t), with sg the stop-gradient,
     and the loss is -(1/2N) sum_i [log P_{i,p(i)} + sum_{j != i,p(i)} log(1 - P_ij)].
 
     Args:
-        anchors: (N, D) unit vectors.
+        anchors: (N, D) unit vectors, N >= 2.
         positives: (N, D) unit vectors; row i shows the same patch as row i of `anchors`.
-        temperature: t above.
+        temperature: t > 0 above; the smaller, the more the nearest patches dominate.
 
     Returns:
-        Scalar loss. For 1024 rows in all: 7.93 when all vectors are equal, about 9.31 for random
+        Scalar loss. For 1024 rows in all: 7.93 when all vectors are equal, about 9.3 for random
         ones.
 
     Raises:
         ValueError: The two sets differ in shape, or hold fewer than two patches together with their
             pairs.
 
-    Source: Ye et al., CVPR 2019, used in Chen et al. 2021, section 3.2. Taught in notebook 02,
-    section 3.
+    Example:
+        >>> equal = torch.ones(512, 1)  # all 1024 rows are one and the same unit vector
+        >>> round(patch_discrimination(equal, equal).item(), 2)
+        7.93
+
+    Source: Ye et al., CVPR 2019, used in Chen et al. 2021, section 3.2 (equations of P_ij and
+    L_pd). Taught in notebook 02, section 3.
     """
     if anchors.ndim != 2 or anchors.shape != positives.shape:
         raise ValueError(
-            f"anchors and positives must both be (N, D), not {tuple(anchors.shape)} and {tuple(positives.shape)}"
+            "anchors and positives must both be (N, D), not "
+            f"{tuple(anchors.shape)} and {tuple(positives.shape)}"
         )
     if len(anchors) < 2:
         raise ValueError(
-            "patch discrimination needs at least two patches: with one there is nothing to discriminate"
+            "patch discrimination needs at least two patches: "
+            "with one there is nothing to discriminate"
         )
-    vectors = torch.cat([anchors, positives])
-    rows = torch.arange(len(vectors), device=vectors.device)
-    partner = rows.roll(len(anchors))
-    logits = vectors @ vectors.detach().T / temperature
-    logits = logits.masked_fill(rows[:, None] == rows, -torch.inf)
+    vectors = torch.cat([anchors, positives])  # (2N, D)
+    rows = torch.arange(len(vectors), device=vectors.device)  # (2N,)
+    partner = rows.roll(len(anchors))  # row i shows the same patch as row partner[i]
+    logits = vectors @ vectors.detach().T / temperature  # (2N, 2N); detach is the stop-gradient
+    logits = logits.masked_fill(rows[:, None] == rows, -torch.inf)  # a row never picks itself
     log_p = logits.log_softmax(1)
     log_not_p = torch.log1p(-log_p.exp().clamp(max=1 - 1e-6))
-    negatives = log_not_p.sum(1) - log_not_p[rows, partner]
+    negatives = log_not_p.sum(1) - log_not_p[rows, partner]  # (2N,)
     return -(log_p[rows, partner] + negatives).mean()
 
 
@@ -82,7 +111,8 @@ def hypersphere_mixup(
     lam: torch.Tensor,
     temperature: float = 0.1,
 ) -> torch.Tensor:
-    """Asks that the patches of a mixed image lie between those of its two sources on the sphere.
+    """Hypersphere mixup L_mix: the patches of a mixed image must lie between those of its two
+    sources on the sphere.
 
     The target of patch r is t_r = sg L2(lam z_r(first) + (1 - lam) z_r(second)); the loss is
     `patch_discrimination` of the mixed patches and their targets.
@@ -100,7 +130,15 @@ def hypersphere_mixup(
     Raises:
         ValueError: The three grids differ in shape.
 
-    Source: Chen et al. 2021, section 3.2 (hypersphere mixup). Taught in notebook 02, section 4.
+    Example:
+        >>> z = torch.eye(4).reshape(1, 4, 2, 2)  # four patches, at right angles to each other
+        >>> right = hypersphere_mixup(z, z, z.flip(2), lam=1.0)
+        >>> wrong = hypersphere_mixup(z, z, z.flip(2), lam=0.0)
+        >>> right.item() < wrong.item()
+        True
+
+    Source: Chen et al. 2021, section 3.2 (equations of t_r and L_mix). Taught in notebook 02,
+    section 4.
     """
     if not mixed.shape == first.shape == second.shape or mixed.ndim != 4:
         raise ValueError(
@@ -108,17 +146,20 @@ def hypersphere_mixup(
             f"{tuple(mixed.shape)}, {tuple(first.shape)} and {tuple(second.shape)}"
         )
     lam = torch.as_tensor(lam, dtype=first.dtype, device=first.device).reshape(-1, 1, 1, 1)
-    target = F.normalize(lam * first + (1 - lam) * second, dim=1).detach()
+    target = F.normalize(lam * first + (1 - lam) * second, dim=1).detach()  # (B, D, G, G)
     return patch_discrimination(patch_rows(mixed), patch_rows(target), temperature)
 
 
 def region_vectors(embeddings: torch.Tensor, clusters: torch.Tensor) -> torch.Tensor:
-    """Region embeddings r_nk: the normalised mean of image n's embeddings, weighted by its k-th
-    cluster map.
+    """Region vectors: the normalised mean of image n's embeddings, weighted by its k-th cluster
+    map.
+
+    r_nk = L2(mean over p of a_k(p) v(p)), written as a matrix product: the literal product over
+    images, clusters, dimensions and pixels takes K * D times the memory of an image.
 
     Args:
-        embeddings: (N, D, H, W) unit vectors.
-        clusters: (N, K, H, W) cluster assignments.
+        embeddings: (N, D, H, W) unit vectors v(p) of N images.
+        clusters: (N, K, H, W) cluster assignments a_k(p) in [0, 1].
 
     Returns:
         (N, K, D) unit vectors.
@@ -126,74 +167,110 @@ def region_vectors(embeddings: torch.Tensor, clusters: torch.Tensor) -> torch.Te
     Raises:
         ValueError: The two differ in number of images or in size.
 
-    Source: Chen et al. 2021, section 3.3. Taught in notebook 02, section 5.
+    Example:
+        >>> region_vectors(torch.rand(4, 32, 16, 16), torch.rand(4, 8, 16, 16)).shape
+        torch.Size([4, 8, 32])
+
+    Source: Chen et al. 2021, section 3.3 (definition of r_nk). Taught in notebook 02, section 5.
     """
     if embeddings.shape[0] != clusters.shape[0] or embeddings.shape[2:] != clusters.shape[2:]:
         raise ValueError(
-            f"embeddings {tuple(embeddings.shape)} and clusters {tuple(clusters.shape)} must agree in N, H and W"
+            f"embeddings {tuple(embeddings.shape)} and clusters {tuple(clusters.shape)} "
+            "must agree in N, H and W"
         )
-    sums = torch.einsum("ndp,nkp->nkd", embeddings.flatten(2), clusters.flatten(2))
+    v, a = embeddings.flatten(2), clusters.flatten(2)  # (N, D, P) and (N, K, P), P = H * W
+    sums = torch.einsum("ndp,nkp->nkd", v, a)  # (N, K, D)
     return F.normalize(sums / embeddings[0, 0].numel(), dim=2)
 
 
 def region_discrimination(
     embeddings: torch.Tensor, clusters: torch.Tensor, temperature: float = 0.2
 ) -> torch.Tensor:
-    """Asks that region k of every image lies near prototype k and far from the other prototypes.
+    """Region discrimination L_ld: region k of every image must lie near prototype k and far from
+    the other prototypes.
 
     With r_nk from `region_vectors` and prototypes c_k = L2(mean_n r_nk), which keep their gradient,
-    the loss is the cross-entropy of picking c_k for r_nk under softmax(r_nk . c_j / t).
+    the loss is the cross-entropy of picking c_k for r_nk,
+    -(1/NK) sum_{n,k} log [exp(r_nk . c_k / t) / sum_j exp(r_nk . c_j / t)].
 
     Args:
-        embeddings: (N, D, H, W) unit vectors.
-        clusters: (N, K, H, W) cluster assignments.
-        temperature: t above.
+        embeddings: (N, D, H, W) unit vectors of N images.
+        clusters: (N, K, H, W) cluster assignments in [0, 1].
+        temperature: t > 0 above.
 
     Returns:
-        Scalar loss; ln K when all regions coincide.
+        Scalar loss; ln K when all regions coincide. Each pair of clusters that share one prototype
+        adds about (2 / K) ln 2.
 
     Raises:
         ValueError: The two differ in number of images or in size.
 
-    Source: Chen et al. 2021, section 3.3 (local discrimination). Taught in notebook 02, section 5.
+    Example:
+        >>> v = torch.eye(4).reshape(1, 4, 2, 2).expand(3, -1, -1, -1)  # 3 images of 4 kinds
+        >>> round(region_discrimination(v, v).item(), 3)  # each kind has its own cluster
+        0.02
+        >>> round(region_discrimination(v, torch.full_like(v, 0.25)).item(), 3)  # ln 4
+        1.386
+
+    Source: Chen et al. 2021, section 3.3 (equations of c_k and L_ld). Taught in notebook 02,
+    section 5.
     """
-    regions = region_vectors(embeddings, clusters)
-    prototypes = F.normalize(regions.mean(0), dim=1)
-    logits = regions @ prototypes.T / temperature
-    return -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()
+    regions = region_vectors(embeddings, clusters)  # (N, K, D)
+    prototypes = F.normalize(regions.mean(0), dim=1)  # (K, D); no stop-gradient
+    logits = regions @ prototypes.T / temperature  # (N, K, K): region k against prototype j
+    return -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()  # diagonal: (N, K)
 
 
 def cluster_entropy(clusters: torch.Tensor) -> torch.Tensor:
-    """Mean binary entropy of the cluster assignments in bits: low when every pixel is decided.
+    """Entropy term L_ent: mean binary entropy of the cluster assignments in bits, low when every
+    pixel is decided.
+
+    Mean over n, k and p of -a log2 a - (1 - a) log2(1 - a) with a = a_k(p) of image n.
 
     Args:
         clusters: (N, K, H, W) assignments in [0, 1].
 
     Returns:
-        Scalar in [0, 1] bits.
+        Scalar in [0, 1] bits: 0 where every pixel belongs to one cluster. Where every pixel is
+        undecided (a = 1/K) it is 1 for K = 2 and only 0.544 for K = 8.
 
-    Source: Chen et al. 2021, section 3.3. Taught in notebook 02, section 5.
+    Example:
+        >>> [round(cluster_entropy(torch.full((1, k, 2, 2), 1 / k)).item(), 3) for k in (2, 8, 16)]
+        [1.0, 0.544, 0.337]
+
+    Source: Chen et al. 2021, section 3.3 (equation of L_ent). Taught in notebook 02, section 5.
     """
-    a = clusters.clamp(1e-7, 1 - 1e-7)
+    a = clusters.clamp(1e-7, 1 - 1e-7)  # the logarithm of 0 has no gradient
     return (torch.special.entr(a) + torch.special.entr(1 - a)).mean() / math.log(2)
 
 
 def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
-    """How far the cluster areas of each image are from equal: mean over n and k of (mean_p a_k(p) -
-    1/K)^2.
+    """Area term: how far the cluster areas of each image are from equal.
 
-    Region discrimination hardly notices a cluster that has shrunk to almost nothing; this term
-    does.
+    Mean over n and k of (mean_p a_k(p) - 1/K)^2. Region discrimination hardly notices a cluster
+    that has shrunk to almost nothing, because region vectors are normalised; this term does. It
+    also pulls all clusters to equal areas, whatever the areas of the anatomy are.
+
+    Where the weights of stage 2 come from: region 10 and entropy 0.1 are the published ones. The
+    area term is described for the conference version; the loss of the authors' released program is
+    L_pd + L_mix + 10 L_ld + 0.1 L_ent and computes no area. The short trainings of this kit
+    (`ldr_lib.tiers.SHORT_BOTH_BRANCHES`) use area 50 and entropy 1, which are ours.
 
     Args:
-        clusters: (N, K, H, W) assignments.
+        clusters: (N, K, H, W) assignments in [0, 1].
 
     Returns:
         Scalar, 0 for equal areas, (K - 1)/K^2 when one cluster takes everything.
 
-    Source: Chen et al. 2021 (conference version's area term). Taught in notebook 02, section 5.
+    Example:
+        >>> everything = torch.zeros(1, 4, 2, 2)
+        >>> everything[:, 0] = 1.0
+        >>> cluster_area(everything).item() == 3 / 16
+        True
+
+    Source: Chen et al. 2021, conference version (area term). Taught in notebook 02, section 5.
     """
-    areas = clusters.mean((2, 3))
+    areas = clusters.mean((2, 3))  # (N, K)
     return (areas - 1 / clusters.shape[1]).square().mean()
 
 
@@ -210,12 +287,12 @@ def soft_dice_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
     Example:
         >>> mask = torch.ones(2, 1, 8, 8)
-        >>> round(soft_dice_loss(mask, mask).item(), 3), round(soft_dice_loss(0 * mask, mask).item(), 3)
-        (0.0, 0.992)
+        >>> [round(soft_dice_loss(maps, mask).item(), 3) for maps in (mask, 0 * mask)]
+        [0.0, 0.992]
 
-    Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
+    Source: Chen et al. 2021, section 4 (downstream segmentation). Taught in notebook 05, section 2.
     """
-    p, over_images = maps.float(), (0, 2, 3)
+    p, over_images = maps.float(), (0, 2, 3)  # all dimensions but that of the structures
     intersection = (p * targets).sum(over_images)  # (n,)
     total = p.sum(over_images) + targets.sum(over_images)  # (n,)
     return (1 - (2 * intersection + 1) / (total + 1)).mean()
@@ -270,11 +347,11 @@ def confident_loss(
     Args:
         maps: (B, n, H, W) structure maps in [0, 1].
         teacher_maps: (B, n, H, W) maps of the teacher in [0, 1].
-        confidence: Pixels count where the teacher's map lies above this value or below one minus
-            it; above one half the pseudo-label is 1, else 0.
+        confidence: In [0.5, 1]. Pixels count where the teacher's map lies above this value or
+            below one minus it; above one half the pseudo-label is 1, else 0.
 
     Returns:
-        Scalar.
+        Scalar; 0 where no pixel is confident.
 
     Example:
         >>> teacher = torch.tensor([0.9, 0.5]).reshape(1, 1, 1, 2)
@@ -285,7 +362,7 @@ def confident_loss(
     notebook 04, section 4.
     """
     confident = ((teacher_maps > confidence) | (teacher_maps < 1 - confidence)).float()
-    pseudo_labels = (teacher_maps > 0.5).float()
+    pseudo_labels = (teacher_maps > 0.5).float()  # (B, n, H, W), like `confident`
     p = maps.float().clamp(1e-5, 1 - 1e-5)
     entropy = F.binary_cross_entropy(p, pseudo_labels, reduction="none")  # (B, n, H, W)
     return (entropy * confident).sum() / confident.sum().clamp(min=1)
@@ -310,12 +387,13 @@ def adversarial_losses(
         the second only D.
 
     Example:
-        >>> judge = torch.nn.Conv2d(1, 1, 3)
-        >>> network, game = adversarial_losses(judge, torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
-        >>> network.ndim, game.ndim
+        >>> discriminator = torch.nn.Conv2d(1, 1, 3)
+        >>> maps, masks = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
+        >>> network_loss, discriminator_loss = adversarial_losses(discriminator, maps, masks)
+        >>> network_loss.ndim, discriminator_loss.ndim
         (0, 0)
 
-    Source: Chen et al. 2021, section 3.4. Taught in notebook 04, section 2.
+    Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04, section 2.
     """
     fixed = {name: weight.detach() for name, weight in discriminator.named_parameters()}
     fooled = torch.func.functional_call(discriminator, fixed, (maps,))
@@ -329,10 +407,12 @@ def adversarial_losses(
 def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
     """Cross-entropy of picking one's own key among all keys of the batch.
 
+    -(1/N) sum_i log [exp(q_i . k_i / t) / sum_j exp(q_i . k_j / t)].
+
     Args:
-        queries: (N, D) unit vectors.
-        keys: (N, D) unit vectors; row i is the key of row i of `queries`.
-        temperature: Divides the scalar products.
+        queries: (N, D) unit vectors q_i.
+        keys: (N, D) unit vectors k_j; row i is the key of row i of `queries`.
+        temperature: t > 0, divides the scalar products.
 
     Returns:
         Scalar; ln N when all vectors are equal.
@@ -341,10 +421,11 @@ def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2
         >>> round(info_nce(torch.ones(8, 1), torch.ones(8, 1)).item(), 3)
         2.079
 
-    Source: van den Oord et al. 2018. Taught in notebook 02, section 3 and notebook 05, section 3.
+    Source: van den Oord et al. 2018, equation 4. Taught in notebook 02, section 3 and notebook 05,
+    section 3.
     """
     rows = torch.arange(len(queries), device=queries.device)
-    return F.cross_entropy(queries @ keys.T / temperature, rows)
+    return F.cross_entropy(queries @ keys.T / temperature, rows)  # logits: (N, N)
 
 
 def dense_contrast(
@@ -367,22 +448,23 @@ def dense_contrast(
         >>> dense_contrast(v, v, torch.arange(4).expand(3, -1)).ndim
         0
 
-    Source: Wang et al., CVPR 2021 (DenseCL), negatives from the batch. Taught in notebook 05,
-    section 3.
+    Source: Wang et al., CVPR 2021 (DenseCL), dense contrastive loss with negatives from the batch.
+    Taught in notebook 05, section 3.
     """
     partner = keys.gather(2, partners[:, None].expand(-1, keys.shape[1], -1))  # (N, D, P)
     positive = (queries * partner).sum(1)  # (N, P)
     pooled = F.normalize(keys.mean(2).float(), dim=1)  # (N, D)
     negative = torch.einsum("ndp,md->nmp", queries, pooled)  # (N, N, P)
-    own = torch.eye(len(queries), dtype=torch.bool, device=queries.device)[..., None]
-    logits = torch.cat([positive[:, None], negative.masked_fill(own, -torch.inf)], 1) / temperature
+    own = torch.eye(len(queries), dtype=torch.bool, device=queries.device)[..., None]  # (N, N, 1)
+    others = negative.masked_fill(own, -torch.inf)  # the own image is no negative
+    logits = torch.cat([positive[:, None], others], 1) / temperature  # (N, 1 + N, P)
     return -logits.log_softmax(1)[:, 0].mean()
 
 
 def masked_reconstruction(
     filled: torch.Tensor, images: torch.Tensor, hidden: torch.Tensor
 ) -> torch.Tensor:
-    """Mean squared error of what was hidden.
+    """Mean squared error of the hidden pixels.
 
     Args:
         filled: (B, C, H, W) reconstruction.
@@ -390,14 +472,15 @@ def masked_reconstruction(
         hidden: (B, 1, H, W), 1 where a pixel was hidden.
 
     Returns:
-        Scalar.
+        Scalar; 0 where nothing was hidden.
 
     Example:
         >>> x = torch.zeros(1, 3, 4, 4)
         >>> masked_reconstruction(x + 0.5, x, torch.ones(1, 1, 4, 4)).item()
         0.25
 
-    Source: Vincent et al., JMLR 2010; Pathak et al., CVPR 2016. Taught in notebook 05, section 3.
+    Source: Vincent et al., JMLR 2010 (denoising); Pathak et al., CVPR 2016 (hidden regions). Taught
+    in notebook 05, section 3.
     """
-    errors = (filled.float() - images).square() * hidden
+    errors = (filled.float() - images).square() * hidden  # (B, C, H, W)
     return errors.sum() / (hidden.sum() * images.shape[1]).clamp(min=1)

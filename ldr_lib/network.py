@@ -1,5 +1,7 @@
 """The two-branch network: a shared encoder and decoder, an embedding branch and a clustering
 branch.
+
+Shapes in comments: B images of H x W pixels, D embedding dimensions, K clusters.
 """
 
 import torch
@@ -8,23 +10,35 @@ from torch import nn
 
 
 def l2_normalize(x: torch.Tensor) -> torch.Tensor:
-    """Scales every pixel's vector to length one, (B, D, H, W) to (B, D, H, W).
+    """Scales every pixel's vector to length one.
 
-    Multiplies by the reciprocal length: the gradient of a division would pass over the
+    Multiplies by the reciprocal length, because the gradient of a division would pass over the
     full-resolution map twice as often.
+
+    Args:
+        x: (B, D, H, W).
+
+    Returns:
+        (B, D, H, W) unit vectors along D.
+
+    Example:
+        >>> unit = l2_normalize(torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1))
+        >>> [round(x, 4) for x in unit.flatten().tolist()]
+        [0.6, 0.8]
     """
-    return x * x.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
+    return x * x.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()  # length: (B, 1, H, W)
 
 
 class _RepeatBorder(torch.autograd.Function):
-    """Repeats the outermost pixels once around; torch's own padding leaves channels_last, at a
-    tenth of the step's time.
+    """Repeats the outermost pixels once on every side, (B, C, H, W) to (B, C, H + 2, W + 2).
+
+    torch's own padding would leave the channels_last layout, which costs a tenth of a step's time.
     """
 
     @staticmethod
     def forward(context, x: torch.Tensor) -> torch.Tensor:
-        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)
-        return torch.cat([x[..., :1], x, x[..., -1:]], 3)
+        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)  # (B, C, H + 2, W)
+        return torch.cat([x[..., :1], x, x[..., -1:]], 3)  # (B, C, H + 2, W + 2)
 
     @staticmethod
     def backward(context, gradient: torch.Tensor) -> torch.Tensor:
@@ -33,12 +47,12 @@ class _RepeatBorder(torch.autograd.Function):
         gradient[:, :, -2] += gradient[:, :, -1]
         gradient[..., 1] += gradient[..., 0]
         gradient[..., -2] += gradient[..., -1]
-        return gradient[:, :, 1:-1, 1:-1]
+        return gradient[:, :, 1:-1, 1:-1]  # (B, C, H, W)
 
 
 class _Conv3x3(nn.Conv2d):
-    """A 3x3 convolution that repeats the border: zeros there would tell every pixel where in the
-    view it lies.
+    """A 3x3 convolution that repeats the border, because zeros there would tell pixels that they
+    lie near the border of the view.
     """
 
     def __init__(self, channels_in: int, channels_out: int):
@@ -46,19 +60,24 @@ class _Conv3x3(nn.Conv2d):
         self.pad = _RepeatBorder.apply
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(self.pad(x))
+        return super().forward(self.pad(x))  # (B, channels_out, H, W)
 
 
 def convolution(channels_in: int, channels_out: int) -> nn.Sequential:
-    """3x3 convolution, BatchNorm and ReLU."""
+    """3x3 convolution, BatchNorm and ReLU, (B, channels_in, H, W) to (B, channels_out, H, W)."""
     return nn.Sequential(
         _Conv3x3(channels_in, channels_out), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)
     )
 
 
 def init_weights(net: nn.Module) -> nn.Module:
-    """Draws all convolutions anew as He et al. 2015 do (normal, fan-out), biases zero; random
-    numbers from torch's generator.
+    """Initialises all convolutions as He et al. 2015 (normal, fan-out), with zero biases.
+
+    Args:
+        net: Changed in place; random numbers come from torch's generator.
+
+    Returns:
+        The same network.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -70,12 +89,16 @@ def init_weights(net: nn.Module) -> nn.Module:
 class Encoder(nn.Module):
     """Small VGG-16 that returns the feature map of every resolution, finest first.
 
-    Args:
-        in_channels: 3 for photographs, 1 for X-rays.
-
     Calling it on (B, in_channels, H, W) with H and W multiples of 16 returns five maps of 16, 32,
     64, 128 and 128 channels at 1/1, 1/2, 1/4, 1/8 and 1/16 of the size. 922,896 parameters for
     three input channels.
+
+    Args:
+        in_channels: 3 for photographs, 1 for X-rays.
+
+    Example:
+        >>> [tuple(maps.shape[1:]) for maps in Encoder()(torch.rand(1, 3, 64, 64))]
+        [(16, 64, 64), (32, 32, 32), (64, 16, 16), (128, 8, 8), (128, 4, 4)]
 
     Source: Chen et al. 2021, section 3.1 (network). Taught in notebook 02, section 2.
     """
@@ -96,13 +119,17 @@ class Encoder(nn.Module):
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         features = []
         for level, group in enumerate(self.groups):
-            x = group(F.max_pool2d(x, 2) if level else x)
+            x = group(F.max_pool2d(x, 2) if level else x)  # (B, width, H / 2^level, W / 2^level)
             features.append(x)
         return features
 
 
 class Decoder(nn.Module):
     """U-Net decoder from the encoder's five maps to one shared 32-channel map at full resolution.
+
+    Example:
+        >>> Decoder()(Encoder()(torch.rand(1, 3, 64, 64))).shape
+        torch.Size([1, 32, 64, 64])
 
     Source: Chen et al. 2021, section 3.1 (network). Taught in notebook 02, section 2.
     """
@@ -117,8 +144,9 @@ class Decoder(nn.Module):
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         *skips, x = features
         for level, skip in zip([*self.levels, nn.Identity()], reversed(skips)):
-            x = level(torch.cat([F.interpolate(x, scale_factor=2.0), skip], 1))
-        return x
+            x = F.interpolate(x, scale_factor=2.0)  # (B, C, h, w) to (B, C, 2h, 2w)
+            x = level(torch.cat([x, skip], 1))  # 256 to 64, 128 to 32, 64 to 16, then 32 channels
+        return x  # (B, 32, H, W)
 
 
 class TwoBranchNet(nn.Module):
@@ -130,8 +158,8 @@ class TwoBranchNet(nn.Module):
         n_clusters: Number K of clusters.
 
     Attributes:
-        guide: Which clusters stand for which structure (`ldr_lib.guide.Guide`), None if no cluster
-            was guided.
+        guide: Which clusters stand for which structure (`ldr_lib.structures.Guide`), None if no
+            cluster was guided.
 
     Raises:
         ValueError: A size that is not positive, or, when called, an image batch of another shape or
@@ -169,8 +197,8 @@ class TwoBranchNet(nn.Module):
     def _check(self, x: torch.Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or min(x.shape) < 1:
             raise ValueError(
-                f"this network takes image batches (B, {self.in_channels}, H, W), not {tuple(x.shape)}; "
-                f"build it with in_channels equal to the channels of your images"
+                f"this network takes image batches (B, {self.in_channels}, H, W), not "
+                f"{tuple(x.shape)}; build it with in_channels equal to the channels of your images"
             )
 
     def shared_map(self, x: torch.Tensor) -> torch.Tensor:
@@ -179,8 +207,8 @@ class TwoBranchNet(nn.Module):
         """
         self._check(x)
         height, width = x.shape[-2:]
-        x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")
-        return self.decoder(self.encoder(x))
+        x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")  # (B, C, H', W')
+        return self.decoder(self.encoder(x))  # (B, 32, H', W')
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Embedding branch alone: (B, D, H, W) unit vectors v(p)."""
@@ -188,12 +216,12 @@ class TwoBranchNet(nn.Module):
 
     def embeddings(self, shared: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Unit vectors v(p) from the shared map, cut to the image's height and width."""
-        raw = self.embedding_branch(shared)[..., : size[0], : size[1]]
+        raw = self.embedding_branch(shared)[..., : size[0], : size[1]]  # (B, D, H, W)
         return l2_normalize(raw.float())
 
     def assignments(self, shared: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Cluster assignments a_k(p) from the shared map, cut to the image's height and width."""
-        raw = self.clustering_branch(shared)[..., : size[0], : size[1]]
+        raw = self.clustering_branch(shared)[..., : size[0], : size[1]]  # (B, K, H, W)
         activated = raw.float().sigmoid()
         return activated * activated.sum(1, keepdim=True).clamp(min=1e-12).reciprocal()
 

@@ -16,11 +16,11 @@ class Structure:
     Attributes:
         name: For example "vessel".
         clusters: Numbers of its clusters; its map is their sum.
-        sizes: Sides in pixels at which an image's field of view is shown to the network; maps are
-            averaged over them.
-        pieces: Number of connected components it has, or None if it may have any.
-        convex: Its components have no dents; dents that are found are filled.
-        ellipse: It is an ellipse; the one that overlaps the map most is taken.
+        sizes: Sides in pixels to which an image's field of view is resized for the network; the
+            maps of all sizes are averaged.
+        pieces: Number of connected components it has, or None if it may have any number.
+        convex: Its components are convex; each one that is found is replaced by its convex hull.
+        ellipse: It is an ellipse; the ellipse that overlaps the map most is taken.
         by: How its map is computed, "cluster" or "prototype" (see
             `ldr_lib.guided.predict.structure_maps`); chosen on training images.
         flips: Image axes (2 rows, 3 columns) along which an image may be mirrored; maps are
@@ -40,7 +40,7 @@ class Structure:
 
     @property
     def is_thin(self) -> bool:
-        """A structure of any shape, such as a vessel tree."""
+        """Whether its shape is not constrained, as that of a vessel tree."""
         return self.pieces is None and not self.convex and not self.ellipse
 
 
@@ -53,7 +53,7 @@ class Guide:
 
     Attributes:
         modality: "fundus" or "chest".
-        structures: What is guided, in the order of the maps.
+        structures: The guided structures, in the order of the maps.
 
     Taught in notebook 04, section 3.
     """
@@ -76,14 +76,20 @@ class Guide:
         return self.structures[self.names.index(name)]
 
     def maps(self, assignments: torch.Tensor) -> torch.Tensor:
-        """Structure maps (B, n, H, W) in [0, 1] from cluster assignments (B, K, H, W)."""
-        return torch.stack([assignments[:, list(s.clusters)].sum(1) for s in self.structures], 1)
+        """Maps of the structures from the maps of the clusters.
+
+        Args:
+            assignments: (B, K, H, W) cluster assignments, each pixel's sum to one.
+
+        Returns:
+            (B, n, H, W) in [0, 1], one map for each structure.
+        """
+        maps = [assignments[:, list(structure.clusters)].sum(1) for structure in self.structures]
+        return torch.stack(maps, 1)  # n x (B, H, W) -> (B, n, H, W)
 
     @classmethod
     def from_dict(cls, plain: dict) -> "Guide":
-        """The guide that `dataclasses.asdict` made plain, for example after it was read from
-        JSON.
-        """
+        """A guide from what `dataclasses.asdict` made of it, for example after reading JSON."""
         structures = [
             {
                 key: tuple(value) if isinstance(value, list) else value
@@ -117,7 +123,7 @@ def guide_for(network: str) -> Guide:
     """The guide of a network.
 
     Vessels are a few pixels wide and need a large image; disc and fovea need the whole eye at once.
-    A single network for both learned each of them worse, so each has its own.
+    A single network for both did worse on each, so there are two.
 
     Args:
         network: "vessel", "disc" (with the fovea) or "chest" (lungs and heart).

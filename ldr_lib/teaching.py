@@ -1,8 +1,12 @@
 """What the assignments check with: messages that teach, and the leaderboard of a class."""
 
+import ast
+import inspect
 import json
 import re
+import textwrap
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +84,32 @@ def own_work(function: types.FunctionType) -> None:
         assert name != "ldr_lib" and not str(home).startswith("ldr_lib"), (
             f"{function.__name__} calls {name} of ldr_lib: write it out from the equation"
         )
+
+
+def show_source(*functions: Callable) -> None:
+    """Prints functions without their docstrings, so that a notebook shows the code that it runs.
+
+    Args:
+        functions: Functions of this package or your own.
+
+    Example:
+        >>> from ldr_lib.losses import cluster_area
+        >>> show_source(cluster_area)
+        def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
+            areas = clusters.mean((2, 3))  # (N, K)
+            return (areas - 1 / clusters.shape[1]).square().mean()
+
+    Taught in notebook 02, section 3.
+    """
+    sources = []
+    for function in functions:
+        source = textwrap.dedent(inspect.getsource(function))
+        lines, definition = source.rstrip().splitlines(), ast.parse(source).body[0]
+        if ast.get_docstring(definition) is not None:
+            docstring = definition.body[0]
+            del lines[docstring.lineno - 1 : docstring.end_lineno]
+        sources.append("\n".join(lines))
+    print("\n\n".join(sources))
 
 
 def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame:

@@ -1,4 +1,8 @@
-"""The two stages of training as fastai Learners with small callbacks."""
+"""The two stages of training as fastai Learners with small callbacks.
+
+Shapes in comments: B pairs of source images (2B sources, 4B views, B mixed images), D embedding
+dimensions, K clusters, G cells along each side of the patch grid, s pixels along a view's side.
+"""
 
 import csv
 import json
@@ -52,16 +56,26 @@ class Settings:
         embedding_dim: Dimension D of the embedding space.
         n_clusters: Number K of clusters.
         pairs: B; a step sees 2B source images as 4B views and B mixed images.
-        view_size: Side of the views in pixels.
-        crop_scale: Smallest and largest share of the image's side that a crop covers.
-        grid: Cells along each side of the patch grid.
+        view_size: Side s of the views in pixels.
+        crop_scale: Smallest and largest share of the image's side that a crop covers, in (0, 1].
+        grid: Cells G along each side of the patch grid.
         stages: One dictionary of loss weights per stage; keys "patch", "mixup", "region",
             "entropy", "area".
-        epochs: Epochs of each stage.
+        epochs: Epochs of each stage, as many numbers as stages.
         steps: Steps per epoch.
         learning_rate: Highest learning rate of Adam.
         schedule: "one_cycle", or "published": halved every 10 epochs.
         seed: Fixes the initial weights, the order of images and their views.
+
+    Raises:
+        ValueError: A value makes no sense; the message says which.
+
+    Example:
+        >>> Settings(n_clusters=8, steps=20).epochs
+        (4, 4)
+
+    Source: the defaults of size, clusters, pairs, grid, dimension and loss weights are those of
+    Chen et al. 2021. Taught in notebook 02, section 6.
     """
 
     known_losses: ClassVar[tuple[str, ...]] = ("patch", "mixup", "region", "entropy", "area")
@@ -111,6 +125,9 @@ class Settings:
             seed: Fixes the initial weights, the order of images and their views.
             changes: Further attributes to set.
 
+        Returns:
+            The settings, with the tier in force as `tier`.
+
         Raises:
             ValueError: Unknown tier or modality.
 
@@ -118,21 +135,35 @@ class Settings:
             >>> Settings.for_tier("class", "fundus", seed=0, n_clusters=4).n_clusters
             4
 
-        Taught in notebook 02, section 1.
+        Taught in notebook 02, section 6.
         """
         return cls(**values_for(TRAINING, modality, tier, "modality") | {"seed": seed} | changes)
 
 
 class LocalDiscrimination:
-    """The weighted sum of the losses of one stage; remembers the single terms of the last step in
-    `terms`.
+    """The weighted sum of the losses of one stage.
+
+    Stage 1 as published: L_pd + L_mix. Stage 2: L_pd + L_mix + 10 L_ld + 0.1 L_ent.
 
     Args:
         weights: Loss name to weight; losses not named are not computed.
-        grid: Cells along each side of the patch grid.
+        grid: Cells G along each side of the patch grid.
 
-    Source: Chen et al. 2021, equations of sections 3.2 and 3.3. Taught in notebook 02, sections 3
-    to 5.
+    Attributes:
+        terms: The unweighted terms of the last call, detached.
+
+    Called with the network's outputs of `Views.stack()`, embeddings (5B, D, s, s) and assignments
+    (4B, K, s, s) or None, and the `Views`; returns a scalar.
+
+    Example:
+        >>> views = ViewMaker(32)(torch.rand(4, 3, 48, 48))  # B = 2
+        >>> embeddings, clusters = TwoBranchNet()(views.stack())
+        >>> loss = LocalDiscrimination({"patch": 1.0, "region": 10.0})
+        >>> loss((embeddings, views.unmixed(clusters)), views).ndim, sorted(loss.terms)
+        (0, ['patch', 'region'])
+
+    Source: Chen et al. 2021, stage losses of sections 3.2 and 3.3. Taught in notebook 02, section
+    6.
     """
 
     def __init__(self, weights: dict[str, float], grid: int = 8):
@@ -144,18 +175,19 @@ class LocalDiscrimination:
         embeddings, clusters = outputs
         terms = {}
         if self.weights.keys() & {"patch", "mixup"}:
-            first, second, mixed = views.split(
-                patch_grid(embeddings, self.grid)
-            )  # (2B | 2B | B, D, G, G)
+            grids = patch_grid(embeddings, self.grid)  # (5B, D, s, s) to (5B, D, G, G)
+            first, second, mixed = views.split(grids)  # (2B, ...), (2B, ...), (B, ...)
             if "patch" in self.weights:
-                terms["patch"] = patch_discrimination(
-                    patch_rows(first), patch_rows(views.realign(second))
-                )
+                anchors = patch_rows(first)  # (2B * G * G, D)
+                positives = patch_rows(views.realign(second))  # same cells, same order
+                terms["patch"] = patch_discrimination(anchors, positives)
             if "mixup" in self.weights:
-                terms["mixup"] = hypersphere_mixup(mixed, *first.chunk(2), views.lam)
+                source_a, source_b = first.chunk(2)  # (B, D, G, G) each
+                terms["mixup"] = hypersphere_mixup(mixed, source_a, source_b, views.lam)
         if clusters is not None:
             if "region" in self.weights:
-                terms["region"] = region_discrimination(views.unmixed(embeddings), clusters)
+                unmixed = views.unmixed(embeddings)  # (5B, D, s, s) to (4B, D, s, s)
+                terms["region"] = region_discrimination(unmixed, clusters)
             if "entropy" in self.weights:
                 terms["entropy"] = cluster_entropy(clusters)
             if "area" in self.weights:
@@ -174,13 +206,13 @@ class _StageNet(torch.nn.Module):
         self.net, self.clusters = net, clusters
 
     def forward(self, views: Views) -> tuple[torch.Tensor, torch.Tensor | None]:
-        x = views.stack()
+        x = views.stack()  # (5B, C, s, s)
         with mixed_precision(x.device):
-            shared, size = self.net.shared_map(x), x.shape[-2:]
-            assignments = (
-                self.net.assignments(views.unmixed(shared), size) if self.clusters else None
-            )
-            return self.net.embeddings(shared, size), assignments
+            shared, size = self.net.shared_map(x), x.shape[-2:]  # (5B, 32, s', s')
+            assignments = None
+            if self.clusters:
+                assignments = self.net.assignments(views.unmixed(shared), size)  # (4B, K, s, s)
+            return self.net.embeddings(shared, size), assignments  # (5B, D, s, s)
 
 
 class MakeViews(Callback):
@@ -191,7 +223,7 @@ class MakeViews(Callback):
 
     def before_batch(self):
         images = self.xb[0].to(next(self.model.parameters()).device, non_blocking=True)
-        views = self.make_views(images.permute(0, 3, 1, 2))
+        views = self.make_views(images.permute(0, 3, 1, 2))  # (2B, S, S, C) to (2B, C, S, S)
         self.learn.xb, self.learn.yb = (views,), (views,)
 
 
@@ -213,6 +245,12 @@ class SeedEpoch(Callback):
 
 class LossLog(Callback):
     """Averages every loss term over an epoch, measures the cluster areas, and warns of a collapse.
+
+    Args:
+        stage: Number of the stage, from 1.
+        rows: List that receives the rows.
+        path: CSV file kept up to date with the rows, or None.
+        watch: Whether to warn of a collapse.
 
     Attributes:
         rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area,
@@ -239,7 +277,7 @@ class LossLog(Callback):
         for name, value in self.loss_func.terms.items():
             self.sums[name] = self.sums.get(name, 0) + value
         if self.pred[1] is not None:
-            self.areas.append(self.pred[1].detach().mean((0, 2, 3)))
+            self.areas.append(self.pred[1].detach().mean((0, 2, 3)))  # (4B, K, s, s) to (K,)
 
     def after_batch(self):
         self.progress.step()
@@ -248,7 +286,7 @@ class LossLog(Callback):
         row = {"stage": self.stage, "epoch": self.epoch}
         row |= {name: float(value) / len(self.dls.train) for name, value in self.sums.items()}
         if self.areas:
-            areas = torch.stack(self.areas).mean(0)
+            areas = torch.stack(self.areas).mean(0)  # (steps, K) to (K,)
             row |= {"smallest_area": float(areas.min()), "largest_area": float(areas.max())}
             if self.watch:
                 self._warn_of_collapse(row, len(areas))
@@ -264,12 +302,13 @@ class LossLog(Callback):
             signs.append(f"the smallest cluster covers {row['smallest_area']:.2%} of the pixels")
         if self.epoch > 0 and row.get("region", 0) > 0.9 * math.log(k):
             signs.append(
-                f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: all regions coincide"
+                f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: "
+                "all regions coincide"
             )
         if signs:
             warnings.warn(
-                f"clusters may be collapsing in epoch {self.epoch}: {'; '.join(signs)}. Train stage 1 longer, "
-                'or give the "area" loss a weight.',
+                f"clusters may be collapsing in epoch {self.epoch}: {'; '.join(signs)}. "
+                'Train stage 1 longer, or give the "area" loss a weight.',
                 CollapseWarning,
                 stacklevel=2,
             )
@@ -279,8 +318,8 @@ class LossLog(Callback):
 
 
 class Snapshots(Callback):
-    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, to look back on
-    how it changed.
+    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, so that one can
+    see how it changed.
     """
 
     def __init__(self, net: TwoBranchNet, folder: Path, stage: int):
@@ -291,7 +330,7 @@ class Snapshots(Callback):
 
 
 def write_log(rows: list[dict], path: Path) -> None:
-    """Writes the epochs' rows as CSV."""
+    """Writes the rows of the log as CSV, a column for every name that any row has."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, names)
@@ -316,6 +355,9 @@ def build_learner(
         groups: Parameters of each group.
         rates: Highest learning rate of each group.
         callbacks: What else happens in a step.
+
+    Returns:
+        The Learner, without fastai's own recorder and progress bar.
     """
     device = next(model.parameters()).device
     learn = Learner(
@@ -343,8 +385,9 @@ def stage_learner(
     rows: list | None = None,
     log: Path | None = None,
 ) -> Learner:
-    """A fastai Learner for one stage; train it with `fit`, `fit_one_cycle` or any callback of your
-    own.
+    """A fastai Learner for one stage.
+
+    Train it with `fit` or `fit_one_cycle`, and add callbacks of your own.
 
     Args:
         net: The network, trained in place.
@@ -360,7 +403,14 @@ def stage_learner(
     Raises:
         DataError: The images do not fit the network.
 
-    Source: Chen et al. 2021, section 3. Taught in notebook 02, sections 3 and 5.
+    Example:
+        >>> images = np.zeros((4, 48, 48, 3), np.uint8)
+        >>> settings = Settings(n_clusters=4, pairs=2, view_size=32, steps=1)
+        >>> learn = stage_learner(TwoBranchNet(n_clusters=4), images, settings, stage=1)
+        >>> sorted(learn.loss_func.weights)
+        ['entropy', 'mixup', 'patch', 'region']
+
+    Source: Chen et al. 2021, section 3. Taught in notebook 02, section 11.
     """
     if images.shape[-1] != net.in_channels:
         raise DataError(
@@ -403,8 +453,8 @@ def train(
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
         data: Fingerprint of the images; a checkpoint of other images is refused.
-        start: Network whose weights the training starts from, left as it is; None draws them from
-            the seed.
+        start: Network whose weights the training starts from; it is not changed. None draws the
+            weights from the seed.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an
             uninterrupted run.
         snapshots: Keep the network after every epoch too, as `Snapshots` does.
@@ -415,7 +465,16 @@ def train(
     Raises:
         DataError: Images, checkpoint or folder cannot be used; the message says why.
 
-    Source: Chen et al. 2021, section 3; two stages. Taught in notebook 02, section 5.
+    Example:
+        >>> import tempfile
+        >>> images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3), dtype=np.uint8)
+        >>> settings = Settings(n_clusters=4, pairs=2, view_size=32, epochs=(1, 1), steps=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net, log = train(images, settings, folder, device="cpu")
+        >>> [row["stage"] for row in log], sorted(log[1].keys() - log[0].keys())
+        ([1, 2], ['entropy', 'largest_area', 'region', 'smallest_area'])
+
+    Source: Chen et al. 2021, section 3 (two stages). Taught in notebook 02, section 6.
     """
     folder, place = Path(folder), pick_device(device)
     image_batches(images, settings.pairs, 1)
@@ -445,7 +504,7 @@ def run_stages(
     """Trains through all stages with a checkpoint after every epoch.
 
     Args:
-        whole: All that is trained; its state goes into the checkpoint.
+        whole: The module with everything that is trained; its state goes into the checkpoint.
         learner: Makes the Learner of a stage, given its number and the rows of the log so far.
         settings: What to compute.
         folder: Receives `checkpoint.safetensors`.
@@ -455,10 +514,8 @@ def run_stages(
     Returns:
         The rows of the log.
     """
-    checkpoint, about = (
-        folder / "checkpoint.safetensors",
-        json.loads(json.dumps(asdict(settings) | {"data": data})),
-    )
+    checkpoint = folder / "checkpoint.safetensors"
+    about = json.loads(json.dumps(asdict(settings) | {"data": data}))  # tuples become lists
     found = restore(checkpoint, about) if resume and checkpoint.exists() else TrainingState()
     if found.net:
         whole.load_state_dict(found.net)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL_DATA = Path(os.environ.get("LDR_DATA") or ROOT / ".." / "shared" / "data").resolve()
+REAL_DATA = Path(os.environ["LDR_DATA"]).resolve() if os.environ.get("LDR_DATA") else None
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,12 @@ def own_folders(cache, tmp_path_factory):
 
 @pytest.fixture
 def real_data():
-    if not REAL_DATA.is_dir():
+    """Folder of the real datasets, as LDR_DATA names it."""
+    if REAL_DATA is None or not REAL_DATA.is_dir():
+        where = f"; {REAL_DATA} is no folder" if REAL_DATA else ""
         pytest.skip(
-            f"real images are not at {REAL_DATA}; set LDR_DATA to the folder that holds CHASE_DB1 and the others"
+            "needs real images: set LDR_DATA to the folder that holds CHASE_DB1 and the other "
+            f"datasets, as in LDR_DATA=/path/to/data make test{where}"
         )
     return REAL_DATA
 
@@ -80,7 +83,8 @@ def browser():
     )
     if path is None:
         pytest.skip(
-            "Chromium was not found: install it (apt install chromium) to have the explorer clicked in a real browser"
+            "Chromium was not found: install it (apt install chromium) to test the explorer in a "
+            "real browser"
         )
     from playwright.sync_api import sync_playwright
 

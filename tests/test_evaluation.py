@@ -1,11 +1,20 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from ldr_lib import DataError, TwoBranchNet, compare, represent
 from ldr_lib.data.prepare import Prepared
 from ldr_lib.device import mixed_precision
-from ldr_lib.evaluation import agreement, anatomy_of, k_means, query_pixel
+from ldr_lib.evaluation import (
+    Comparison,
+    agreement,
+    anatomy_of,
+    k_means,
+    prototypes,
+    query_pixel,
+    typical_pixels,
+)
 
 
 def prepared_with(images, **masks):
@@ -38,6 +47,33 @@ def test_represent_is_the_network_in_evaluation_whatever_the_batch(two_kinds):
         represent(net, two_kinds.images[..., :1])
 
 
+def test_represent_takes_floats_as_they_are(two_kinds):
+    torch.manual_seed(0)
+    net = TwoBranchNet(n_clusters=4)
+    expected, expected_labels = represent(net, two_kinds.images)
+    for kind in (np.float32, np.float64):
+        v, labels = represent(net, (two_kinds.images / 255).astype(kind))
+        np.testing.assert_allclose(v, expected, atol=1e-5)
+        np.testing.assert_array_equal(labels, expected_labels)
+
+
+@pytest.mark.parametrize(
+    "images, words",
+    [
+        (np.full((1, 32, 32, 3), 200.0), "from 200 to 200; divide by 255"),
+        (np.full((1, 32, 32, 3), -0.1), "must lie in .0, 1., these from -0.1"),
+        (np.full((1, 32, 32, 3), np.nan), "must lie in .0, 1., these from nan"),
+        (np.ones((1, 32, 32, 3), np.int64), "uint8 or floats in .0, 1., not int64"),
+        (np.ones((1, 32, 32, 3), bool), "not bool"),
+    ],
+)
+def test_represent_refuses_images_of_another_range_or_type(images, words):
+    net = TwoBranchNet(n_clusters=4)
+    with pytest.raises(ValueError, match=words):
+        represent(net, images)
+    assert net.training
+
+
 def test_k_means_finds_two_kinds_inside_only(two_kinds):
     inside = np.ones((3, 32, 32), bool)
     inside[:, :4] = False
@@ -47,10 +83,26 @@ def test_k_means_finds_two_kinds_inside_only(two_kinds):
     assert np.unique(right).size == np.unique(left).size == 1 and right[0, 0, 0] != left[0, 0, 0]
 
 
-def test_agreement_of_a_perfect_labelling(two_kinds):
+def test_agreement_of_a_perfect_labelling_image_by_image(two_kinds):
     truth = two_kinds.masks["vessel"]
     found = agreement(two_kinds.images / 255, truth.astype(int), two_kinds, "fundus")
-    assert found == {"NMI": pytest.approx(1), "Dice vessel": 1, "AUC vessel": pytest.approx(1)}
+    assert list(found.index) == two_kinds.names
+    assert list(found.columns) == ["NMI", "Dice vessel", "AUC vessel", "AP vessel"]
+    assert found.to_numpy() == pytest.approx(1)
+
+
+def test_agreement_is_measured_in_each_image_on_its_own_and_undefined_without_the_structure():
+    vessel = np.zeros((3, 32, 32), bool)
+    vessel[:2, :, 16:] = True
+    images = prepared_with(np.zeros((3, 32, 32, 3), np.uint8), vessel=vessel)
+    labels = vessel.astype(int)
+    labels[1, :16] = 0  # half of the vessel of the second image is missed
+    noise = np.random.default_rng(0).normal(size=(3, 32, 32, 2))
+    found = agreement(noise + vessel[..., None], labels, images, "fundus")
+    assert found["Dice vessel"].iloc[:2].tolist() == pytest.approx([1, 2 / 3])
+    assert found["AUC vessel"].iloc[:2].between(0.5, 1, inclusive="neither").all()
+    structure = ["Dice vessel", "AUC vessel", "AP vessel"]
+    assert found[structure].iloc[2].isna().all() and found.iloc[:2].notna().to_numpy().all()
 
 
 def test_anatomy_numbers_structures_in_order_and_later_ones_on_top():
@@ -59,27 +111,52 @@ def test_anatomy_numbers_structures_in_order_and_later_ones_on_top():
     labels, names = anatomy_of(
         prepared_with(np.zeros((1, 8, 8, 3), np.uint8), vessel=vessel, disc=disc), "fundus"
     )
-    assert (
-        names == ["disc", "vessel"]
-        and labels[0, 2, 2] == 1
-        and labels[0, 3, 3] == 2
-        and labels[0, 0, 0] == 0
-    )
+    assert names == ["disc", "vessel"]
+    assert labels[0, 2, 2] == 1 and labels[0, 3, 3] == 2 and labels[0, 0, 0] == 0
 
 
-def test_compare_has_a_row_for_every_way_and_tells_evened_from_own_colour(two_kinds):
-    table = compare({"untrained": TwoBranchNet(n_clusters=3)}, two_kinds, "fundus")
-    assert list(table.index) == [
-        "colour, k-means",
-        "evened colour, k-means",
+def test_compare_has_rows_for_networks_and_for_raw_and_locally_normalised_intensities(two_kinds):
+    result = compare({"untrained": TwoBranchNet(n_clusters=3)}, two_kinds, "fundus")
+    assert list(result.table.index) == [
+        "raw intensities, k-means",
+        "locally normalised intensities, k-means",
         "untrained, clusters",
         "untrained, k-means",
     ]
-    assert table.loc["colour, k-means", "Dice vessel"] > 0.6
-    assert (
-        "evened colour, k-means"
-        not in compare({"n": TwoBranchNet(n_clusters=3)}, two_kinds, "chest").index
-    )
+    assert result.table.loc["raw intensities, k-means", "Dice vessel"] > 0.6
+    chest = compare({"n": TwoBranchNet(n_clusters=3)}, two_kinds, "chest")
+    assert "locally normalised intensities, k-means" not in chest.table.index
+
+
+def test_the_table_is_the_mean_over_the_images_that_have_the_structure():
+    one = pd.DataFrame({"NMI": [0.2, 0.4], "Dice vessel": [0.5, np.nan]}, index=["a", "b"])
+    two = pd.DataFrame({"NMI": [0.6, 0.1], "Dice vessel": [0.4, np.nan]}, index=["a", "b"])
+    result = Comparison({"net, clusters": one, "net, k-means": two, "other, k-means": one})
+    assert result.table.loc["net, clusters"].tolist() == pytest.approx([0.3, 0.5])
+    np.testing.assert_array_equal(result.best("net", "NMI"), [0.6, 0.1])
+    np.testing.assert_array_equal(result.best("net", "Dice vessel"), [0.5, np.nan])
+    np.testing.assert_array_equal(result.best("other", "NMI"), [0.2, 0.4])
+    with pytest.raises(ValueError, match='no row "nobody"; there are net, clusters'):
+        result.best("nobody", "NMI")
+
+
+def test_prototypes_are_mean_directions_and_typical_pixels_lie_nearest_to_them():
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(2, 32, 32, 3)).astype(np.float32)
+    v /= np.linalg.norm(v, axis=-1, keepdims=True)
+    clusters = np.zeros((2, 32, 32), int)
+    clusters[:, :, 16:] = 2
+    clusters[1, :, 16:] = 0
+    inside = np.ones((2, 32, 32), bool)
+    centres = prototypes(v, clusters, inside, 3)
+    mean = v[clusters == 2].mean(0)
+    np.testing.assert_allclose(centres[2], mean / np.linalg.norm(mean), atol=1e-5)
+    assert not centres[1].any()
+    found = typical_pixels(v, clusters, inside, 3, margin=4)
+    assert list(found) == [0, 2] and len(found[0]) == 2 and len(found[2]) == 1
+    i, row, column = found[2][0]
+    allowed = (slice(4, -4), slice(16, -4))
+    assert i == 0 and v[i, row, column] @ centres[2] == (v[0] @ centres[2])[allowed].max()
 
 
 def test_query_pixel_lies_in_the_vessel_and_off_the_disc():
@@ -89,18 +166,13 @@ def test_query_pixel_lies_in_the_vessel_and_off_the_disc():
     i, row, column, what = query_pixel(
         prepared_with(np.zeros((2, 64, 64, 3), np.uint8), vessel=vessel, disc=disc), "fundus"
     )
-    assert (
-        i == 1
-        and row == 21
-        and vessel[1, row, column]
-        and not disc[1, row, column]
-        and "vessel in image 1" in what
-    )
+    assert i == 1 and row == 21 and vessel[1, row, column] and not disc[1, row, column]
+    assert "vessel in image 1" in what
 
 
-def test_query_pixel_without_masks_is_a_dark_spot_and_there_must_be_something():
+def test_query_pixel_without_masks_is_a_dark_spot_and_uniform_images_have_none():
     images = np.full((1, 64, 64, 1), 200, np.uint8)
-    with pytest.raises(DataError, match="nothing|anything"):
+    with pytest.raises(DataError, match="no image has a pixel to choose"):
         query_pixel(prepared_with(images), "chest")
     images[0, 30:34, 40:44] = 20
     _, row, column, what = query_pixel(prepared_with(images), "chest")

@@ -23,9 +23,9 @@ def patch_by_loops(anchors, positives, t):
     n = len(anchors)
     total = 0
     for i in range(2 * n):
-        similar = [torch.exp(z[i] @ z[j].detach() / t) for j in range(2 * n)]
-        everything = sum(similar[k] for k in range(2 * n) if k != i)
-        p = [similar[j] / everything for j in range(2 * n)]
+        scores = [torch.exp(z[i] @ z[j].detach() / t) for j in range(2 * n)]
+        total_score = sum(scores[k] for k in range(2 * n) if k != i)
+        p = [scores[j] / total_score for j in range(2 * n)]
         partner = (i + n) % (2 * n)
         total = total - torch.log(p[partner])
         for j in range(2 * n):
@@ -79,7 +79,7 @@ def test_patch_discrimination_check_values(unit):
     assert sum(random) / 5 == pytest.approx(9.31, abs=0.25)
 
 
-def test_patch_discrimination_does_not_mind_order_or_rotation(unit):
+def test_patch_discrimination_is_invariant_to_order_and_rotation(unit):
     anchors, positives = unit(20, 8, dtype=F64), unit(20, 8, seed=1, dtype=F64)
     value = losses.patch_discrimination(anchors, positives)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
@@ -135,7 +135,7 @@ def test_hypersphere_mixup_is_patch_discrimination_against_the_arc(unit):
     )
 
 
-def test_hypersphere_mixup_teaches_the_mixed_image_only(unit):
+def test_hypersphere_mixup_has_a_gradient_for_the_mixed_image_only(unit):
     mixed, first, second = (unit(2, 6, 3, 3, seed=s).requires_grad_() for s in range(3))
     losses.hypersphere_mixup(mixed, first, second, 0.4).backward()
     assert mixed.grad.abs().sum() > 0 and first.grad is None and second.grad is None
@@ -144,6 +144,25 @@ def test_hypersphere_mixup_teaches_the_mixed_image_only(unit):
 def test_hypersphere_mixup_refuses_grids_that_differ(unit):
     with pytest.raises(ValueError, match="of one shape"):
         losses.hypersphere_mixup(unit(2, 6, 3, 3), unit(2, 6, 4, 4), unit(2, 6, 3, 3), 0.5)
+
+
+def test_the_first_term_of_patch_discrimination_is_info_nce_without_the_own_row(unit):
+    anchors, positives = unit(6, 8, dtype=F64), unit(6, 8, seed=1, dtype=F64)
+    z = torch.cat([anchors, positives])
+    others = torch.stack([torch.cat([z[:i], z[i + 1 :]]) for i in range(12)])
+    scores = (others @ z[:, :, None])[..., 0] / 0.1
+    partner = torch.tensor([*range(5, 11), *range(6)])
+    first_term = F.cross_entropy(scores, partner)
+    whole = losses.patch_discrimination(anchors, positives)
+    p = scores.softmax(1)
+    mask = F.one_hot(partner, 11).bool()
+    second_term = -torch.log1p(-p.masked_fill(mask, 0)).sum(1).mean()
+    torch.testing.assert_close(whole, first_term + second_term)
+
+
+def test_info_nce_of_equal_vectors_is_ln_n(unit):
+    equal = unit(1, 4).expand(9, 4)
+    assert losses.info_nce(equal, equal).item() == pytest.approx(math.log(9), abs=1e-6)
 
 
 def test_region_discrimination_is_the_equation(unit):
@@ -162,13 +181,26 @@ def test_region_discrimination_keeps_the_prototypes_gradient(unit):
 
 def test_region_discrimination_of_collapsed_regions_is_ln_k(unit):
     v = unit(4, 8, 6, 6)
-    same_for_all = torch.full((4, 5, 6, 6), 0.2)
-    assert losses.region_discrimination(v, same_for_all).item() == pytest.approx(
-        math.log(5), abs=1e-5
-    )
+    undecided = torch.full((4, 5, 6, 6), 0.2)
+    assert losses.region_discrimination(v, undecided).item() == pytest.approx(math.log(5), abs=1e-5)
 
 
-def test_region_discrimination_does_not_mind_which_cluster_is_which(unit):
+@pytest.mark.parametrize("merged", [0, 1, 2])
+def test_each_pair_of_clusters_with_one_prototype_adds_ln_2_for_two_of_k(merged):
+    k = 8
+    kinds = torch.arange(k)
+    kinds[1 : 2 * merged : 2] -= 1  # clusters 2m and 2m + 1 show the same kind of pixel
+    v = F.one_hot(kinds, k).double().T.reshape(1, k, 1, k).expand(3, -1, -1, -1)
+    a = torch.eye(k, dtype=F64).reshape(1, k, 1, k).expand(3, -1, -1, -1)
+    own = math.log(1 + (k - 1) * math.exp(-5))  # all other prototypes at a right angle
+    shared = math.log(2 + (k - 2) * math.exp(-5))
+    expected = ((k - 2 * merged) * own + 2 * merged * shared) / k
+    assert losses.region_discrimination(v, a).item() == pytest.approx(expected, abs=1e-9)
+    ln_2_each = own + 2 * merged / k * math.log(2)
+    assert expected == pytest.approx(ln_2_each, abs=0.02)
+
+
+def test_region_discrimination_is_invariant_to_the_order_of_clusters(unit):
     v, a = unit(3, 5, 4, 4, dtype=F64), soft_clusters(3, 4, 4, 4)
     torch.testing.assert_close(
         losses.region_discrimination(v, a[:, [2, 0, 3, 1]]), losses.region_discrimination(v, a)
@@ -189,6 +221,12 @@ def test_cluster_entropy_in_bits():
     assert losses.cluster_entropy(a).item() == pytest.approx(literal, rel=1e-6)
     assert losses.cluster_entropy(torch.full((1, 2, 3, 3), 0.5)).item() == pytest.approx(1)
     assert torch.autograd.gradcheck(losses.cluster_entropy, (a.requires_grad_(),))
+
+
+@pytest.mark.parametrize("k, bits", [(2, 1.0), (8, 0.544), (16, 0.337)])
+def test_cluster_entropy_of_undecided_pixels_depends_on_the_number_of_clusters(k, bits):
+    undecided = torch.full((1, k, 3, 3), 1 / k)
+    assert losses.cluster_entropy(undecided).item() == pytest.approx(bits, abs=5e-4)
 
 
 def test_cluster_entropy_of_decided_pixels_is_zero_with_finite_gradient():

@@ -66,7 +66,7 @@ def test_a_constant_image_has_a_constant_embedding():
     assert torch.allclose(v, v[:, :, :1, :1].expand_as(v), atol=1e-5)
 
 
-def test_both_branches_teach_the_shared_layers():
+def test_both_branches_have_gradients_in_the_shared_layers():
     torch.manual_seed(0)
     net = TwoBranchNet()
     v, a = net(torch.rand(2, 3, 32, 32))

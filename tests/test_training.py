@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from ldr_lib import (
 )
 from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
-from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE
+from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ldr_lib.training import CollapseWarning, LocalDiscrimination
 
 TINY = Settings(
@@ -51,9 +51,11 @@ def test_the_stage_loss_is_the_weighted_sum_of_its_parts(images):
     weights = BOTH_BRANCHES | {"area": 2.0}
     loss = LocalDiscrimination(weights)((v, a[:8]), views)
     grids = [losses.patch_grid(part) for part in views.split(v)]
-    rows = lambda grid: grid.permute(0, 2, 3, 1).flatten(0, 2)
+    anchors, positives = (
+        grid.permute(0, 2, 3, 1).flatten(0, 2) for grid in (grids[0], views.realign(grids[1]))
+    )
     expected = {
-        "patch": losses.patch_discrimination(rows(grids[0]), rows(views.realign(grids[1]))),
+        "patch": losses.patch_discrimination(anchors, positives),
         "mixup": losses.hypersphere_mixup(grids[2], grids[0][:2], grids[0][2:], views.lam),
         "region": losses.region_discrimination(v[:8], a[:8]),
         "entropy": losses.cluster_entropy(a[:8]),
@@ -86,7 +88,7 @@ def test_a_seed_decides_the_weights_whatever_came_before(images, tmp_path):
     )
 
 
-def test_training_can_start_from_a_network_and_leaves_it_alone(images, tmp_path):
+def test_training_can_start_from_a_network_and_does_not_change_it(images, tmp_path):
     start = TwoBranchNet(n_clusters=3)
     before = {name: value.clone() for name, value in start.state_dict().items()}
     frozen = replace(TINY, learning_rate=0.0)
@@ -97,16 +99,20 @@ def test_training_can_start_from_a_network_and_leaves_it_alone(images, tmp_path)
 
 PROGRAM = """
     import sys, time, numpy as np
-    from dataclasses import replace
-    from pathlib import Path
     from ldr_lib import Settings, train
     from ldr_lib.training import LossLog
     images = np.load(sys.argv[1])
-    settings = Settings(n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5,
-                        schedule=sys.argv[3])
+    settings = Settings(
+        n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5,
+        schedule=sys.argv[3],
+    )
     if sys.argv[4] == "slow":
         step = LossLog.after_batch
-        LossLog.after_batch = lambda self: (step(self), print("step", self.stage, self.epoch, flush=True), time.sleep(0.3))
+        def slow_step(self):
+            step(self)
+            print("step", self.stage, self.epoch, flush=True)
+            time.sleep(0.3)
+        LossLog.after_batch = slow_step
     train(images, settings, sys.argv[2], device="cpu", resume=True)
 """
 
@@ -116,20 +122,19 @@ PROGRAM = """
 @pytest.mark.parametrize(
     "schedule, killed_in", [("one_cycle", "step 2 1"), ("published", "step 1 1")]
 )
-def test_a_run_killed_in_mid_epoch_ends_like_one_left_alone(images, tmp_path, schedule, killed_in):
+def test_a_run_killed_in_mid_epoch_ends_like_any_other(images, tmp_path, schedule, killed_in):
     np.save(tmp_path / "images.npy", images)
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(PROGRAM))
-    call = lambda folder, pace: [
-        sys.executable,
-        "-W",
-        "ignore",
-        script,
-        tmp_path / "images.npy",
-        folder,
-        schedule,
-        pace,
-    ]
+
+    def call(folder, pace):
+        program = [sys.executable, "-W", "ignore", script]
+        return [*program, tmp_path / "images.npy", folder, schedule, pace]
+
+    def columns(folder):
+        lines = (tmp_path / folder / "log.csv").read_text().splitlines()
+        return [line.split(",")[:4] for line in lines]  # all but areas and seconds
+
     with subprocess.Popen(
         call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, text=True
     ) as process:
@@ -147,10 +152,7 @@ def test_a_run_killed_in_mid_epoch_ends_like_one_left_alone(images, tmp_path, sc
         load_file(tmp_path / folder / "model.safetensors") for folder in ("killed", "alone")
     )
     assert same(killed, alone)
-    strip = lambda folder: [
-        line.rsplit(",")[:4] for line in (tmp_path / folder / "log.csv").read_text().splitlines()
-    ]
-    assert strip("killed") == strip("alone")
+    assert columns("killed") == columns("alone")
 
 
 def test_a_checkpoint_of_another_run_is_refused(images, tmp_path):
@@ -226,13 +228,81 @@ def test_the_published_schedule_halves_every_ten_epochs(images, tmp_path, monkey
     assert rates == pytest.approx([1e-3] * 10 + [5e-4] * 10 + [2.5e-4])
 
 
-def test_a_pass_shows_every_image_before_one_comes_again(images):
+def test_every_image_is_used_once_before_any_is_used_again(images):
     marked = images.copy()
     marked[:, 0, 0, 0] = range(12)
-    seen = [
+    order = [
         int(i) for (batch,) in image_batches(marked, pairs=2, steps=6) for i in batch[:, 0, 0, 0]
     ]
-    assert sorted(seen[:12]) == sorted(seen[12:]) == list(range(12))
+    assert sorted(order[:12]) == sorted(order[12:]) == list(range(12))
+
+
+SHORT = dict(
+    n_clusters=8,
+    pairs=4,
+    view_size=64,
+    learning_rate=4e-3,
+    stages=(PATCH_STAGE, SHORT_BOTH_BRANCHES),
+)
+SMOKE = SHORT | dict(
+    image_size=64, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=2
+)
+CLASS = SHORT | dict(epochs=(5, 5), steps=20)
+FULL = dict(
+    image_size=512,
+    n_clusters=16,
+    pairs=4,
+    view_size=448,
+    crop_scale=(0.9, 1.0),
+    stages=(PATCH_STAGE, BOTH_BRANCHES),
+    epochs=(20, 80),
+    steps=1000,
+    learning_rate=1e-3,
+    schedule="published",
+)
+
+
+@pytest.mark.parametrize(
+    "tier, modality, values",
+    [
+        ("smoke", "fundus", SMOKE),
+        ("smoke", "chest", SMOKE),
+        ("class", "fundus", CLASS | dict(image_size=256, crop_scale=(0.5, 0.6))),
+        ("class", "chest", CLASS | dict(image_size=128, crop_scale=(0.8, 1.0))),
+        ("full", "fundus", FULL),
+        ("full", "chest", FULL),
+    ],
+)
+def test_the_tiers_of_each_modality(tier, modality, values):
+    common = dict(tier=tier, seed=3, embedding_dim=32, grid=8)
+    expected = common | dict(schedule="one_cycle") | values
+    assert asdict(Settings.for_tier(tier, modality, seed=3)) == expected
+
+
+def test_loss_weights_of_the_stages():
+    assert PATCH_STAGE == {"patch": 1.0, "mixup": 1.0}
+    assert BOTH_BRANCHES == PATCH_STAGE | {"region": 10.0, "entropy": 0.1}
+    assert SHORT_BOTH_BRANCHES == PATCH_STAGE | {"region": 10.0, "entropy": 1.0, "area": 50.0}
+
+
+def test_changes_and_the_environment_override_a_tier(monkeypatch):
+    assert Settings.for_tier("class", n_clusters=4).n_clusters == 4
+    monkeypatch.setenv("LDR_TIER", "smoke")
+    assert Settings.for_tier("class", "chest").tier == "smoke"
+    monkeypatch.setenv("LDR_TIER", "")
+    assert Settings.for_tier("class", "chest").tier == "class"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("classes", "fundus"), 'unknown tier "classes"; known are smoke, class, full'),
+        (("class", "brain"), 'unknown modality "brain"; known are fundus, chest'),
+    ],
+)
+def test_unknown_tiers_and_modalities_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Settings.for_tier(*arguments)
 
 
 @pytest.mark.parametrize(

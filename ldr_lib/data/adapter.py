@@ -1,4 +1,4 @@
-"""What every dataset adapter does: find files, read one sample, check that image and masks fit."""
+"""What all dataset adapters share: finding files, reading samples, checking that masks fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,19 +7,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, one_of
 from .read import IMAGE_SUFFIXES, as_colour, as_grey, read_image
 from .simulate import Sample
+
+SPLITS = ("train", "test", "all")
 
 
 @dataclass(frozen=True)
 class Item:
-    """Where one image and its masks lie.
+    """The files of one image and its masks.
 
     Attributes:
         image: The image file.
         masks: Structure name to mask files and the rule that turns their uint8 values into boolean
-            masks. Several files are joined (two lungs); none means that the structure is not there.
+            masks. Several files are joined, for example two lungs. No file means that the image
+            does not show the structure.
     """
 
     image: Path
@@ -29,6 +32,7 @@ class Item:
 
     @property
     def name(self) -> str:
+        """The file's name without its ending."""
         return self.image.stem
 
 
@@ -43,7 +47,7 @@ def bright(values: np.ndarray) -> np.ndarray:
 
 
 def marked(values: np.ndarray) -> np.ndarray:
-    """Mask rule: any value but black."""
+    """Mask rule: every value except black."""
     return flat(values) > 0
 
 
@@ -53,18 +57,18 @@ def bits(*flags: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 class ImageDataset:
-    """A sequence of `Sample`s read from files; subclasses say where.
+    """A sequence of `Sample`s read from files. Subclasses say where the files lie.
 
     Args:
         data_dir: The dataset's own folder, or the folder that holds it.
         split: "train", "test" or "all".
 
     Raises:
-        DataError: The folder is missing, holds no image of the expected layout, or the split is
-            unknown.
+        ValueError: Unknown split.
+        DataError: The folder is missing or holds no image of the expected layout.
 
-    Indexing reads one `Sample` and raises DataError if its files cannot be read or do not fit each
-    other. Taught in notebook 01, section 3.
+    Indexing reads one `Sample`. It raises DataError if the files cannot be read or do not fit each
+    other.
     """
 
     name: ClassVar[str]
@@ -79,22 +83,20 @@ class ImageDataset:
     checked: ClassVar[str] = "on real files"
 
     def __init__(self, data_dir: Path | str | None, split: str = "train"):
-        if split not in ("train", "test", "all"):
-            raise DataError(
-                f'unknown split {split!r} of {self.name}; the splits are "train", "test" and "all"'
-            )
-        self.split = split
+        self.split = one_of(split, SPLITS, "split")
         self.root = self._find_root(data_dir)
         self.items = self.find(self.root, split)
         if not self.items:
             raise DataError(
-                f"{self.root} holds no image of the {split} split of {self.name}; expected layout: {self.layout}"
+                f"{self.root} holds no image of the {split} split of {self.name}; "
+                f"expected layout: {self.layout}"
             )
 
     def _find_root(self, data_dir) -> Path:
         if not data_dir:
             raise DataError(
-                f'dataset "{self.name}" is read from files: give data_dir, the folder that holds {self.folder}'
+                f'dataset "{self.name}" is read from files: give data_dir, the folder that holds '
+                f"{self.folder}"
             )
         data_dir = Path(data_dir).expanduser()
         nested = data_dir / self.folder / self.folder
@@ -106,7 +108,8 @@ class ImageDataset:
         if data_dir.resolve().name == Path(self.folder).name or self.find(data_dir, "all"):
             return data_dir
         raise DataError(
-            f"{data_dir} has no folder {self.folder}, where {self.name} is expected; layout: {self.layout}"
+            f"{data_dir} has no folder {self.folder}, where {self.name} is expected; "
+            f"layout: {self.layout}"
         )
 
     def find(self, root: Path, split: str) -> list[Item]:
@@ -137,8 +140,9 @@ class ImageDataset:
             values = self.read(path)
             if values.shape[:2] != shape:
                 raise DataError(
-                    f"mask {path} measures {values.shape[1]} x {values.shape[0]} pixels but its image {item.image} "
-                    f"{shape[1]} x {shape[0]}. Export the mask at the size of the image."
+                    f"mask {path} measures {values.shape[1]} x {values.shape[0]} pixels but its "
+                    f"image {item.image} {shape[1]} x {shape[0]}. Export the mask at the size of "
+                    "the image."
                 )
             mask |= rule(values)
         return mask
@@ -160,11 +164,11 @@ class ImageDataset:
 
 
 def images_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Image files of a folder in order of their names; nothing where there is no such folder."""
+    """Image files of a folder, sorted by name; an empty list if there is no such folder."""
     found = (path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES)
     return sorted(path for path in found if not path.name.startswith("."))
 
 
 def cut(items: list, n_train: int, split: str) -> list:
-    """The split of a list whose first n_train items train."""
+    """The part of a list that belongs to a split; the first n_train items are for training."""
     return {"train": items[:n_train], "test": items[n_train:], "all": items}[split]

@@ -1,5 +1,5 @@
-"""What drawn pictures are made of: smooth noise, random squares of an image, one colour balance,
-the looks of other cameras.
+"""The parts of rendered images: smooth noise, random crops, standardised colours, the appearance of
+other cameras.
 """
 
 import functools
@@ -11,15 +11,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .errors import require_uint8
 from .geometry import affine_grid, smooth_displacement, uniform
 
 
 @dataclass
 class Pairs:
-    """Images with the masks that they were made from.
+    """Images with the masks from which they were rendered.
 
     Attributes:
-        images: (B, C, s, s) floats in [0, 1], as the network sees them (`standardise`d).
+        images: (B, C, s, s) floats in [0, 1], standardised as the network's input (see
+            `standardise`).
         targets: (B, n, s, s) floats in [0, 1], one mask for each of n guided structures.
     """
 
@@ -28,20 +30,24 @@ class Pairs:
 
 
 class PairMaker(Protocol):
-    """Whatever draws pairs of images and masks for training: `VesselPairs`, `SimulatedPairs`,
-    `LabelledPairs`, your own.
-
-    Taught in notebook 04, section 3.
+    """The protocol of all classes that make pairs of images and masks for training: `VesselPairs`,
+    `SimulatedPairs`, `LabelledPairs`, or your own class.
     """
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
-        """Draws n pairs on a device; random numbers come from torch's generator."""
+        """Makes n pairs on a device; random numbers come from torch's generator."""
         ...
 
 
 def colour_statistics(images: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel of each image inside its field of view, both (N,
-    C), in [0, 1].
+    """Mean and standard deviation of each channel of each image inside its field of view.
+
+    Args:
+        images: (N, H, W, C) with values from 0 to 255.
+        inside: (N, H, W) bool, the field of view.
+
+    Returns:
+        Mean and standard deviation, both (N, C), in [0, 1]; deviations below 0.02 become 0.02.
     """
     weight = inside[..., None] / inside.sum((1, 2), keepdims=True)[..., None]
     x = images.astype(np.float32) / 255
@@ -51,8 +57,9 @@ def colour_statistics(images: np.ndarray, inside: np.ndarray) -> tuple[np.ndarra
 
 
 def standardise(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Brings images of all cameras to one colour balance: 0.4 + 0.15 (x - mean) / deviation in the
-    field of view, 0 outside.
+    """Gives the images of all cameras one mean and one spread of colours.
+
+    Each channel x becomes 0.4 + 0.15 (x - mean) / deviation inside the field of view, 0 outside.
 
     Args:
         images: (N, H, W, C) uint8.
@@ -61,20 +68,24 @@ def standardise(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Returns:
         (N, H, W, C) uint8.
 
+    Raises:
+        DataError: The images are not uint8.
+
     Ours, not published. Taught in notebook 04, section 3.
     """
+    require_uint8(images[:1])
     out = np.zeros(images.shape, np.uint8)
-    for i, (image, seen) in enumerate(zip(images, inside)):
-        mean, spread = colour_statistics(np.asarray(image)[None], np.asarray(seen)[None])
+    for i, (image, fov) in enumerate(zip(images, inside)):
+        mean, spread = colour_statistics(np.asarray(image)[None], np.asarray(fov)[None])
         value = 0.4 + 0.15 * (np.asarray(image, np.float32) / 255 - mean[0]) / spread[0]
-        out[i] = (255 * value.clip(0, 1) * seen[..., None]).round()
+        out[i] = (255 * value.clip(0, 1) * fov[..., None]).round()
     return out
 
 
 @functools.cache
 def _bicubic(cells: int, size: int, device: torch.device | str) -> torch.Tensor:
-    """The weights with which bicubic interpolation takes the middle `size` of pixels from cells and
-    a margin of two on each side.
+    """The weights of bicubic interpolation from `cells` cells, with a margin of two on each side,
+    to the middle `size` pixels, (size, cells + 4).
     """
     margin = 2
     grown = round(size * (1 + 2 * margin / cells))
@@ -86,10 +97,13 @@ def _bicubic(cells: int, size: int, device: torch.device | str) -> torch.Tensor:
 
 
 def smooth_noise(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
-    """Smooth noise of about unit spread, (n, 1, size, size), whose blobs measure size / cells.
+    """Smooth noise of about unit spread, with blobs of size / cells pixels.
 
-    Bicubic interpolation as two products of matrices: many times faster on the processor than
-    torch's own.
+    Two matrix products interpolate bicubically, because on the processor they are many times faster
+    than torch's own interpolation.
+
+    Returns:
+        (n, 1, size, size) floats.
     """
     weights = _bicubic(cells, size, device)
     return (
@@ -98,7 +112,11 @@ def smooth_noise(n: int, size: int, cells: int, device: torch.device | str) -> t
 
 
 def directional_noise(n: int, size: int, cells: int, device: torch.device | str) -> torch.Tensor:
-    """Smooth noise drawn out to about six times its width, in one direction for each image."""
+    """Smooth noise stretched to about six times its width, in one direction for each image.
+
+    Returns:
+        (n, 1, size, size) floats.
+    """
     angle = uniform(n, device, 0, torch.pi)
     cos, sin = 0.7 * angle.cos(), 0.7 * angle.sin()
     grid = affine_grid(cos / 6, sin / 6, -sin, cos, torch.zeros(n, 2, device=device), size)
@@ -108,7 +126,9 @@ def directional_noise(n: int, size: int, cells: int, device: torch.device | str)
 
 
 def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian blur of (B, C, H, W) with a spread of sigma pixels; the border is repeated."""
+    """Gaussian blur of (B, C, H, W) with a standard deviation of sigma pixels; the border is
+    repeated.
+    """
     reach = max(1, int(3 * sigma))
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
     weights = weights / weights.sum()
@@ -136,10 +156,10 @@ def crops(
         arrays: (B, C_i, S_i, S_i) floats that show the same field.
         size: Side of the result.
         scale: Smallest and largest side as a share of the whole.
-        turn: Rotate by any angle; otherwise by up to 10 degrees.
-        mirror: Exchange left and right in every second image.
-        bend: Spread of a smooth displacement, as a share of half the side; also stretches by up to
-            six times that share.
+        turn: True rotates by any angle, False by up to 10 degrees.
+        mirror: Exchange left and right with probability one half.
+        bend: Standard deviation of a smooth displacement, as a share of half the side; crops are
+            also stretched by up to six times that share.
 
     Returns:
         (B, C_i, size, size) floats; outside the first array's border its outermost pixels are
@@ -166,7 +186,16 @@ def crops(
 
 
 def camera_augment(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Another camera: contrast, colour and light of the standardised image, focus and noise."""
+    """Imitates another camera: changes contrast, colour, illumination, focus and noise of
+    standardised images.
+
+    Args:
+        images: (B, C, s, s) floats in [0, 1].
+        inside: (B, 1, s, s) floats, 1 in the field of view, 0 outside.
+
+    Returns:
+        (B, C, s, s) floats in [0, 1].
+    """
     n, channels, size, _ = images.shape
     draw = partial(uniform, n, images.device)
     gain, shift = draw(0.75, 1.3, channels, 1, 1), draw(-0.08, 0.08, channels, 1, 1)
@@ -180,7 +209,7 @@ def camera_augment(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
 
 
 class LabelledPairs:
-    """Crops of images whose masks are known, from experts or from a teacher.
+    """Makes pairs from images whose masks are known, from experts or from a teacher network.
 
     Args:
         images: (N, S, S, C) uint8.
@@ -188,9 +217,10 @@ class LabelledPairs:
         inside: (N, S, S) bool, the field of view.
         size: Side of the crops.
         scale: Smallest and largest side of a crop as a share of the image.
-        turn: Whether crops may be turned by any angle.
+        turn: True rotates crops by any angle and mirrors them.
 
-    Taught in notebook 05, section 2.
+    Raises:
+        DataError: The images are not uint8.
     """
 
     def __init__(
@@ -202,6 +232,7 @@ class LabelledPairs:
         scale: tuple[float, float] = (0.16, 0.32),
         turn: bool = True,
     ):
+        require_uint8(images[:1])
         self.images, self.masks = images, np.concatenate([inside[:, None], targets], 1)
         self.size, self.scale, self.turn = size, scale, turn
 

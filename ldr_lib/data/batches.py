@@ -9,9 +9,7 @@ from .errors import DataError
 
 
 class _EpochBatches(torch.utils.data.Sampler):
-    """Index lists for an epoch of `steps` batches that pass over all images before one comes
-    again.
-    """
+    """Index lists for an epoch of `steps` batches; no image is repeated before all were used."""
 
     def __init__(self, n_images: int, batch: int, steps: int):
         self.n_images, self.batch, self.steps = n_images, batch, steps
@@ -45,18 +43,17 @@ def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
 
 
 def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, pin: bool = False):
-    """A loader of `steps` random batches of 2 * pairs images a pass; deterministic given torch's
-    seed.
+    """A loader of random batches of images. Torch's seed fixes their order.
 
     Args:
         images: (N, H, W, C) uint8, in memory or memory-mapped.
         pairs: B; each batch holds 2B images.
-        steps: Batches per pass.
-        workers: Processes that read ahead; 0 reads in this one.
-        pin: Page-locked batches, for a GPU.
+        steps: Batches per epoch.
+        workers: Number of processes that read ahead; 0 reads in the main process.
+        pin: Whether batches lie in page-locked memory, which a GPU copies faster.
 
     Returns:
-        Loader of (2B, H, W, C) uint8 tensors.
+        A loader of (2B, H, W, C) uint8 tensors.
 
     Raises:
         DataError: Fewer than two images, or an array of another shape or type.

@@ -1,5 +1,5 @@
-"""One small class per dataset: where images and masks lie, the official split, what a mask value
-means.
+"""One small class per dataset: where its images and masks lie, its official split, and what the
+values of a mask mean.
 """
 
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import simulate
-from .adapter import ImageDataset, Item, bits, bright, cut, images_in
+from .adapter import SPLITS, ImageDataset, Item, bits, bright, cut, images_in
 from .errors import DataError, one_of
 from .paper_datasets import (
     ChestXray8,
@@ -30,7 +30,10 @@ class ChaseDB1(ImageDataset):
     modality, channels, structures = "fundus", 3, ("vessel", "vessel_second_observer")
     source = "researchdata.kingston.ac.uk/96"
     terms = "CC BY 4.0, Kingston University"
-    layout = "Image_01L.jpg .. Image_14R.jpg with Image_01L_1stHO.png and Image_01L_2ndHO.png; children 01-10 train"
+    layout = (
+        "Image_01L.jpg .. Image_14R.jpg with Image_01L_1stHO.png and Image_01L_2ndHO.png; "
+        "children 01-10 train"
+    )
 
     def find(self, root, split):
         items = []
@@ -96,7 +99,10 @@ class Covid19CxrSeg(ImageDataset):
     structures = ("lungs", "left_lung", "right_lung", "heart", "ground_glass", "consolidation")
     source = "github.com/GeneralBlockchain/covid-19-chest-xray-segmentations-dataset"
     terms = "CC BY-NC-SA, CC BY or CC BY-SA, image by image: licences.csv"
-    layout = "images/*.png with masks/*.png (bits 1 left lung, 2 right lung, 4 heart and mediastinum, 8, 16); first 21 train"
+    layout = (
+        "images/*.png with masks/*.png (bits 1 left lung, 2 right lung, 4 heart and mediastinum, "
+        "8, 16); first 21 train"
+    )
 
     def find(self, root, split):
         flags = dict(zip(self.structures, ((1, 2), (1,), (2,), (4,), (8,), (16,))))
@@ -108,8 +114,8 @@ class Covid19CxrSeg(ImageDataset):
 
 
 class PriorMasks(ImageDataset):
-    """Binary vessel masks of another modality; the image is the mask itself, and there is only one
-    split.
+    """Binary vessel masks of another modality. The image is the mask itself, and all splits are the
+    same.
     """
 
     modality, channels, structures = "mask", 1, ("vessel",)
@@ -134,15 +140,18 @@ class DsaVesselMasks(PriorMasks):
 
 
 class Folder(ImageDataset):
-    """Anyone's own images: every image file below `data_dir`, colour or grey as the first readable
-    one is.
+    """Your own images: every image file below `data_dir`. All are read as colour or as grey images,
+    as the first readable one is.
     """
 
     name, title, folder = "folder", "A folder of images", ""
     modality = "own images"
-    source = "your disk"
-    terms = "yours"
-    layout = "any png, jpg, tif, ppm, bmp, gif or DICOM files, also in subfolders; every fifth is kept for the test split"
+    source = "your own folder"
+    terms = "your own"
+    layout = (
+        "any png, jpg, tif, ppm, bmp, gif or DICOM files, also in subfolders; every fifth is kept "
+        "for the test split"
+    )
 
     def _find_root(self, data_dir):
         if not data_dir:
@@ -184,13 +193,14 @@ class Simulated:
     """Simulated images as a dataset; no files are read.
 
     Args:
-        data_dir: Not used; here so that all datasets are opened alike.
-        split: "train", "test" or "all"; the seeds of the splits never meet.
+        data_dir: Not used; all datasets are opened with the same arguments.
+        split: "train", "test" or "all"; the seeds of "train" and "test" do not overlap.
 
-    Taught in notebook 01, section 2.
+    Raises:
+        ValueError: Unknown split.
     """
 
-    checked = "pictures in section 1"
+    checked = "by eye, notebook 01"
     folder, layout, terms, source = (
         "",
         "generated from seeds",
@@ -200,11 +210,7 @@ class Simulated:
     size, n_train, n_test = 256, 96, 16
 
     def __init__(self, data_dir: Path | str | None = None, split: str = "train"):
-        if split not in ("train", "test", "all"):
-            raise DataError(
-                f'unknown split {split!r} of {self.name}; the splits are "train", "test" and "all"'
-            )
-        self.split = split
+        self.split = one_of(split, SPLITS, "split")
         test_seeds = range(1_000_000, 1_000_000 + self.n_test)
         self.seeds = {
             "train": [*range(self.n_train)],
@@ -284,15 +290,21 @@ def open_dataset(
 
     Args:
         name: A key of `DATASETS`, for example "simulated_fundus", "chase_db1" or "folder".
-        data_dir: The dataset's folder or the folder that holds it; not needed for simulated ones.
+        data_dir: The dataset's folder, or the folder that holds it; None for simulated images.
         split: "train", "test" or "all".
 
     Returns:
-        A sequence of `Sample`s with attributes `channels`, `modality`, `structures` and `terms`.
+        A sequence of `Sample`s with the attributes `channels`, `modality`, `structures` and
+        `terms`.
+
+    Example:
+        >>> eyes = open_dataset("simulated_fundus", split="test")
+        >>> len(eyes), eyes.modality, eyes.channels
+        (16, 'fundus', 3)
 
     Raises:
-        DataError: Unknown name or split, or a folder that is missing, empty or laid out
-            differently.
+        ValueError: Unknown name or split.
+        DataError: The folder is missing, empty, or of another layout.
 
     Taught in notebook 01, section 3.
     """

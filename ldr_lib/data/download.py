@@ -1,6 +1,4 @@
-"""Fetching the datasets whose terms allow a direct download; all others are named with the place to
-ask at.
-"""
+"""Downloads the datasets whose terms allow it, and says where to ask for all others."""
 
 import math
 import shutil
@@ -20,10 +18,10 @@ BLOCK = 2**16
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file in the net.
+    """A zip file on a server.
 
     Attributes:
-        url: Where it lies.
+        url: Its address.
         checksum: "sha256:..." or "md5:..." of the whole file.
     """
 
@@ -44,7 +42,7 @@ ARCHIVES = {
 
 
 class _Resuming:
-    """Pooch's downloader that goes on with what an interrupted one left in `partial`."""
+    """A downloader for pooch that continues an interrupted download, kept in `partial`."""
 
     def __init__(self, partial: Path):
         self.partial = partial
@@ -53,16 +51,16 @@ class _Resuming:
         have = self.partial.stat().st_size if self.partial.exists() else 0
         with requests.get(
             url, headers={"Range": f"bytes={have}-"} if have else {}, stream=True, timeout=60
-        ) as answer:
-            if answer.status_code != 416:  # 416: nothing is missing
-                answer.raise_for_status()
-                goes_on = answer.status_code == 206
-                left = int(answer.headers.get("Content-Length", 0))
+        ) as response:
+            if response.status_code != 416:  # 416: the file is complete
+                response.raise_for_status()
+                continues = response.status_code == 206
+                remaining = int(response.headers.get("Content-Length", 0))
                 progress = Progress(
-                    f"downloading {Path(url).name}", max(1, math.ceil(left / BLOCK))
+                    f"downloading {Path(url).name}", max(1, math.ceil(remaining / BLOCK))
                 )
-                with open(self.partial, "ab" if goes_on else "wb") as file:
-                    for block in answer.iter_content(BLOCK):
+                with open(self.partial, "ab" if continues else "wb") as file:
+                    for block in response.iter_content(BLOCK):
                         file.write(block)
                         progress.step()
                 progress.close(f"{self.partial.stat().st_size / 2**20:.1f} MiB")
@@ -72,19 +70,20 @@ class _Resuming:
 def download(name: str, data_dir: Path | str) -> Path:
     """Downloads a dataset, checks it and unpacks it where `open_dataset(name, data_dir)` finds it.
 
-    An interrupted download goes on where it stopped when called again. The dataset's folder appears
-    only when it is complete.
+    Called again, it continues an interrupted download. The dataset's folder appears only when it is
+    complete.
 
     Args:
         name: "chase_db1" or "hrf".
-        data_dir: Folder that shall hold the dataset's own folder.
+        data_dir: The folder in which the dataset's own folder is made.
 
     Returns:
-        The dataset's folder; if it is there already, nothing is downloaded.
+        The dataset's folder. If it exists already, nothing is downloaded.
 
     Raises:
-        DataError: Unknown dataset, or one that has to be asked for by hand (the message says
-            where); no network, a wrong checksum, a full disk.
+        ValueError: Unknown dataset.
+        DataError: The dataset must be fetched by hand (the message says where), there is no
+            network, the checksum is wrong, or the disk is full.
 
     Taught in notebook 01, section 3.
     """
@@ -92,7 +91,8 @@ def download(name: str, data_dir: Path | str) -> Path:
     adapter, archive = DATASETS[name], ARCHIVES.get(name)
     if archive is None:
         raise DataError(
-            f"{adapter.title} cannot be downloaded directly ({adapter.terms}). Get it from: {adapter.source}. Layout: {adapter.layout}"
+            f"{adapter.title} cannot be downloaded directly ({adapter.terms}). "
+            f"Get it from: {adapter.source}. Layout: {adapter.layout}"
         )
     folder = Path(data_dir).expanduser() / adapter.folder
     if folder.exists():
@@ -111,16 +111,17 @@ def download(name: str, data_dir: Path | str) -> Path:
     except ValueError as error:
         partial.unlink(missing_ok=True)
         raise DataError(
-            f"{archive.url} is not the file that was expected ({error}); it was removed. Try again, or get it from {adapter.source}"
+            f"{archive.url} is not the file that was expected ({error}); it was removed. "
+            f"Try again, or get it from {adapter.source}"
         ) from error
     except (OSError, requests.RequestException) as error:
-        kept = (
-            f"; {partial.stat().st_size / 2**20:.1f} MiB are kept, the next call goes on from there"
-            if partial.exists()
-            else ""
-        )
+        kept = ""
+        if partial.exists():
+            size = partial.stat().st_size / 2**20
+            kept = f"; {size:.1f} MiB are kept, and the next call continues from there"
         raise DataError(
-            f"could not download {archive.url} ({error}){kept}. It can also be fetched by hand from {adapter.source}"
+            f"could not download {archive.url} ({error}){kept}. "
+            f"It can also be fetched by hand from {adapter.source}"
         ) from error
     with atomic_write(folder) as temporary, zipfile.ZipFile(packed) as content:
         content.extractall(temporary)

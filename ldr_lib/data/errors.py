@@ -1,11 +1,15 @@
-"""What is raised when images, masks, folders or names cannot be used."""
+"""The error for images, masks and folders that cannot be used, and checks of arguments."""
 
 from collections.abc import Iterable
 
+import numpy as np
+
 
 class DataError(Exception):
-    """Something is wrong with the images, masks or folders that were given; the message says what,
-    where and what to do.
+    """Images, masks or folders cannot be used. The message says what is wrong, where, and what to
+    do.
+
+    Taught in notebook 01, section 3.
     """
 
 
@@ -14,8 +18,11 @@ def one_of(value: str, known: Iterable[str], what: str) -> str:
 
     Args:
         value: The name that was given.
-        known: All names that there are.
+        known: All known names.
         what: What the names stand for, for the message.
+
+    Returns:
+        The name.
 
     Raises:
         ValueError: The name is not known; the message lists those that are.
@@ -29,3 +36,24 @@ def one_of(value: str, known: Iterable[str], what: str) -> str:
     if value not in known:
         raise ValueError(f'unknown {what} "{value}"; known are {", ".join(map(str, known))}')
     return value
+
+
+def require_uint8(images: np.ndarray, what: str = "images") -> None:
+    """Makes sure that images hold bytes.
+
+    Args:
+        images: Any array.
+        what: What the array holds, for the message.
+
+    Raises:
+        DataError: The array is not uint8.
+
+    Example:
+        >>> require_uint8(np.zeros((4, 4)))
+        Traceback (most recent call last):
+        ldr_lib.data.errors.DataError: images must be uint8 with values from 0 to 255, not float64
+    """
+    if np.asarray(images).dtype != np.uint8:
+        raise DataError(
+            f"{what} must be uint8 with values from 0 to 255, not {np.asarray(images).dtype}"
+        )

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and showing how far long work has come."""
+"""Writing files whole or not at all, and showing the progress of long work."""
 
 import os
 import shutil
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from joblib import Parallel
+from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from .errors import DataError
@@ -14,16 +16,17 @@ from .errors import DataError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`; what was written there takes the name `path` only if
-    all went well.
+    """Gives a temporary name next to `path`. What is written there is renamed to `path` only if no
+    error occurred.
 
     Args:
-        path: The file or folder that shall appear whole or not at all. Missing parent folders are
-            made.
+        path: The file or folder that appears whole or not at all. Missing parent folders are made.
+
+    Yields:
+        The temporary name.
 
     Raises:
-        DataError: The disk is full or the place cannot be written; what was there before is
-            untouched.
+        DataError: The disk is full or the folder cannot be written. An older file stays as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -35,8 +38,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(
-            f"could not write {path}: {error.strerror or error}. Free some space or choose another folder; "
-            "nothing half-written was kept."
+            f"could not write {path}: {error.strerror or error}. Free some space or choose another "
+            "folder; nothing half-written was kept."
         ) from error
     finally:
         if temporary.is_dir():
@@ -47,11 +50,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 class Progress:
-    """One line that tells how far long work has come: a bar on a terminal, a line that rewrites
+    """One line that shows the progress of long work: a bar on a terminal, a line that rewrites
     itself in a notebook.
 
     Args:
-        label: What is being done.
+        label: Name of the work.
         total: Number of steps.
     """
 
@@ -67,7 +70,7 @@ class Progress:
             self.bar = tqdm(total=total, desc=label, leave=False, disable=not sys.stderr.isatty())
 
     def step(self, note: str = "") -> None:
-        """Counts one step and shows `note` behind the count."""
+        """Counts one step and shows a note after the count."""
         self.done += 1
         if self.bar:
             self.bar.set_postfix_str(note)
@@ -76,7 +79,7 @@ class Progress:
             self._show(f"{self.label}: {100 * self.done // self.total} % {note}")
 
     def close(self, summary: str = "") -> None:
-        """Replaces the bar by a last line."""
+        """Replaces the bar by a last line, the summary."""
         if self.bar is not None:
             self.bar.close()
         self._show(f"{self.label}: {summary or 'done'}")
@@ -93,3 +96,23 @@ def progress(items: Iterable, label: str, total: int) -> Iterator:
         yield item
         line.step()
     line.close(f"{total} done")
+
+
+def in_processes(calls: Iterable, jobs: int) -> Iterator:
+    """Computes calls in processes that end with the work. Idle ones would print tracebacks when a
+    notebook's kernel is stopped.
+
+    Args:
+        calls: As `joblib.delayed` makes them.
+        jobs: Processes at once.
+
+    Yields:
+        The results, in the order of the calls.
+
+    Example:
+        >>> from joblib import delayed
+        >>> list(in_processes([delayed(abs)(-1), delayed(abs)(2)], jobs=1))
+        [1, 2]
+    """
+    yield from Parallel(jobs, return_as="generator")(calls)
+    get_reusable_executor().shutdown()

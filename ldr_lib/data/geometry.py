@@ -1,5 +1,5 @@
-"""Random numbers and affine sampling for whole batches: what views, rendered images and prior masks
-share.
+"""Random numbers and affine sampling for whole batches, shared by views, rendered images and prior
+masks.
 """
 
 import torch
@@ -9,8 +9,10 @@ import torch.nn.functional as F
 def uniform(
     n: int, device: torch.device | str, low: float, high: float, *shape: int
 ) -> torch.Tensor:
-    """Uniform random numbers from torch's generator, (n, *shape) floats between `low` and
-    `high`.
+    """Uniform random numbers from torch's generator.
+
+    Returns:
+        (n, *shape) floats between `low` and `high`.
     """
     return torch.empty(n, *shape, device=device).uniform_(low, high)
 
@@ -23,7 +25,7 @@ def affine_grid(
     centre: torch.Tensor,
     size: int,
 ) -> torch.Tensor:
-    """Where each pixel of a square crop lies in its image.
+    """The position in the image of each pixel of a square crop.
 
     An output position (x, y) in [-1, 1] shows the input position (a x + b y, c x + d y) + centre.
 
@@ -34,18 +36,25 @@ def affine_grid(
 
     Returns:
         (B, size, size, 2) input positions, as `torch.nn.functional.grid_sample` takes them.
-
-    Taught in notebook 01, section 6.
     """
-    theta = torch.stack([a, b, centre[:, 0], c, d, centre[:, 1]], 1).reshape(-1, 2, 3)
+    theta = torch.stack([a, b, centre[:, 0], c, d, centre[:, 1]], 1).reshape(-1, 2, 3)  # (B, 2, 3)
     return F.affine_grid(theta, [len(theta), 1, size, size], align_corners=False)
 
 
 def smooth_displacement(
     n: int, spread: float, size: int, device: torch.device | str
 ) -> torch.Tensor:
-    """Smooth random displacements (n, size, size, 2) for `affine_grid`, drawn on 5 x 5 points with
-    standard deviation `spread`.
+    """Smooth random displacements to add to an `affine_grid`.
+
+    Args:
+        n: Number of crops B.
+        spread: Standard deviation at 5 x 5 points, as a share of half the image's side; the
+            displacements between them are interpolated.
+        size: Side of the crop in pixels.
+        device: Where the displacements are made.
+
+    Returns:
+        (B, size, size, 2).
     """
     coarse = spread * torch.randn(n, 2, 5, 5, device=device)
     return F.interpolate(coarse, (size, size), mode="bicubic").permute(0, 2, 3, 1)

@@ -1,5 +1,5 @@
-"""The public datasets of the paper that must be fetched by hand, in the layout in which their
-archives unpack.
+"""The public datasets of the paper that must be fetched by hand, in the layout of their unpacked
+archives.
 """
 
 import csv
@@ -15,9 +15,9 @@ from .errors import DataError
 
 
 class FetchedByHand(ImageDataset):
-    """A dataset of which no copy was at hand."""
+    """A dataset whose adapter was tested without a copy of the dataset."""
 
-    checked = "on a generated tree of its layout"
+    checked = "on a generated folder of its layout"
 
 
 def _by_number(folder: Path) -> dict[str, Path]:
@@ -38,18 +38,18 @@ class Drive(FetchedByHand):
     modality, channels, structures = "fundus", 3, ("vessel",)
     source = "drive.grand-challenge.org"
     terms = "registration at drive.grand-challenge.org (Staal et al. 2004)"
-    layout = "{training,test}/images/21_training.tif, 1st_manual/21_manual1.gif; masks of the test images may be missing"
+    layout = (
+        "{training,test}/images/21_training.tif, 1st_manual/21_manual1.gif; masks of the test "
+        "images may be missing"
+    )
 
     def find(self, root, split):
         items = []
         for part in _parts(split, "training", "test"):
             vessels = _by_number(root / part / "1st_manual")
             for number, path in _by_number(root / part / "images").items():
-                items.append(
-                    Item(
-                        path, {"vessel": ((vessels[number],), bright)} if number in vessels else {}
-                    )
-                )
+                masks = {"vessel": ((vessels[number],), bright)} if number in vessels else {}
+                items.append(Item(path, masks))
         return items
 
 
@@ -70,7 +70,10 @@ class Rite(FetchedByHand):
     modality, channels, structures = "fundus", 3, ("vessel", "artery", "vein")
     source = "medicine.uiowa.edu/eye/rite-dataset"
     terms = "research, cite Hu et al. 2013 and Staal et al. 2004"
-    layout = "{training,test}/{images,vessel,av}/21_training.{tif,png}; in av arteries red, veins blue, crossings green"
+    layout = (
+        "{training,test}/{images,vessel,av}/21_training.{tif,png}; in av arteries are red, veins "
+        "blue, crossings green"
+    )
 
     def find(self, root, split):
         items = []
@@ -92,7 +95,10 @@ class Stare(FetchedByHand):
     modality, channels, structures = "fundus", 3, ("vessel", "vessel_second_observer")
     source = "cecas.clemson.edu/~ahoover/stare"
     terms = "research, cite Hoover et al. 2000"
-    layout = "stare-images/im0001.ppm, labels-ah/im0001.ah.ppm, labels-vk/im0001.vk.ppm; the first ten train"
+    layout = (
+        "stare-images/im0001.ppm, labels-ah/im0001.ah.ppm, labels-vk/im0001.vk.ppm; "
+        "the first ten train"
+    )
 
     def find(self, root, split):
         observers = {
@@ -101,19 +107,14 @@ class Stare(FetchedByHand):
         }
         items = []
         for number, path in _by_number(root / "stare-images").items():
-            items.append(
-                Item(
-                    path,
-                    {
-                        name: ((of[number],), bright)
-                        for name, of in observers.items()
-                        if number in of
-                    },
-                )
-            )
-        labelled = [
-            item for item in items if item.masks
-        ]  # the site offers 400 images, 20 of them with vessels
+            masks = {
+                name: ((files[number],), bright)
+                for name, files in observers.items()
+                if number in files
+            }
+            items.append(Item(path, masks))
+        # The site offers 400 images, 20 of them with vessel masks.
+        labelled = [item for item in items if item.masks]
         return cut(labelled, 10, split)
 
 
@@ -123,8 +124,9 @@ class Drishti(FetchedByHand):
     source = "cvit.iiit.ac.in/projects/mip/drishti-gs"
     terms = "research, cite Sivaswamy et al. 2014"
     layout = (
-        "Training/Images/**/drishtiGS_002.png, Training/GT/drishtiGS_002/SoftMap/drishtiGS_002_{ODseg,cupseg}Softmap.png, "
-        "the same in Test with Test_GT; a pixel belongs to a structure if more than half of four experts say so"
+        "Training/Images/**/drishtiGS_002.png, Training/GT/drishtiGS_002/SoftMap/"
+        "drishtiGS_002_{ODseg,cupseg}Softmap.png, the same in Test with Test_GT; a pixel belongs "
+        "to a structure if more than half of four experts say so"
     )
 
     def find(self, root, split):
@@ -151,8 +153,9 @@ class Idrid(FetchedByHand):
     source = "ieee-dataport.org, Indian Diabetic Retinopathy Image Dataset"
     terms = "CC BY 4.0 (Porwal et al. 2018)"
     layout = (
-        "1. Original Images/{a. Training Set,b. Testing Set}/IDRiD_01.jpg, 2. All Segmentation Groundtruths/{the same}/"
-        "{1. Microaneurysms,2. Haemorrhages,3. Hard Exudates,4. Soft Exudates,5. Optic Disc}/IDRiD_01_{MA,HE,EX,SE,OD}.tif; "
+        "1. Original Images/{a. Training Set,b. Testing Set}/IDRiD_01.jpg, "
+        "2. All Segmentation Groundtruths/{the same}/{1. Microaneurysms,2. Haemorrhages,"
+        "3. Hard Exudates,4. Soft Exudates,5. Optic Disc}/IDRiD_01_{MA,HE,EX,SE,OD}.tif; "
         "an eye without a lesion has no file of it"
     )
     _kinds = {
@@ -184,8 +187,9 @@ class IdridCentres(FetchedByHand):
     modality, channels, structures = "fundus", 3, ("disc_centre", "fovea_centre")
     source, terms = Idrid.source, Idrid.terms
     layout = (
-        "1. Original Images/{a. Training Set,b. Testing Set}/IDRiD_001.jpg, 2. Groundtruths/{1. Optic Disc Center Location,"
-        "2. Fovea Center Location}/*Training*.csv and *Testing*.csv with columns image, x, y"
+        "1. Original Images/{a. Training Set,b. Testing Set}/IDRiD_001.jpg, "
+        "2. Groundtruths/{1. Optic Disc Center Location,2. Fovea Center Location}/*Training*.csv "
+        "and *Testing*.csv with columns image, x, y"
     )
 
     def find(self, root, split):
@@ -238,8 +242,9 @@ class Scr(FetchedByHand):
     source = "db.jsrt.or.jp/eng.php, masks: zenodo.org/records/7056076"
     terms = "research, cite Shiraishi et al. 2000 and van Ginneken et al. 2006"
     layout = (
-        "JPCLN001.IMG .. (12 bits, 2048 x 2048) or .png anywhere below, fold1 and fold2/masks/{heart,left lung,right lung,"
-        "left clavicle,right clavicle}/JPCLN001.gif (1024 x 1024); odd numbers train"
+        "JPCLN001.IMG .. (12 bits, 2048 x 2048) or .png anywhere below, fold1 and fold2/masks/"
+        "{heart,left lung,right lung,left clavicle,right clavicle}/JPCLN001.gif (1024 x 1024); "
+        "odd numbers train"
     )
     _files = {
         "heart": ("heart",),
@@ -263,36 +268,33 @@ class Scr(FetchedByHand):
             masks[path.stem.upper()][path.parent.name.lower()] = path
         items = []
         for name, path in sorted(images.items()):
-            has = masks[name]
-            of = {
-                s: tuple(has[part] for part in parts)
-                for s, parts in self._files.items()
-                if all(part in has for part in parts)
+            files = masks[name]
+            found = {
+                structure: (tuple(files[part] for part in parts), marked)
+                for structure, parts in self._files.items()
+                if all(part in files for part in parts)
             }
             if split == "all" or (int(name[-3:]) % 2 == 1) == (split == "train"):
-                items.append(
-                    Item(path, {structure: (paths, marked) for structure, paths in of.items()})
-                )
+                items.append(Item(path, found))
         return items
 
     def read(self, path):
-        """Raw images hold optical density, bright where it is low; all images are brought to the
-        size of their masks.
+        """The uint8 pixels at the size of the masks; raw files hold optical density and are
+        inverted.
         """
         if path.suffix.lower() == ".img":
             values = np.fromfile(path, ">u2") if path.exists() else np.zeros(0)
             if values.size != 2048 * 2048:
                 raise DataError(
-                    f"{path} holds {values.size} values of 16 bits and 2048 x 2048 are expected. Copy it again."
+                    f"{path} holds {values.size} values of 16 bits and 2048 x 2048 are expected. "
+                    "Copy it again."
                 )
             pixels = ((4095 - np.minimum(values, 4095)) >> 4).astype(np.uint8).reshape(2048, 2048)
         else:
             pixels = super().read(path)
-        return (
-            np.asarray(Image.fromarray(pixels).reduce(2))
-            if pixels.shape[:2] == (2048, 2048)
-            else pixels
-        )
+        if pixels.shape[:2] != (2048, 2048):
+            return pixels
+        return np.asarray(Image.fromarray(pixels).reduce(2))
 
 
 class SiimAcr(FetchedByHand):
@@ -301,8 +303,8 @@ class SiimAcr(FetchedByHand):
     source = "kaggle.com/c/siim-acr-pneumothorax-segmentation"
     terms = "rules of the Kaggle competition siim-acr-pneumothorax-segmentation"
     layout = (
-        "dicom-images-train/*/*/<ImageId>.dcm (or <ImageId>.png anywhere below) and train-rle.csv; images with a pneumothorax "
-        "only, in order of their ids, the first half trains"
+        "dicom-images-train/*/*/<ImageId>.dcm (or <ImageId>.png anywhere below) and train-rle.csv; "
+        "images with a pneumothorax only, in order of their ids, the first half trains"
     )
 
     def find(self, root, split):
@@ -322,8 +324,8 @@ class SiimAcr(FetchedByHand):
 
     @staticmethod
     def _read_runs(table: Path) -> dict[str, list[list[int]]]:
-        """Image id to its masks: gap and length in turns, down the columns, each gap from the end
-        of the run before.
+        """Image id to its masks. A mask is a list of gap and length in turns, down the columns;
+        each gap is counted from the end of the previous run.
         """
         runs = defaultdict(list)
         with open(table, newline="") as file:
@@ -339,8 +341,9 @@ class SiimAcr(FetchedByHand):
             ends = np.cumsum(values)
             if len(values) % 2 or ends[-1] > mask.size:
                 raise DataError(
-                    f"the mask of {item.name} in {item.masks[structure][0][0]} does not fit an image of {shape[1]} x {shape[0]} "
-                    "pixels; was the image resized? The table is for 1024 x 1024."
+                    f"the mask of {item.name} in {item.masks[structure][0][0]} does not fit an "
+                    f"image of {shape[1]} x {shape[0]} pixels; was the image resized? The table is "
+                    "for 1024 x 1024."
                 )
             for start, end in zip(ends[::2], ends[1::2]):
                 mask[start:end] = True
@@ -352,7 +355,10 @@ class ChestXray8(FetchedByHand):
     modality, channels = "chest", 1
     source = "nihcc.app.box.com/v/ChestXray-NIHCC"
     terms = "NIH Clinical Center, free with acknowledgement (Wang et al. 2017)"
-    layout = "images_001/images/00000001_000.png .. (or images/*.png) with train_val_list.txt and test_list.txt"
+    layout = (
+        "images_001/images/00000001_000.png .. (or images/*.png) with train_val_list.txt and "
+        "test_list.txt"
+    )
 
     def find(self, root, split):
         paths = {path.name: path for path in images_in(root, "images*/**/*")}
@@ -361,6 +367,7 @@ class ChestXray8(FetchedByHand):
         listed = root / {"train": "train_val_list.txt", "test": "test_list.txt"}[split]
         if not listed.exists():
             raise DataError(
-                f"{listed} does not exist; it says which images belong to the {split} split. Layout: {self.layout}"
+                f"{listed} does not exist; it lists the images of the {split} split. "
+                f"Layout: {self.layout}"
             )
         return [Item(paths[name]) for name in listed.read_text().split() if name in paths]

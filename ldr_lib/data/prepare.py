@@ -1,5 +1,5 @@
-"""From files to training arrays: field-of-view crop, resize, and a memory-mapped cache keyed by
-content.
+"""From files to training arrays: field-of-view crop, resizing, local normalisation, and a
+memory-mapped cache keyed by content.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ import os
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from PIL import Image
 from scipy import ndimage
 
 from .datasets import Simulated
-from .errors import DataError
-from .files import atomic_write, progress
+from .errors import DataError, require_uint8
+from .files import atomic_write, in_processes, progress
 from .simulate import Sample
 
 FORMAT = 2
@@ -30,16 +31,15 @@ class Prepared:
     """Images of one size, ready for training; the arrays are memory-mapped and read-only.
 
     Attributes:
-        images: (N, S, S, C) uint8, as the network sees them: photographs of the retina in even
-            light.
-        originals: (N, S, S, C) uint8, the same in their own light; X-rays are left as they are in
-            both.
+        images: (N, S, S, C) uint8, the network's input: photographs of the retina are locally
+            normalised (see `local_normalize`), X-rays are not.
+        originals: (N, S, S, C) uint8, the same images with raw intensities.
         masks: Structure name to (N, S, S) bool; always with "field_of_view".
         names: (N,) image names.
         boxes: (N, 4) top, left, height and width in pixels of the square that was cut out of each
             original image.
-        skipped: One message per unreadable file that was left out.
-        fingerprint: Hash of the content of all files and of how they were prepared.
+        skipped: One message for each unreadable file that was left out.
+        fingerprint: Hash of the content of all files and of the way they were prepared.
     """
 
     images: np.ndarray
@@ -55,20 +55,21 @@ class Prepared:
 
 
 def field_of_view(image: np.ndarray, threshold: int = 20) -> np.ndarray:
-    """The camera's field of view in a photograph of the retina.
+    """The camera's field of view in a photograph of the retina: the largest lit region.
 
     Args:
         image: (H, W, 3) or (H, W) uint8.
         threshold: Pixels whose brightest channel exceeds it are lit.
 
     Returns:
-        (H, W) bool: the largest lit region, holes filled.
+        (H, W) bool, holes filled.
 
     Raises:
-        DataError: Less than 1 % of the image is lit.
+        DataError: The image is not uint8, or less than 1 % of it is lit.
 
-    Source: fundus preprocessing of the authors. Taught in notebook 01, section 3.
+    Source: fundus preprocessing of the authors. Taught in notebook 01, section 4.
     """
+    require_uint8(image, "an image")
     brightness = image.max(2) if image.ndim == 3 else image
     step = max(1, min(brightness.shape) // 256)
     lit = ndimage.uniform_filter(brightness, step)[step // 2 :: step, step // 2 :: step] > threshold
@@ -76,7 +77,7 @@ def field_of_view(image: np.ndarray, threshold: int = 20) -> np.ndarray:
     sizes = np.bincount(regions.ravel())[1:]
     if not n or sizes.max() < 0.01 * regions.size:
         raise DataError(
-            "no field of view: the image is (almost) black. Remove it, or check how it was exported."
+            "no field of view: the image is (almost) black. Remove it, or check its export."
         )
     largest = ndimage.binary_fill_holes(regions == 1 + sizes.argmax())
     return np.asarray(
@@ -85,22 +86,26 @@ def field_of_view(image: np.ndarray, threshold: int = 20) -> np.ndarray:
 
 
 def local_normalize(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Takes the illumination out of a photograph: every pixel against the mean and spread of its
+    """Removes uneven illumination: every pixel is compared with the mean and spread of its
     surroundings.
 
-    Each channel becomes 0.5 + 0.15 (x - mean) / (deviation + 0.02), with mean and standard
-    deviation under a Gaussian of 1/16 of the image's side inside the field of view. Without it a
-    network tells patches apart by their brightness.
+    Each channel x becomes 0.5 + 0.15 (x - mean) / (deviation + 0.02). Mean and standard deviation
+    are taken inside the field of view under a Gaussian whose spread is 1/16 of the image's side.
+    Without this step a network can tell patches apart by their brightness alone.
 
     Args:
         image: (S, S, C) uint8.
-        inside: (S, S) bool, the field of view; black outside.
+        inside: (S, S) bool, the field of view.
 
     Returns:
-        (S, S, C) uint8.
+        (S, S, C) uint8, black outside the field of view.
+
+    Raises:
+        DataError: The image is not uint8.
 
     Ours, not published. Taught in notebook 01, section 4.
     """
+    require_uint8(image, "an image")
     weight = inside.astype(np.float32)
 
     def blur(array: np.ndarray) -> np.ndarray:
@@ -108,24 +113,24 @@ def local_normalize(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
             array, len(image) / 16, mode="constant", truncate=3, axes=(0, 1)
         )
 
-    total = np.maximum(blur(weight), 1e-3)[..., None]
-    seen = image.astype(np.float32) / 255 * weight[..., None]
-    above = (seen - blur(seen) / total) * weight[..., None]
-    spread = np.sqrt(blur(above**2) / total)
-    evened = (0.5 + 0.15 * above / (spread + 0.02)) * weight[..., None]
-    return (255 * evened.clip(0, 1)).round().astype(np.uint8)
+    total = np.maximum(blur(weight), 1e-3)[..., None]  # (S, S, 1)
+    x = image.astype(np.float32) / 255 * weight[..., None]  # (S, S, C)
+    difference = (x - blur(x) / total) * weight[..., None]
+    deviation = np.sqrt(blur(difference**2) / total)
+    normalised = (0.5 + 0.15 * difference / (deviation + 0.02)) * weight[..., None]
+    return (255 * normalised.clip(0, 1)).round().astype(np.uint8)
 
 
 def prepare_sample(
     sample: Sample, size: int, crop: bool
 ) -> tuple[np.ndarray, dict[str, np.ndarray], tuple]:
-    """Cuts a square out of a sample (padding with black where it reaches beyond) and resizes it.
+    """Cuts a square out of a sample and resizes it. Outside the image the square is black.
 
     Args:
         sample: Image and masks.
         size: Side S of the result in pixels.
-        crop: Cut to the field of view plus 16 pixels (photographs of the retina); otherwise take
-            the whole image.
+        crop: True cuts to the field of view plus 16 pixels (photographs of the retina); False
+            takes the whole image.
 
     Returns:
         The (S, S, C) uint8 image, the masks (S, S) bool with "field_of_view" among them, and the
@@ -135,8 +140,8 @@ def prepare_sample(
         DataError: No field of view can be found.
     """
     height, width = sample.image.shape[:2]
-    seen = field_of_view(sample.image) if crop else np.ones((height, width), bool)
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    fov = field_of_view(sample.image) if crop else np.ones((height, width), bool)
+    rows, columns = np.flatnonzero(fov.any(1)), np.flatnonzero(fov.any(0))
     margin = 16 if crop else 0
     top, bottom = max(0, rows[0] - margin), min(height, rows[-1] + 1 + margin)
     left, right = max(0, columns[0] - margin), min(width, columns[-1] + 1 + margin)
@@ -144,10 +149,10 @@ def prepare_sample(
     top, left = (top + bottom - side) // 2, (left + right - side) // 2
 
     def cut(array: np.ndarray) -> np.ndarray:
-        picture = Image.fromarray(array).crop((left, top, left + side, top + side))
-        return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+        square = Image.fromarray(array).crop((left, top, left + side, top + side))
+        return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
 
-    masks = {"field_of_view": seen} | sample.masks
+    masks = {"field_of_view": fov} | sample.masks
     masks = {name: cut(mask.astype(np.uint8) * 255) > 127 for name, mask in masks.items()}
     return np.atleast_3d(cut(sample.image)), masks, (top, left, side, side)
 
@@ -158,13 +163,14 @@ def to_original(
     shape: tuple[int, int],
     smooth: Image.Resampling,
 ) -> np.ndarray:
-    """Brings a map of a prepared image back: the inverse of `prepare_sample`.
+    """Brings a map of a prepared image back to the original image; the inverse of
+    `prepare_sample`.
 
     Args:
         map_: (S, S) float32 in [0, 1].
         box: Top, left, height and width of the square that was cut out.
         shape: Height and width of the original image.
-        smooth: Pillow's filter.
+        smooth: Pillow's filter for resizing.
 
     Returns:
         (H, W) float32 in [0, 1], 0 outside the square.
@@ -183,25 +189,25 @@ def to_original(
 
 
 def default_cache() -> Path:
-    """Where prepared images are kept: $LDR_CACHE, else ~/.cache/ldr_lib."""
+    """The folder of prepared images: $LDR_CACHE, or ~/.cache/ldr_lib if that is not set."""
     return Path(os.environ.get("LDR_CACHE") or Path.home() / ".cache" / "ldr_lib")
 
 
 def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepared:
-    """Prepares all images of a dataset once and opens them memory-mapped ever after.
+    """Prepares all images of a dataset once; later calls open them from the cache, memory-mapped.
 
     Args:
         dataset: As opened by `open_dataset`.
         size: Side of the prepared images in pixels.
-        cache: Folder of the cache; default `default_cache()`.
+        cache: Folder of the cache; None takes `default_cache()`.
 
     Returns:
-        The `Prepared` images. Files that cannot be read are left out with a warning if they are
-        under 1 % of all.
+        The `Prepared` images. Files that cannot be read are left out with a warning, as long as
+        they are fewer than 1 % of all files.
 
     Raises:
-        DataError: 1 % of the files or more are unusable (all are listed), the disk is full, or the
-            size is out of range.
+        DataError: 1 % of the files or more are unusable (the first ten are listed), the disk is
+            full, or the size is out of range.
 
     Taught in notebook 01, section 5.
     """
@@ -262,10 +268,10 @@ def _one(dataset, index: int, size: int):
     except DataError as error:
         where = dataset.files(index)
         return f"{where[0] if where else sample.name}: {error}"
-    pictures = {"originals": image}
+    arrays = {"originals": image}
     if dataset.modality == "fundus":
-        pictures["images"] = local_normalize(image, masks["field_of_view"])
-    return sample.name, pictures, masks, box
+        arrays["images"] = local_normalize(image, masks["field_of_view"])
+    return sample.name, arrays, masks, box
 
 
 def _fill(folder: Path, dataset, size: int, key: str) -> None:
@@ -277,34 +283,34 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
         free = shutil.disk_usage(parent).free
         if free < needed + 2**20:
             raise DataError(
-                f"the cache {parent} needs {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB are free. "
-                "Free some space, choose a smaller size, or point LDR_CACHE at another disk."
+                f"the cache {parent} needs {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB are "
+                "free. Free some space, choose a smaller size, or point LDR_CACHE at another disk."
             )
         temporary.mkdir()
         jobs = (delayed(_one)(dataset, i, size) for i in range(len(dataset)))
-        style = "processes" if isinstance(dataset, Simulated) and len(dataset) > 8 else "threads"
-        results = Parallel(os.cpu_count(), prefer=style, return_as="generator")(jobs)
+        if isinstance(dataset, Simulated) and len(dataset) > 8:
+            results = in_processes(jobs, os.cpu_count())
+        else:
+            results = Parallel(os.cpu_count(), prefer="threads", return_as="generator")(jobs)
         names, boxes, unusable, present = [], [], [], set()
-        files = {name: open(temporary / f"{name}.u8", "wb") for name in [*kinds, *structures]}
-        try:
+        with ExitStack() as open_files:
+            files = {
+                name: open_files.enter_context(open(temporary / f"{name}.u8", "wb"))
+                for name in [*kinds, *structures]
+            }
             for result in progress(results, f"preparing {dataset.title}", len(dataset)):
                 if isinstance(result, str):
                     unusable.append(result)
                     continue
-                name, pictures, masks, box = result
-                for kind, image in pictures.items():
+                name, arrays, masks, box = result
+                for kind, image in arrays.items():
                     files[kind].write(np.ascontiguousarray(image).tobytes())
+                nothing = np.zeros((size, size), bool)
                 for structure in structures:
-                    mask = masks.get(structure)
-                    files[structure].write(
-                        np.zeros((size, size), bool).tobytes() if mask is None else mask.tobytes()
-                    )
+                    files[structure].write(masks.get(structure, nothing).tobytes())
                 present |= masks.keys()
                 names.append(name)
                 boxes.append([int(value) for value in box])
-        finally:
-            for file in files.values():
-                file.close()
         if unusable and len(unusable) >= TOLERATED * len(dataset):
             listed = "\n- ".join(unusable[:10]) + ("\n- ..." if len(unusable) > 10 else "")
             raise DataError(

@@ -1,6 +1,4 @@
-"""Reading one image or mask file into a uint8 array, whatever its format, with errors that name the
-file.
-"""
+"""Reads one image or mask file of any common format into a uint8 array; errors name the file."""
 
 from pathlib import Path
 
@@ -28,9 +26,9 @@ IMAGE_SUFFIXES = {
 def read_image(path: Path | str) -> np.ndarray:
     """Reads an image file.
 
-    16-bit values are scaled by the number of bits that the image really uses, alpha is dropped,
-    palettes are resolved, of an animation the first frame is taken, DICOM files (with pydicom
-    installed) are windowed as their header says.
+    16-bit values are scaled by the number of bits that the image uses. Alpha is dropped, palettes
+    are resolved, and of an animation the first frame is taken. DICOM files are windowed as their
+    header says; they need pydicom.
 
     Args:
         path: png, jpg, tif, ppm, bmp, gif or DICOM.
@@ -39,10 +37,8 @@ def read_image(path: Path | str) -> np.ndarray:
         uint8 array, (H, W, 3) colour or (H, W) grey.
 
     Raises:
-        DataError: The file is missing, unreadable, truncated, no image, or has a channel count
-            other than 1 to 4.
-
-    Taught in notebook 01, section 3.
+        DataError: The file is missing, unreadable, truncated, no image, or has more than four
+            channels.
     """
     path = Path(path)
     try:
@@ -51,14 +47,14 @@ def read_image(path: Path | str) -> np.ndarray:
         elif path.suffix.lower() in (".tif", ".tiff"):
             pixels = tifffile.imread(path, key=0)
         else:
-            pixels = _read_picture(path)
+            pixels = _read_with_pillow(path)
     except PermissionError as error:
         raise DataError(
             f"{path} may not be read: {error.strerror}. Change its permissions (chmod u+r)."
         ) from error
     except FileNotFoundError as error:
         raise DataError(
-            f"{path} does not exist. Check data_dir, or copy the data set again."
+            f"{path} does not exist. Check data_dir, or copy the dataset again."
         ) from error
     except DataError:
         raise
@@ -69,17 +65,17 @@ def read_image(path: Path | str) -> np.ndarray:
     return _to_uint8(pixels, path)
 
 
-def _read_picture(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        picture.load()
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode in ("1", "LA", "La"):
-            picture = picture.convert("L")
-        elif picture.mode in ("P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "RGBA", "RGBa", "RGBX"):
-            picture = picture.convert("RGB")
-        pixels = np.asarray(picture)
+def _read_with_pillow(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("1", "LA", "La"):
+            image = image.convert("L")
+        elif image.mode in ("P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "RGBA", "RGBa", "RGBX"):
+            image = image.convert("RGB")
+        pixels = np.asarray(image)
         is_grey_palette = (
-            picture.mode == "RGB"
+            image.mode == "RGB"
             and path.suffix.lower() == ".gif"
             and (pixels == pixels[..., :1]).all()
         )
@@ -132,16 +128,16 @@ def _to_uint8(pixels: np.ndarray, path: Path) -> np.ndarray:
 
 
 def as_grey(image: np.ndarray, path: Path | str) -> np.ndarray:
-    """An X-ray as (H, W): takes one channel of a colour file whose channels agree.
+    """An X-ray as (H, W). Of a colour file whose channels agree, their mean is taken.
 
     Raises:
-        DataError: The image is really coloured.
+        DataError: The channels differ.
     """
     if image.ndim == 2:
         return image
     if np.ptp(image.astype(np.int16), axis=2).mean() > 4:
         raise DataError(
-            f"{path} is a colour image where a grey X-ray is expected. Is this the right data set?"
+            f"{path} is a colour image where a grey X-ray is expected. Is this the right dataset?"
         )
     return image.mean(2).round().astype(np.uint8)
 
@@ -154,6 +150,7 @@ def as_colour(image: np.ndarray, path: Path | str) -> np.ndarray:
     """
     if image.ndim == 2:
         raise DataError(
-            f"{path} is a grey image where a colour photograph is expected. Is this the right data set?"
+            f"{path} is a grey image where a colour photograph is expected. "
+            "Is this the right dataset?"
         )
     return image

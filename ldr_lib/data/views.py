@@ -1,6 +1,4 @@
-"""Two aligned views of every image and mixed images, made for a whole batch at once on the
-device.
-"""
+"""Two aligned views of every image, and mixed images, for a whole batch at once on the device."""
 
 import warnings
 from dataclasses import dataclass
@@ -18,15 +16,15 @@ from .geometry import affine_grid, uniform
 
 @dataclass
 class Views:
-    """Views of 2B source images, and the geometry that lines their patch grids up.
+    """Views of 2B source images, and the geometry that aligns their patch grids.
 
     Attributes:
         first: (2B, C, s, s) first view of every image, in [0, 1].
         second: (2B, C, s, s) second view, flipped and turned.
         mixed: (B, C, s, s); item b is lam[b] * first[b] + (1 - lam[b]) * first[B + b].
         lam: (B,) shares in the mixed images.
-        pose: (2B,) which of the eight flips and quarter turns the second view has undergone, 0 to
-            7.
+        pose: (2B,) which of the eight combinations of flip and quarter turns was applied to the
+            second view, 0 to 7.
     """
 
     first: torch.Tensor
@@ -56,12 +54,15 @@ class Views:
         return images.contiguous(memory_format=torch.channels_last)
 
     def split(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Cuts network outputs of `stack()` into those of the first, second and mixed images."""
+        """Splits the network outputs of `stack()` into those of first views, second views and mixed
+        images.
+        """
         return outputs.split([len(self.first), len(self.second), len(self.mixed)])
 
     def unmixed(self, outputs: torch.Tensor) -> torch.Tensor:
-        """The network outputs of the first and second views; cut by padding, as a slice's gradient
-        loses channels_last.
+        """The network outputs of the first and second views, without the mixed images.
+
+        Negative padding cuts them off, because the gradient of a slice loses channels_last.
         """
         return F.pad(outputs, (0, 0, 0, 0, 0, 0, 0, -len(self.mixed)))
 
@@ -76,10 +77,10 @@ class Views:
             (2B, D, G, G) values on the first views' grid.
         """
         cells = torch.arange(grid.shape[-1] ** 2, device=grid.device).reshape(grid.shape[-2:])
-        seen = torch.stack(
+        shown = torch.stack(
             [torch.rot90(cells.flip(1) if pose >= 4 else cells, pose % 4) for pose in range(8)]
-        )
-        source = seen.flatten(1).argsort(1)[self.pose]
+        )  # (8, G, G): the first view's cell that each cell of the second view shows
+        source = shown.flatten(1).argsort(1)[self.pose]  # (2B, G * G)
         return (
             grid.flatten(2)
             .gather(2, source[:, None].expand(-1, grid.shape[1], -1))
@@ -89,21 +90,22 @@ class Views:
 
 @dataclass(frozen=True)
 class ViewMaker:
-    """Draws the views of a batch: one crop for both views of an image, then independent looks.
+    """Draws the views of a batch: one crop for both views of an image, then an independent
+    appearance for each view.
 
     Attributes:
         size: Side s of the views in pixels.
         scale: Smallest and largest side of the crop as a share of the image's side.
         rotation: Largest rotation of the crop in degrees; 180 allows any.
-        wobble: Largest further rotation of either view in degrees, drawn separately for both.
-        colour: Strength of brightness, contrast, saturation (X-rays: brightness and contrast only);
-            hue gets 1/20 of it.
-        grey: Probability that a colour view loses its colour.
-        upright: No flips and quarter turns of the second view, for images whose upper side means
-            something.
+        wobble: Largest further rotation of each view in degrees, drawn independently.
+        colour: Strength of the jitter of brightness, contrast and saturation; hue gets 1/20 of it.
+            X-rays: brightness and contrast only.
+        grey: Probability that a colour view becomes grey.
+        upright: True applies no flips and quarter turns, for images in which the direction "up"
+            matters.
 
-    Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01, section
-    4.
+    Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01,
+    section 6.
     """
 
     size: int = 128
@@ -125,14 +127,18 @@ class ViewMaker:
             The `Views`. Outside the image they are black.
 
         Raises:
-            ValueError: An odd number of images, or images that are not square.
+            ValueError: An odd number of images, images that are not square, or floats outside
+                [0, 1].
         """
         n, channels, height, width = images.shape
         if n % 2 or height != width:
             raise ValueError(
                 f"views need an even number of square images, not {n} of {height} x {width}"
             )
-        images = images.float() / 255 if images.dtype == torch.uint8 else images
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        elif not images.is_floating_point() or images.min() < 0 or images.max() > 1:
+            raise ValueError("images for views must be uint8, or floats in [0, 1]")
         draw = partial(uniform, n, images.device)
 
         side = draw(*self.scale)
@@ -140,7 +146,9 @@ class ViewMaker:
         turn = draw(-self.rotation, self.rotation)
         pose = torch.randint(1 if self.upright else 8, (n,), device=images.device)
         first, second = (
-            self._look(self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k))
+            self._augment(
+                self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k)
+            )
             for k in (torch.zeros_like(pose), pose)
         )
         lam = uniform(n // 2, images.device, 0.2, 0.8)
@@ -157,7 +165,7 @@ class ViewMaker:
         grid = affine_grid(a, b, c, d, centre, self.size)
         return F.grid_sample(images, grid, align_corners=False)
 
-    def _look(self, views: torch.Tensor) -> torch.Tensor:
+    def _augment(self, views: torch.Tensor) -> torch.Tensor:
         if self.colour:
             tint = (self.colour, self.colour / 20) if views.shape[1] == 3 else (0.0, 0.0)
             views = augment.ColorJitter(self.colour, self.colour, *tint, p=1.0)(views)

@@ -1,8 +1,8 @@
-// Shows the images of a scene, lets one choose points, and paints where it looks alike.
-// `ask(points)` is called when the points change; whoever answers calls `update(similarity)` of what this function returns.
-function similarityExplorer(root, scene, ask, options = {}) {
+// Shows the images of a scene, lets a user choose points, and paints how similar all pixels are.
+// When the points change, `query(points)` is called. The caller computes the similarity and hands it to `update` of the returned object.
+function similarityExplorer(root, scene, query, options = {}) {
   const { width, height, names, inside, clusters, nClusters } = scene, area = width * height;
-  const state = { points: scene.points.slice(), threshold: scene.threshold, opacity: 0.65, view: "similarity", alike: true, hover: null };
+  const state = { points: scene.points.slice(), threshold: scene.threshold, opacity: 0.65, view: "similarity", similar: true, hover: null };
   let similarity = null, range = [0, 255];
 
   const make = (tag, attributes = {}, ...children) => {
@@ -16,21 +16,21 @@ function similarityExplorer(root, scene, ask, options = {}) {
   };
   const cosine = (byte) => byte / 127.5 - 1;
 
-  // cividis, the colour map that looks the same to colour-blind eyes, between a few of its colours
+  // cividis, a colour map that colour-blind readers see in the same order, interpolated between ten of its colours
   const stops = [[0, 34, 78], [18, 53, 112], [59, 73, 109], [87, 92, 109], [112, 113, 115], [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56]];
   const palette = Array.from({ length: 256 }, (_, i) => {
-    const place = (i / 255) * (stops.length - 1), low = Math.min(Math.floor(place), stops.length - 2);
-    return stops[low].map((value, c) => value + (stops[low + 1][c] - value) * (place - low));
+    const position = (i / 255) * (stops.length - 1), low = Math.min(Math.floor(position), stops.length - 2);
+    return stops[low].map((value, c) => value + (stops[low + 1][c] - value) * (position - low));
   });
 
-  // ---- what can be chosen -------------------------------------------------------------------------------------------
+  // ---- controls -------------------------------------------------------------------------------------------
   const button = (text, title, action) => make("button", { type: "button", title, onclick: action }, text);
-  const alike = button("+ alike", "the next point is one whose likes are looked for", () => choose(true));
-  const unlike = button("\u2212 unlike", "the next point is one whose likes are kept out", () => choose(false));
+  const similar = button("+ similar", "look for pixels similar to the next point", () => choose(true));
+  const dissimilar = button("\u2212 dissimilar", "keep out pixels similar to the next point", () => choose(false));
   function choose(value) {
-    state.alike = value;
-    alike.setAttribute("aria-pressed", value);
-    unlike.setAttribute("aria-pressed", !value);
+    state.similar = value;
+    similar.setAttribute("aria-pressed", value);
+    dissimilar.setAttribute("aria-pressed", !value);
   }
   const view = make("select", { "aria-label": "what is shown", onchange: () => { state.view = view.value; paint(); } });
   view.append(make("option", { value: "similarity" }, "similarity"), make("option", { value: "segmentation" }, "segmentation"));
@@ -44,15 +44,15 @@ function similarityExplorer(root, scene, ask, options = {}) {
   };
   const legend = make("canvas", { width: 128, height: 10, "aria-hidden": "true" }), lowest = make("span"), highest = make("span");
   palette.forEach(([r, g, b], i) => {
-    const pen = legend.getContext("2d");
-    pen.fillStyle = `rgb(${r},${g},${b})`;
-    pen.fillRect(i / 2, 0, 1, 10);
+    const context = legend.getContext("2d");
+    context.fillStyle = `rgb(${r},${g},${b})`;
+    context.fillRect(i / 2, 0, 1, 10);
   });
   const message = make("p", { class: "ldr-message", role: "status", "aria-live": "polite" });
   const toolbar = make("div", { class: "ldr-toolbar", role: "toolbar", "aria-label": "explorer" },
-    make("span", { class: "ldr-group", role: "group", "aria-label": "kind of the next point" }, alike, unlike),
-    button("undo", "take the last point back", () => setPoints(state.points.slice(0, -1))),
-    button("clear", "take all points back", () => setPoints([])),
+    make("span", { class: "ldr-group", role: "group", "aria-label": "kind of the next point" }, similar, dissimilar),
+    button("undo", "remove the last point", () => setPoints(state.points.slice(0, -1))),
+    button("clear", "remove all points", () => setPoints([])),
     make("label", {}, "show ", view),
     slider("threshold", -1, 1, state.threshold, (value) => { state.threshold = value; options.onthreshold?.(value); paint(); }),
     slider("opacity", 0, 1, state.opacity, (value) => { state.opacity = value; paint(); }),
@@ -66,15 +66,15 @@ function similarityExplorer(root, scene, ask, options = {}) {
     const canvas = make("canvas", { width: width * scale, height: height * scale, tabindex: 0, role: "application" });
     canvas.setAttribute("aria-label", `${name}: arrow keys move the cursor, with shift faster; enter chooses the pixel`);
     const caption = make("figcaption", {}, name);
-    const picture = new Image(), one = { n, name, canvas, caption, picture, cursor: null, layer: make("canvas", { width, height }) };
-    picture.onload = () => draw(one);
-    picture.src = scene.pictures[n];
-    const place = (event) => {
+    const source = new Image(), one = { n, name, canvas, caption, source, cursor: null, layer: make("canvas", { width, height }) };
+    source.onload = () => draw(one);
+    source.src = scene.images[n];
+    const pixelAt = (event) => {
       const box = canvas.getBoundingClientRect();
       const pixel = (at, start, extent, count) => Math.min(count - 1, Math.max(0, Math.floor(((at - start) / extent) * count)));
       return { row: pixel(event.clientY, box.top, box.height, height), column: pixel(event.clientX, box.left, box.width, width) };
     };
-    canvas.addEventListener("click", (event) => { one.cursor = place(event); mark(one); });
+    canvas.addEventListener("click", (event) => { one.cursor = pixelAt(event); mark(one); });
     canvas.addEventListener("keydown", (event) => {
       const step = event.shiftKey ? 10 : 1, moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
       one.cursor ??= { row: height >> 1, column: width >> 1 };
@@ -88,29 +88,29 @@ function similarityExplorer(root, scene, ask, options = {}) {
     });
     canvas.addEventListener("blur", () => { one.cursor = null; draw(one); });
     if (options.hover) {
-      canvas.addEventListener("pointermove", (event) => hover({ image: n, ...place(event), alike: state.alike }));
+      canvas.addEventListener("pointermove", (event) => hover({ image: n, ...pixelAt(event), similar: state.similar }));
       canvas.addEventListener("pointerleave", () => hover(null));
     }
     return one;
   });
   const isInside = (point) => inside[point.image * area + point.row * width + point.column];
   function mark(one) {
-    const point = { image: one.n, ...one.cursor, alike: state.alike };
-    if (!isInside(point)) say(`That place of ${one.name} lies outside the field of view: choose one inside it.`);
-    else if (!point.alike && !state.points.some((other) => other.alike)) say("First choose a place whose likes are to be found, then what is unlike it.");
+    const point = { image: one.n, ...one.cursor, similar: state.similar };
+    if (!isInside(point)) say(`That pixel of ${one.name} lies outside the field of view: choose one inside it.`);
+    else if (!point.similar && !state.points.some((other) => other.similar)) say("First choose a similar pixel, then dissimilar ones.");
     else setPoints([...state.points, point]);
     draw(one);
   }
   function hover(point) {
-    if (point && (!isInside(point) || (!point.alike && !state.points.length))) return;
+    if (point && (!isInside(point) || (!point.similar && !state.points.length))) return;
     state.hover = point;
-    ask(point ? [...state.points, point] : state.points);
+    query(point ? [...state.points, point] : state.points);
   }
   function setPoints(points) {
-    state.points = points.some((point) => point.alike) ? points : [];
+    state.points = points.some((point) => point.similar) ? points : [];
     state.hover = null;
-    if (!state.points.length) { similarity = null; say("Click a place in any image, or reach an image with the tab key."); }
-    ask(state.points);
+    if (!state.points.length) { similarity = null; say("Click a pixel in any image, or reach an image with the tab key."); }
+    query(state.points);
     if (!state.points.length) paint();
   }
 
@@ -124,46 +124,46 @@ function similarityExplorer(root, scene, ask, options = {}) {
     return palette[Math.max(0, Math.min(255, Math.round(((similarity[i] - range[0]) / (range[1] - range[0])) * 255)))];
   }
   function draw(one) {
-    const pen = one.canvas.getContext("2d"), layer = one.layer.getContext("2d"), pixels = layer.createImageData(width, height);
-    let covered = 0, seen = 0;
+    const context = one.canvas.getContext("2d"), layer = one.layer.getContext("2d"), pixels = layer.createImageData(width, height);
+    let covered = 0, fov = 0;
     for (let p = 0; p < area; p++) {
       const i = one.n * area + p, colour = colourOf(i);
-      seen += inside[i];
+      fov += inside[i];
       covered += state.view.startsWith("cluster") ? (inside[i] && clusters[i] === +state.view.slice(8)) : marked(i) || 0;
       if (colour) pixels.data.set([colour[0], colour[1], colour[2], 255 * state.opacity], 4 * p);
     }
     layer.putImageData(pixels, 0, 0);
-    pen.imageSmoothingEnabled = true;
-    pen.filter = similarity && state.view === "similarity" ? "grayscale(1)" : "none";
-    pen.drawImage(one.picture, 0, 0, one.canvas.width, one.canvas.height);
-    pen.filter = "none";
-    pen.imageSmoothingEnabled = false;
-    pen.drawImage(one.layer, 0, 0, one.canvas.width, one.canvas.height);
-    for (const point of state.points) if (point.image === one.n) drawPoint(pen, point);
+    context.imageSmoothingEnabled = true;
+    context.filter = similarity && state.view === "similarity" ? "grayscale(1)" : "none";
+    context.drawImage(one.source, 0, 0, one.canvas.width, one.canvas.height);
+    context.filter = "none";
+    context.imageSmoothingEnabled = false;
+    context.drawImage(one.layer, 0, 0, one.canvas.width, one.canvas.height);
+    for (const point of state.points) if (point.image === one.n) drawPoint(context, point);
     if (one.cursor && document.activeElement === one.canvas) {
       const [x, y] = [(one.cursor.column + 0.5) * scale, (one.cursor.row + 0.5) * scale];
-      pen.lineWidth = 2;
+      context.lineWidth = 2;
       for (const [colour, gap] of [["black", 5], ["white", 6]]) {
-        pen.strokeStyle = colour;
-        pen.beginPath();
-        for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { pen.moveTo(x + gap * dx, y + gap * dy); pen.lineTo(x + 16 * dx, y + 16 * dy); }
-        pen.stroke();
+        context.strokeStyle = colour;
+        context.beginPath();
+        for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { context.moveTo(x + gap * dx, y + gap * dy); context.lineTo(x + 16 * dx, y + 16 * dy); }
+        context.stroke();
       }
     }
-    const percent = `${((100 * covered) / Math.max(1, seen)).toFixed(1)} %`;
+    const percent = `${((100 * covered) / Math.max(1, fov)).toFixed(1)} %`;
     one.caption.textContent = similarity || state.view.startsWith("cluster") ? `${one.name}: ${percent}` : one.name;
   }
-  function drawPoint(pen, point) {
+  function drawPoint(context, point) {
     const [x, y] = [(point.column + 0.5) * scale, (point.row + 0.5) * scale], radius = 9;
-    for (const [colour, line] of [["black", 5], [point.alike ? "#00e5ff" : "#ffb000", 2.5]]) {
-      pen.strokeStyle = colour;
-      pen.lineWidth = line;
-      pen.beginPath();
-      if (point.alike) pen.arc(x, y, radius, 0, 2 * Math.PI);
-      else pen.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-      pen.moveTo(x - 4, y); pen.lineTo(x + 4, y);
-      if (point.alike) { pen.moveTo(x, y - 4); pen.lineTo(x, y + 4); }
-      pen.stroke();
+    for (const [colour, line] of [["black", 5], [point.similar ? "#00e5ff" : "#ffb000", 2.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = line;
+      context.beginPath();
+      if (point.similar) context.arc(x, y, radius, 0, 2 * Math.PI);
+      else context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+      context.moveTo(x - 4, y); context.lineTo(x + 4, y);
+      if (point.similar) { context.moveTo(x, y - 4); context.lineTo(x, y + 4); }
+      context.stroke();
     }
   }
   function paint() { views.forEach(draw); }
@@ -195,6 +195,6 @@ function similarityExplorer(root, scene, ask, options = {}) {
   root.explorer = api;
   root.replaceChildren(toolbar, message, make("div", { class: "ldr-images" }, ...views.map((one) => make("figure", {}, one.canvas, one.caption))));
   choose(true);
-  say(scene.message || "Click a place in any image, or reach an image with the tab key.");
+  say(scene.message || "Click a pixel in any image, or reach an image with the tab key.");
   return api;
 }

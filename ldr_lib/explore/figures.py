@@ -1,113 +1,188 @@
-"""Figures: images, views, embeddings as colour, cluster maps, similarity to a pixel, losses."""
+"""Sheets of images: images and maps side by side, similarity to a pixel, errors of a prediction.
+
+All figures are about 12 inches wide, 1,200 pixels at the resolution of a notebook. Maps, which are
+two-dimensional arrays of floats, are never stretched to their own range: every figure has one
+scale, and a colour bar shows it.
+"""
 
 import math
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import seaborn as sns
 import torch
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from sklearn.decomposition import PCA
+from matplotlib.patches import Patch
+from scipy import ndimage
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ..metrics import dice
+from .colours import NO_STRUCTURE, structure_colours, unit_range
+
+WIDTH = 12.0
+"""Width of a figure in inches."""
+LARGEST_PANEL = 4.0
+COSINE = (-1.0, 1.0)
+"""The scale of all similarity maps."""
+MISSED, INVENTED, RIGHT = (0.95, 0.45, 0.0), (0.25, 0.6, 1.0), (0.95, 0.95, 0.95)
+_MAPS = matplotlib.colormaps["cividis"].with_extremes(bad="black")
 
 
-def _show(axis, image: np.ndarray, title: str = "") -> None:
+def _grid(rows: int, columns: int, colour_bar: bool = False) -> tuple[Figure, np.ndarray]:
+    """Empty panels, with room for a title above each row and for a colour bar on the right."""
+    room = 1.2 if colour_bar else 0.0
+    side = min((WIDTH - room) / columns, LARGEST_PANEL)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(side * columns + room, (side + 0.25) * rows),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    return figure, axes
+
+
+def _is_map(image: np.ndarray) -> bool:
+    return image.ndim == 2 and np.issubdtype(image.dtype, np.floating)
+
+
+def _show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> None:
+    """Draws an image as it is, or a map in the colours of a fixed scale."""
     image = np.asarray(image)
-    image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    axis.imshow(image, cmap="gray" if image.ndim == 2 else None, interpolation="nearest")
+    smooth = "nearest" if max(image.shape[:2]) <= 400 else "antialiased"
+    if _is_map(image):
+        low, high = np.nanmin(image), np.nanmax(image)
+        slack = 0.01 * (scale[1] - scale[0])
+        if low < scale[0] - slack or high > scale[1] + slack:
+            raise ValueError(
+                f"the map reaches from {low:.3g} to {high:.3g} and the scale from {scale[0]:g} to "
+                f"{scale[1]:g}: give scale=(low, high) that holds for all maps of the figure"
+            )
+        axis.imshow(image, cmap=_MAPS, vmin=scale[0], vmax=scale[1], interpolation=smooth)
+    else:
+        shown = unit_range(image)
+        shown = shown[..., 0] if shown.ndim == 3 and shown.shape[2] == 1 else shown
+        axis.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation=smooth)
     axis.set_axis_off()
     if title:
-        axis.set_title(title, fontsize=9)
+        axis.set_title(title, fontsize=11, loc="left")
 
 
-def _grid(rows: int, columns: int, side: float = 1.8):
-    return plt.subplots(
-        rows, columns, figsize=(side * columns, side * rows), squeeze=False, layout="constrained"
+def _colour_bar(figure: Figure, axes, scale: tuple[float, float], label: str) -> None:
+    axes = np.atleast_2d(axes)
+    shown = ScalarMappable(Normalize(*scale), _MAPS)
+    figure.colorbar(shown, ax=list(axes.flat), shrink=0.8, aspect=20 * len(axes), label=label)
+
+
+def _ring(axis: Axes, row: float, column: float, marker: str = "o", colour: str = "cyan") -> None:
+    axis.plot(
+        column,
+        row,
+        marker,
+        markersize=10,
+        markerfacecolor="none",
+        markeredgecolor=colour,
+        markeredgewidth=2,
     )
 
 
-def contact_sheet(images, titles=(), columns: int = 6) -> Figure:
-    """Images side by side.
+def contact_sheet(
+    images, titles=(), columns: int = 6, scale: tuple[float, float] | None = None
+) -> Figure:
+    """Images and maps side by side.
 
     Args:
-        images: Sequence of (H, W), (H, W, 1) or (H, W, 3) arrays.
-        titles: A title each, or none.
+        images: Sequence of images (H, W, 1) or (H, W, 3), uint8 or floats in [0, 1]; of grey images
+            (H, W) uint8 or bool; and of maps (H, W) of floats, which get a colour bar.
+        titles: One title for each image, or none.
         columns: Images per row.
+        scale: Lowest and highest value of all maps; None takes 0 to 1.
+
+    Returns:
+        The figure.
+
+    Raises:
+        DataError: An image is neither uint8 nor floats in [0, 1].
+        ValueError: A map reaches beyond the scale.
+
+    Taught in notebook 01, section 1.
     """
+    images, scale = [np.asarray(image) for image in images], scale or (0.0, 1.0)
     rows = math.ceil(len(images) / columns)
-    figure, axes = _grid(rows, min(columns, len(images)))
-    for axis in axes.flat:
-        axis.set_axis_off()
+    with_maps = any(map(_is_map, images))
+    figure, axes = _grid(rows, min(columns, len(images)), with_maps)
     for i, (axis, image) in enumerate(zip(axes.flat, images)):
-        _show(axis, image, titles[i] if i < len(titles) else "")
+        _show(axis, image, titles[i] if i < len(titles) else "", scale)
+    if with_maps:
+        _colour_bar(figure, axes, scale, "value of the map")
     return figure
 
 
-def label_colours(
-    labels: np.ndarray, n: int, inside: np.ndarray | None = None, palette: str = "husl"
-) -> np.ndarray:
-    """Paints label maps.
+def representation_sheet(
+    rows: dict[str, np.ndarray], scale: tuple[float, float] | None = None, label: str = ""
+) -> Figure:
+    """One row of images or maps per entry; a column for each image.
 
     Args:
-        labels: (..., H, W) integers 0 to n - 1.
-        n: Number of labels.
-        inside: bool of the same shape; what lies outside becomes black.
-        palette: Name of a seaborn palette.
+        rows: Row title to a sequence of images (H, W, 1) or (H, W, 3), uint8 or floats in [0, 1];
+            of grey images (H, W) uint8 or bool; or of maps (H, W) of floats. All maps have one
+            scale and one colour bar.
+        scale: Lowest and highest value of all maps; None takes 0 to 1.
+        label: What the maps show, written along the colour bar.
 
     Returns:
-        (..., H, W, 3) floats in [0, 1].
-    """
-    colours = np.array(sns.color_palette(palette, n))[labels]
-    return colours if inside is None else colours * inside[..., None]
+        The figure.
 
-
-def anatomy_colours(labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Paints anatomy: dark grey for no structure, then blue, orange, green; black outside the field
-    of view.
-    """
-    colours = np.array([(0.25, 0.25, 0.25), *sns.color_palette("colorblind", 9)])[labels]
-    return colours * inside[..., None]
-
-
-def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Embeddings as colour: the first three principal components over all images as red, green and
-    blue.
-
-    Args:
-        embeddings: (N, H, W, D).
-        inside: (N, H, W) bool; only these pixels shape the components, the others become black.
-        seed: Fixes which 20,000 pixels the components are fitted to.
-
-    Returns:
-        (N, H, W, 3) floats in [0, 1]; equal colours mean similar embeddings across images.
+    Raises:
+        DataError: An image is neither uint8 nor floats in [0, 1].
+        ValueError: A map reaches beyond the scale.
 
     Taught in notebook 00, section 3.
     """
-    pixels = embeddings[inside]
-    chosen = np.random.default_rng(seed).choice(
-        len(pixels), min(len(pixels), 20_000), replace=False
+    scale = scale or (0.0, 1.0)
+    lines = {title: [np.asarray(image) for image in images] for title, images in rows.items()}
+    with_maps = [any(map(_is_map, images)) for images in lines.values()]
+    figure, axes = _grid(len(lines), max(map(len, lines.values())), any(with_maps))
+    for line, (title, images) in zip(axes, lines.items()):
+        for i, (axis, image) in enumerate(zip(line, images)):
+            _show(axis, image, title if i == 0 else "", scale)
+    if any(with_maps):
+        _colour_bar(figure, axes[with_maps], scale, label)
+    return figure
+
+
+def anatomy_legend(figure: Figure, structures: list[str], clusters: bool = False) -> Figure:
+    """Writes below a figure which colour stands for which structure.
+
+    Args:
+        figure: A figure with images painted by `anatomy_colours` or `cluster_colours`.
+        structures: Names of structures 1, 2, ...
+        clusters: The figure shows clusters too, so that the greys of `cluster_colours` are named.
+
+    Returns:
+        The same figure.
+
+    Taught in notebook 00, section 3.
+    """
+    handles = [
+        Patch(color=colour, label=name)
+        for name, colour in zip(structures, structure_colours(len(structures)))
+    ]
+    handles.append(Patch(color=NO_STRUCTURE, label="no structure"))
+    if clusters:
+        handles.append(Patch(color=(0.6, 0.6, 0.6), label="other clusters (greys)"))
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=11,
     )
-    pca = PCA(3).fit(pixels[chosen])
-    low, high = np.percentile(pca.transform(pixels[chosen]), [2, 98], axis=0)
-    colours = np.zeros((*inside.shape, 3))
-    colours[inside] = ((pca.transform(pixels) - low) / (high - low)).clip(0, 1)
-    return colours
-
-
-def representation_sheet(rows: dict[str, np.ndarray]) -> Figure:
-    """One row of pictures per entry, images in columns.
-
-    Args:
-        rows: Row title to (N, H, W), (N, H, W, 1) or (N, H, W, 3).
-
-    Taught in notebook 00, section 3.
-    """
-    n = len(next(iter(rows.values())))
-    figure, axes = _grid(len(rows), n)
-    for line, (title, pictures) in zip(axes, rows.items()):
-        for i, (axis, picture) in enumerate(zip(line, pictures)):
-            _show(axis, picture, title if i == 0 else "")
     return figure
 
 
@@ -116,7 +191,7 @@ def similarity_maps(embeddings: np.ndarray, image: int, row: int, column: int) -
 
     Args:
         embeddings: (N, H, W, D) unit vectors.
-        image: Which image the pixel lies in.
+        image: Number of the image in which the pixel lies.
         row: Its row.
         column: Its column.
 
@@ -129,223 +204,198 @@ def similarity_maps(embeddings: np.ndarray, image: int, row: int, column: int) -
 
 
 def similarity_sheet(
-    images: np.ndarray, similarity: np.ndarray, inside: np.ndarray, row: int, column: int
+    images: np.ndarray,
+    similarity: np.ndarray,
+    inside: np.ndarray,
+    row: int,
+    column: int,
+    truth: np.ndarray | None = None,
+    titles: list[str] | None = None,
 ) -> Figure:
     """Images above, similarity to a pixel of the first one below.
 
     Args:
-        images: (N, H, W, C).
-        similarity: (N, H, W) from `similarity_maps`.
-        inside: (N, H, W) bool.
+        images: (N, H, W, C) uint8, or floats in [0, 1].
+        similarity: (N, H, W) in [-1, 1] from `similarity_maps`.
+        inside: (N, H, W) bool, the field of view.
         row: Row of the pixel in the first image.
         column: Its column.
+        truth: (N, H, W) bool, the structure that was looked for. If it is given, the area under the
+            ROC curve and the average precision of each map stand under it; average precision by
+            chance is the structure's share of the field of view, which stands there too.
+        titles: A title above each column, for example the epoch of a network that made its map.
+
+    Returns:
+        The figure.
+
+    Taught in notebook 00, section 5.
     """
-    figure, axes = _grid(2, len(images), side=2.2)
-    low, high = np.percentile(similarity[inside], [2, 99.5])
+    titles = titles or ["the chosen pixel"] + (len(images) - 1) * ["another image"]
+    figure, axes = _grid(2, len(images), colour_bar=True)
     for i in range(len(images)):
-        _show(axes[0, i], images[i], "the chosen pixel" if i == 0 else "another image")
-        shown = axes[1, i].imshow(
-            np.where(inside[i], similarity[i], np.nan), cmap="cividis", vmin=low, vmax=high
-        )
-        axes[1, i].set_axis_off()
-    for line in axes:
-        line[0].plot(
-            column,
-            row,
-            "o",
-            markersize=9,
-            markerfacecolor="none",
-            markeredgecolor="cyan",
-            markeredgewidth=2,
-        )
-    figure.colorbar(shown, ax=axes[1], shrink=0.8, label="cosine similarity")
-    return figure
-
-
-def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[str]]]) -> Figure:
-    """A map of pixels in the plane, coloured in several ways.
-
-    Args:
-        points: (P, 2).
-        colourings: Title to (P,) integer labels and the names of labels 0, 1, ...; more than five
-            names get no legend.
-
-    Taught in notebook 03, section 2.
-    """
-    figure, axes = plt.subplots(
-        1,
-        len(colourings),
-        figsize=(3.6 * len(colourings), 3.6),
-        layout="constrained",
-        squeeze=False,
-    )
-    for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
-        palette = (
-            [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)]
-            if len(names) <= 5
-            else sns.color_palette("husl", len(names))
-        )
-        for number, name in enumerate(names):
-            axis.scatter(
-                *points[labels == number].T,
-                s=3,
-                color=palette[number],
-                label=name,
-                linewidths=0,
-                zorder=1 + number * (len(names) <= 5),
+        _show(axes[0, i], images[i], titles[i])
+        _show(axes[1, i], _within(similarity[i], inside[i]), scale=COSINE)
+        if truth is not None:
+            words = _ranking(similarity[i][inside[i]], truth[i][inside[i]])
+            axes[1, i].text(
+                0.5,
+                -0.02,
+                words,
+                transform=axes[1, i].transAxes,
+                ha="center",
+                va="top",
+                fontsize=11,
             )
-        axis.set(title=title, xticks=[], yticks=[])
-        if len(names) <= 5:
-            axis.legend(markerscale=4, fontsize=8, loc="lower left")
+    for line in axes:
+        _ring(line[0], row, column)
+    _colour_bar(figure, axes[1], COSINE, "cosine similarity")
     return figure
+
+
+def _within(map_: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    return np.where(inside, map_.astype(float), np.nan)
+
+
+def _ranking(scores: np.ndarray, truth: np.ndarray) -> str:
+    if truth.all() or not truth.any():
+        return "the structure is not there"
+    auc, precision = roc_auc_score(truth, scores), average_precision_score(truth, scores)
+    return f"AUC {auc:.2f}\naverage precision {precision:.2f} (chance {truth.mean():.2f})"
 
 
 def typical_patches(
     images: np.ndarray,
-    places: dict[int, list[tuple[int, int, int]]],
+    pixels: dict[int, list[tuple[int, int, int]]],
     areas: np.ndarray,
     reach: int = 12,
 ) -> Figure:
-    """The surroundings of each cluster's most typical places, a row of pictures for each cluster.
+    """The surroundings of each cluster's most typical pixels, one row for each cluster.
 
     Args:
-        images: (N, H, W, C) uint8.
-        places: As `typical_pixels` returns them.
-        areas: (K,) share of the pixels in each cluster, for the titles.
-        reach: Pixels shown to each side of a place.
+        images: (N, H, W, C) uint8, for example the locally normalised images that the network is
+            given.
+        pixels: Cluster to (image, row, column) of its pixels, as
+            `ldr_lib.evaluation.typical_pixels` returns them; a dot marks each pixel.
+        areas: (K,) share of all pixels in each cluster, for the titles.
+        reach: Pixels shown on each side of the typical one.
+
+    Returns:
+        The figure.
 
     Taught in notebook 03, section 4.
     """
-    longest, columns = max(map(len, places.values())), 2
-    rows = math.ceil(len(places) / columns)
-    figure, axes = _grid(rows, columns * longest, side=0.95)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for number, (cluster, found) in enumerate(places.items()):
-        line = axes[number % rows, (number // rows) * longest :]
-        for axis, (i, row, column) in zip(line, found):
-            _show(axis, images[i, row - reach : row + reach, column - reach : column + reach])
-        line[0].set_title(f"cluster {cluster}: {areas[cluster]:.0%}", fontsize=9, loc="left")
+    longest, columns = max(map(len, pixels.values())), 2
+    rows = math.ceil(len(pixels) / columns)
+    figure, axes = _grid(rows, columns * longest)
+    for number, (cluster, found) in enumerate(pixels.items()):
+        block, line = divmod(number, rows)
+        first = block * longest
+        for axis, (i, row, column) in zip(axes[line, first : first + longest], found):
+            top, left = max(0, row - reach), max(0, column - reach)
+            _show(axis, images[i, top : row + reach + 1, left : column + reach + 1])
+            axis.plot(column - left, row - top, "o", markersize=5, color="cyan", mec="black")
+        title = f"cluster {cluster}: {areas[cluster]:.0%} of the pixels"
+        axes[line, first].set_title(title, fontsize=10, loc="left")
     return figure
 
 
 def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
-    """What an explorer shows, as a figure: images with the chosen points above, similarity below.
+    """What an explorer shows, as a figure: images with the chosen points, similarity below them.
 
     Args:
         scene: A `Scene`.
         points: Its chosen `Point`s.
         similarity: (N, H, W) in [-1, 1], or None while nothing is chosen.
+
+    Returns:
+        The figure, four images in a row.
     """
-    figure, axes = _grid(2 if similarity is not None else 1, len(scene.names))
-    for i, axis in enumerate(axes[0]):
-        _show(axis, scene.shown[i], scene.names[i])
+    n, kinds = len(scene.names), 1 if similarity is None else 2
+    columns = min(n, 4)
+    figure, axes = _grid(kinds * math.ceil(n / columns), columns, kinds == 2)
+    for i in range(n):
+        block, column = divmod(i, columns)
+        image_axis = axes[kinds * block, column]
+        _show(image_axis, scene.shown[i], scene.names[i])
+        pair = [image_axis]
+        if similarity is not None:
+            pair.append(axes[kinds * block + 1, column])
+            _show(pair[1], _within(similarity[i], scene.inside[i]), scale=COSINE)
+        for point in points:
+            if point.image == i:
+                marker, colour = ("o", "cyan") if point.similar else ("s", "orange")
+                for axis in pair:
+                    _ring(axis, point.row, point.column, marker, colour)
     if similarity is not None:
-        low, high = np.percentile(similarity[scene.inside], [2, 99.5])
-        for axis, map_, inside in zip(axes[1], similarity, scene.inside):
-            shown = axis.imshow(np.where(inside, map_, np.nan), cmap="cividis", vmin=low, vmax=high)
-            axis.set_axis_off()
-        figure.colorbar(shown, ax=axes[1], shrink=0.8, label="cosine similarity")
-    for point in points:
-        marker, colour = ("o", "cyan") if point.alike else ("s", "orange")
-        for axis in axes[:, point.image]:
-            axis.plot(
-                point.column,
-                point.row,
-                marker,
-                markersize=9,
-                markerfacecolor="none",
-                markeredgecolor=colour,
-                markeredgewidth=2,
-            )
+        _colour_bar(figure, axes, COSINE, "cosine similarity")
     return figure
 
 
-def loss_curves(rows: list[dict]) -> tuple[Figure, pd.DataFrame]:
-    """Loss terms and cluster areas over the epochs of all stages.
+def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
+    """Where predictions are wrong: each image, a map of its errors, and the worst part enlarged.
+
+    The image is shown dark and grey behind the map. Missed pixels are orange, invented ones blue,
+    right ones white. A frame marks the part with the most wrong pixels, which stands enlarged on
+    the right.
 
     Args:
-        rows: Rows of the training log.
+        images: Sequence of (H, W) or (H, W, C), uint8 or floats in [0, 1]; sizes may differ.
+        predictions: A mask (H, W) bool for each image, or a map of floats, which is cut at 0.5.
+        truths: A mask (H, W) bool for each image.
+        zoom: How many times the worst part is enlarged.
 
     Returns:
-        The figure and the drawn numbers.
+        The figure, one row for each image, with the Dice overlap above each error map.
+
+    Raises:
+        ValueError: A prediction and its mask differ in shape.
+
+    Taught in notebook 04, section 5.
     """
-    table = pd.DataFrame(rows).drop(columns="seconds", errors="ignore")
-    table.index = pd.Index(range(1, len(table) + 1), name="epoch")
-    terms = [name for name in ("patch", "mixup", "region", "entropy", "area") if name in table]
-    figure, axes = plt.subplots(
-        1, len(terms) + 1, figsize=(2.4 * (len(terms) + 1), 2.2), layout="constrained"
+    figure, axes = _grid(len(images), 3)
+    for line, image, prediction, truth in zip(axes, images, predictions, truths):
+        prediction, truth = np.asarray(prediction) > 0.5, np.asarray(truth) > 0.5
+        overlap = dice(prediction, truth)
+        painted = _errors(image, prediction, truth)
+        rows, columns = _worst_part(prediction ^ truth, zoom)
+        _show(line[0], image, "image")
+        _show(line[1], painted, f"errors, Dice {overlap:.2f}")
+        _show(line[2], painted[rows, columns], f"the worst part, {zoom:g} times enlarged")
+        for axis in line[:2]:
+            _frame(axis, rows.start, columns.start, rows.stop - rows.start)
+    kinds = {"missed": MISSED, "invented": INVENTED, "right": RIGHT}
+    handles = [Patch(facecolor=c, edgecolor="0.4", label=name) for name, c in kinds.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=11)
+    return figure
+
+
+def _errors(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The error map over a dark grey image, (H, W, 3)."""
+    grey = unit_range(image)
+    grey = grey.mean(2) if grey.ndim == 3 else grey
+    painted = np.repeat(0.1 + 0.45 * grey[..., None], 3, 2)
+    painted[truth & ~prediction] = MISSED
+    painted[prediction & ~truth] = INVENTED
+    painted[prediction & truth] = RIGHT
+    return painted
+
+
+def _worst_part(wrong: np.ndarray, zoom: float) -> tuple[slice, slice]:
+    """Rows and columns of the square with the most wrong pixels."""
+    side = max(8, round(min(wrong.shape) / zoom))
+    density = ndimage.uniform_filter(wrong.astype(np.float32), side, mode="constant")
+    centre = np.unravel_index(density.argmax(), wrong.shape)
+    top, left = (
+        int(np.clip(at - side // 2, 0, max(0, length - side)))
+        for at, length in zip(centre, wrong.shape)
     )
-    for axis, name in zip(axes, terms):
-        sns.lineplot(
-            x=table.index,
-            y=table[name],
-            hue=table["stage"],
-            palette="colorblind",
-            marker="o",
-            ax=axis,
-            legend=False,
-        )
-        axis.set(title=name, xlabel="epoch", ylabel="")
-        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    if "smallest_area" in table:
-        axes[-1].fill_between(table.index, table["smallest_area"], table["largest_area"], alpha=0.4)
-        axes[-1].set(title="cluster areas, smallest to largest", xlabel="epoch", ylim=(0, None))
-        axes[-1].title.set_fontsize(9)
-        axes[-1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    else:
-        axes[-1].set_axis_off()
-    sns.despine(figure)
-    return figure, table
+    return slice(top, top + side), slice(left, left + side)
 
 
-def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
-    """Pairs of points on the unit sphere in three dimensions, partners in one colour.
-
-    Args:
-        states: Title to (2N, 3) unit vectors; rows i and N + i are partners.
-
-    Taught in notebook 02, section 1.
-    """
-    figure = plt.figure(figsize=(2.8 * len(states), 2.8), layout="constrained")
-    for place, (title, points) in enumerate(states.items(), start=1):
-        axis = figure.add_subplot(1, len(states), place, projection="3d")
-        longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
-        sphere = (
-            np.cos(longitude) * np.sin(latitude),
-            np.sin(longitude) * np.sin(latitude),
-            np.cos(latitude),
-        )
-        axis.plot_wireframe(*sphere, color="0.85", linewidth=0.4)
-        axis.scatter(
-            *points.T,
-            c=np.tile(np.arange(len(points) // 2), 2),
-            cmap="tab20",
-            s=28,
-            depthshade=False,
-        )
-        axis.set(title=title, aspect="equal")
-        axis.set_axis_off()
-    return figure
-
-
-def overlay(
-    image: np.ndarray, mask: np.ndarray, colour: tuple[float, float, float] = (0.0, 0.9, 1.0)
-) -> np.ndarray:
-    """An image with a mask painted over it.
-
-    Args:
-        image: (H, W) or (H, W, C) uint8.
-        mask: (H, W) bool.
-        colour: Of the mask, in [0, 1].
-
-    Returns:
-        (H, W, 3) floats in [0, 1].
-
-    Taught in notebook 01, section 2.
-    """
-    shown = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image
-    return np.where(mask[..., None], 0.3 * shown / 255 + 0.7 * np.array(colour), shown / 255)
+def _frame(axis: Axes, top: float, left: float, side: float) -> None:
+    """Draws the frame of a square of pixels."""
+    corner = (left - 0.5, top - 0.5)
+    axis.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor="cyan", linewidth=2))
 
 
 def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
@@ -357,29 +407,24 @@ def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
         cell: Row and column of the marked cell in the first views.
         n: How many images are shown.
 
+    Returns:
+        The figure.
+
     Taught in notebook 01, section 6.
     """
     n, side = min(n, len(views.first)), views.first.shape[-1]
-    numbers = (
-        torch.arange(grid * grid, dtype=torch.float32)
-        .reshape(1, 1, grid, grid)
-        .expand(len(views.first), -1, -1, -1)
-    )
-    back = views.realign(numbers)[:, 0, cell[0], cell[1]].long()
+    numbers = torch.arange(grid * grid, dtype=torch.float32).reshape(1, 1, grid, grid)
+    numbers = numbers.expand(len(views.first), -1, -1, -1)  # (2B, 1, G, G)
+    partners = views.realign(numbers)[:, 0, cell[0], cell[1]].long()  # (2B,)
     figure, axes = _grid(2, n)
     for i in range(n):
-        places = cell, divmod(int(back[i]), grid)
-        for axis, view, (row, column) in zip(axes[:, i], (views.first[i], views.second[i]), places):
+        cells = cell, divmod(int(partners[i]), grid)
+        for axis, view, (row, column) in zip(axes[:, i], (views.first[i], views.second[i]), cells):
             _show(axis, view.permute(1, 2, 0).numpy())
             for line in np.arange(1, grid) * side / grid - 0.5:
                 axis.axhline(line, color="white", linewidth=0.3)
                 axis.axvline(line, color="white", linewidth=0.3)
-            corner = (column * side / grid - 0.5, row * side / grid - 0.5)
-            axis.add_patch(
-                plt.Rectangle(
-                    corner, side / grid, side / grid, fill=False, edgecolor="cyan", linewidth=2
-                )
-            )
-    axes[0, 0].set_title("first views", fontsize=9)
-    axes[1, 0].set_title("second views", fontsize=9)
+            _frame(axis, row * side / grid, column * side / grid, side / grid)
+    axes[0, 0].set_title("first views", fontsize=11, loc="left")
+    axes[1, 0].set_title("second views", fontsize=11, loc="left")
     return figure

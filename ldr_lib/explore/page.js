@@ -1,4 +1,4 @@
-// The page carries embeddings as signed bytes and answers by itself.
+// The page holds the embeddings as signed bytes, so that the browser computes similarity without a kernel.
 const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const scene = JSON.parse(document.getElementById("scene").textContent);
 scene.inside = decoded(scene.inside);
@@ -6,12 +6,12 @@ scene.clusters = scene.clusters && decoded(scene.clusters);
 const vectors = new Int8Array(decoded(scene.embeddings).buffer), dimension = scene.dimension, pixels = vectors.length / dimension;
 const similarity = new Uint8Array(pixels);
 
-function answer(points) {
+function similarityTo(points) {
   const query = new Float32Array(dimension), count = { true: 0, false: 0 };
-  points.forEach((point) => count[point.alike]++);
+  points.forEach((point) => count[point.similar]++);
   for (const point of points) {
     const start = ((point.image * scene.height + point.row) * scene.width + point.column) * dimension;
-    const weight = (point.alike ? 1 : -scene.unlike) / count[point.alike];
+    const weight = (point.similar ? 1 : -scene.dissimilarWeight) / count[point.similar];
     for (let d = 0; d < dimension; d++) query[d] += weight * vectors[start + d];
   }
   const length = Math.hypot(...query) * scene.scale;
@@ -33,21 +33,21 @@ function download(name, blob) {
 }
 
 function save(explorer) {
-  if (!explorer.state.points.length) return explorer.say("There is nothing to save yet: choose a place first.");
+  if (!explorer.state.points.length) return explorer.say("There is nothing to save yet: choose a pixel first.");
   const { points, threshold } = explorer.state;
   const named = points.map((point) => ({ ...point, name: scene.names[point.image] }));
   download("points.json", new Blob([JSON.stringify({ points: named, threshold }, null, 1)], { type: "application/json" }));
   explorer.masks().forEach((mask, n) => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [scene.width, scene.height];
-    const pen = canvas.getContext("2d"), picture = pen.createImageData(scene.width, scene.height);
-    mask.forEach((value, p) => picture.data.set([value, value, value, 255], 4 * p));
-    pen.putImageData(picture, 0, 0);
+    const context = canvas.getContext("2d"), image = context.createImageData(scene.width, scene.height);
+    mask.forEach((value, p) => image.data.set([value, value, value, 255], 4 * p));
+    context.putImageData(image, 0, 0);
     canvas.toBlob((blob) => download(`${scene.names[n].replace(/\.[a-z]+$/i, "").replace(/[^-.A-Za-z0-9]+/g, "_")}_mask.png`, blob));
   });
 }
 
 const explorer = similarityExplorer(
-  document.getElementById("explorer"), scene, (points) => explorer.update(points.length ? answer(points) : null), { hover: true, save },
+  document.getElementById("explorer"), scene, (points) => explorer.update(points.length ? similarityTo(points) : null), { hover: true, save },
 );
-if (scene.points.length) explorer.update(answer(scene.points));
+if (scene.points.length) explorer.update(similarityTo(scene.points));

@@ -1,32 +1,30 @@
-"""The explorer as one HTML file: no kernel, no server, no network; similarity is computed in the
-browser while hovering.
+"""The explorer as one HTML file. It needs no kernel, no server and no network, because the browser
+computes the similarity.
 """
 
 import base64
-import io
 import json
 import math
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ..data.errors import DataError
 from ..data.files import atomic_write
-from .scene import UNLIKE, Point, Scene
+from ..runs.pictures import data_url, encode
+from .scene import DISSIMILAR_WEIGHT, Point, Scene
 
 HERE = Path(__file__).parent
 SCALE = 127
 
 
 def downsample(scene: Scene, side: int) -> Scene:
-    """The scene at a lower resolution: embeddings averaged over square cells and put back on the
-    sphere.
+    """A scene at a lower resolution: embeddings are averaged over square cells and normalised.
 
     Args:
-        scene: Any.
-        side: Longest side that is left; a scene that is not larger stays as it is.
+        scene: As `embed_scene` returns it.
+        side: Longest side of the result in pixels; a scene that is not larger stays as it is.
     """
     n, height, width = scene.inside.shape
     cell = math.ceil(max(height, width) / side)
@@ -72,10 +70,10 @@ def write_page(
     Args:
         scene: As `embed_scene` returns it.
         path: The file.
-        points: Points chosen at the start.
-        threshold: Similarity from which a pixel is marked.
-        side: Longest side at which embeddings are kept; 6 images of 128 px with 32 dimensions take
-            about 4.5 MB.
+        points: Points that are chosen when the page opens.
+        threshold: Similarity in [-1, 1] from which a pixel is marked.
+        side: Longest side in pixels at which embeddings are kept; 6 images of 128 pixels with 32
+            dimensions take about 4.5 MB.
 
     Returns:
         The path.
@@ -89,7 +87,8 @@ def write_page(
     n, height, width = small.inside.shape
     if small.embeddings.size > 35_000_000:
         raise DataError(
-            f"{n} images of {width} x {height} pixels make a page of more than 50 MB: show fewer images, or a smaller side than {side}"
+            f"{n} images of {width} x {height} pixels make a page of more than 50 MB: show fewer "
+            f"images, or a smaller side than {side}"
         )
     shrink = scene.inside.shape[1] / height
     moved = [
@@ -97,7 +96,7 @@ def write_page(
             p.image,
             min(height - 1, int(p.row / shrink)),
             min(width - 1, int(p.column / shrink)),
-            p.alike,
+            p.similar,
         )
         for p in points
     ]
@@ -110,16 +109,16 @@ def write_page(
         "nClusters": small.n_clusters,
         "dimension": small.embeddings.shape[-1],
         "scale": SCALE,
-        "unlike": UNLIKE,
+        "dissimilarWeight": DISSIMILAR_WEIGHT,
         "points": [asdict(point) for point in moved],
         "threshold": threshold,
-        "pictures": [_jpeg(image) for image in scene.shown],
+        "images": [data_url(encode(image)) for image in scene.shown],
         "inside": _base64(small.inside.astype(np.uint8)),
         "clusters": None if small.clusters is None else _base64(small.clusters.astype(np.uint8)),
         "embeddings": _base64(quantise(small.embeddings)),
     }
     described = json.dumps(content).replace("</", "<\\/")
-    script = (HERE / "explorer.js").read__base64() + (HERE / "page.js").read__base64()
+    script = (HERE / "explorer.js").read_text() + (HERE / "page.js").read_text()
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -127,9 +126,10 @@ def write_page(
 <title>Where does it look like this?</title>
 <style>
 body {{ margin: 16px; background: white; }}
-{(HERE / "explorer.css").read__base64()}</style>
+{(HERE / "explorer.css").read_text()}</style>
 <h1>Where does it look like this?</h1>
-<p>Hover over an image: all images show how similar every place is in the learned embedding. Click to keep a point.</p>
+<p>Hover over an image: all images show how similar every pixel is in the learned embedding.
+Click to keep a point.</p>
 <div id="explorer"></div>
 <script type="application/json" id="scene">{described}</script>
 <script>
@@ -143,9 +143,3 @@ body {{ margin: 16px; background: white; }}
 
 def _base64(array: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def _jpeg(image: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,6 +1,7 @@
-"""What an embedding knows: simple classifiers on frozen features, who neighbours whom, and how the
-sphere is used.
-"""
+"""Linear and k-NN probes of frozen features, nearest neighbours, and signs of a healthy network."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from ..data.errors import DataError
 from ..data.prepare import Prepared
 from ..data.views import ViewMaker
 from ..device import mixed_precision
-from ..evaluation import anatomy_of, k_means
+from ..evaluation import Comparison, anatomy_of, k_means
 from ..losses import patch_grid, patch_rows
 from ..metrics import mutual_information, retrieval_auc
 from ..network import TwoBranchNet
@@ -25,7 +26,7 @@ NEIGHBOURS = 15
 
 
 def filter_bank(images: np.ndarray) -> np.ndarray:
-    """What filters see that nobody trained: brightness, gradient and curvature at five scales of a
+    """Features that need no training: brightness, gradient and curvature at five scales of a
     Gaussian.
 
     Args:
@@ -82,7 +83,8 @@ def labelled_example(training: Prepared, modality: str, seed: int = 0) -> int:
     ]
     if not names or not whole:
         raise DataError(
-            "a probe needs a training image in which every structure is marked; these images have none"
+            "a probe needs a training image in which every structure is marked; "
+            "these images have none"
         )
     return int(np.random.default_rng(seed).choice(whole))
 
@@ -95,8 +97,9 @@ def probe(
     modality: str,
     n_clusters: int,
     seed: int = 0,
-) -> pd.DataFrame:
-    """How much of the anatomy can be read off frozen features when one training image is labelled.
+) -> Comparison:
+    """How much anatomy simple classifiers find in frozen features when one training image is
+    labelled.
 
     Args:
         features: Row name to the features of the example, (S, S, D), and of `held_out`, (n, S, S,
@@ -106,55 +109,57 @@ def probe(
             the labels.
         held_out: Other images with masks; 20,000 of their pixels are judged.
         modality: "fundus" or "chest".
-        n_clusters: Of the k-means behind "NMI".
+        n_clusters: Number of clusters of the k-means behind "NMI".
         seed: Fixes the draws.
 
     Returns:
-        For each structure "<structure> retrieval" (`retrieval_auc`), "<structure> linear" and
-        "<structure> neighbours": area under the ROC curve of logistic regression and of the 15
-        nearest neighbours; and "NMI" of k-means with anatomy.
+        Values image by image, and in `.table` their means. Columns: "NMI" of k-means with the
+        anatomy, and for each structure "<structure> retrieval" (`retrieval_auc`), "<structure>
+        linear" and "<structure> neighbours", the area under the ROC curve of logistic regression
+        and of the 15 nearest labelled pixels; nan where an image lacks the structure.
 
     Taught in notebook 03, section 6.
     """
     (anatomy, names), (truth, _) = anatomy_of(training, modality), anatomy_of(held_out, modality)
     inside = np.asarray(held_out.masks["field_of_view"])
-    labelled, judged = (
-        pixels(training.masks["field_of_view"][example], 8_000, seed),
-        pixels(inside, 20_000, seed),
-    )
-    taught, true = anatomy[example].ravel()[labelled], truth.ravel()[judged]
+    labelled = pixels(training.masks["field_of_view"][example], 8_000, seed)
+    judged = pixels(inside, 20_000, seed)
+    image_of = judged // inside[0].size  # (P,) image of each judged pixel
+    labels, true = anatomy[example].ravel()[labelled], truth.ravel()[judged]
     rows = {}
     for name, (of_example, of_held_out) in features.items():
-        x = of_example.reshape(-1, of_example.shape[-1])[labelled].astype(np.float32)
-        z = of_held_out.reshape(-1, of_held_out.shape[-1])[judged].astype(np.float32)
+        x = of_example.reshape(-1, of_example.shape[-1])[labelled].astype(np.float32)  # (8000, D)
+        z = of_held_out.reshape(-1, of_held_out.shape[-1])[judged].astype(np.float32)  # (P, D)
         ways = {
             "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
             "neighbours": KNeighborsClassifier(NEIGHBOURS),
         }
-        rows[name] = {
-            "NMI": mutual_information(k_means(of_held_out, inside, n_clusters, seed), truth, inside)
-        }
+        found = k_means(of_held_out, inside, n_clusters, seed)
+        columns = {"NMI": [mutual_information(*maps) for maps in zip(found, truth, inside)]}
         for number, structure in enumerate(names, 1):
-            rows[name][f"{structure} retrieval"] = np.nanmean(
-                retrieval_auc(of_held_out, truth == number, inside, seed=seed)
+            columns[f"{structure} retrieval"] = retrieval_auc(
+                of_held_out, truth == number, inside, seed=seed
             )
         for way, model in ways.items():
-            model.fit(x, taught)
-            sure = model.predict_proba(z)
+            probability = model.fit(x, labels).predict_proba(z)  # (P, classes)
             for number, structure in enumerate(names, 1):
-                column = list(model.classes_).index(number)
-                rows[name][f"{structure} {way}"] = roc_auc_score(true == number, sure[:, column])
-    table = pd.DataFrame(rows).T
-    return table[
-        [
-            "NMI",
-            *(
-                f"{structure} {way}"
-                for structure in names
-                for way in ("retrieval", "linear", "neighbours")
-            ),
-        ]
-    ]
+                scores = probability[:, list(model.classes_).index(number)]
+                columns[f"{structure} {way}"] = _auc_by_image(
+                    true == number, scores, image_of, len(inside)
+                )
+        rows[name] = pd.DataFrame(columns, index=held_out.names)
+    order = [f"{s} {way}" for s in names for way in ("retrieval", "linear", "neighbours")]
+    return Comparison({name: table[["NMI", *order]] for name, table in rows.items()})
+
+
+def _auc_by_image(true: np.ndarray, scores: np.ndarray, image_of: np.ndarray, n: int) -> np.ndarray:
+    """Area under the ROC curve for each of n images, nan where an image has one class only."""
+    values = np.full(n, np.nan)
+    for i in range(n):
+        here = image_of == i
+        if true[here].any() and not true[here].all():
+            values[i] = roc_auc_score(true[here], scores[here])
+    return values
 
 
 def neighbourhoods(
@@ -168,9 +173,10 @@ def neighbourhoods(
         n: Number of neighbours.
 
     Returns:
-        A row for each grouping: share of neighbours with the pixel's own label, averaged over
-            labels so that a rare one
-        counts as much as a common one, and the share that chance would give.
+        A row for each grouping. "own kind": share of neighbours with the pixel's own label,
+        averaged over labels, so that a rare label counts as much as a common one. "by chance": the
+        share expected if labels were independent of the features, averaged in the same way; for L
+        labels it is 1/L.
 
     Taught in notebook 03, section 2.
     """
@@ -191,16 +197,38 @@ def neighbourhoods(
 
 
 @torch.no_grad()
+def _patches_of_two_views(
+    net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Patch vectors of the first and of the second views, both (n, G * G, D), partners in one
+    position.
+    """
+    n = min(len(images), 16) // 2 * 2
+    if n < 2:
+        raise DataError("two images at least are needed")
+    device = next(net.parameters()).device
+    x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        views = ViewMaker(settings.view_size, settings.crop_scale)(x)
+        with mixed_precision(device):
+            first, second = (
+                patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)
+            )  # (n, D, G, G) each
+    one, other = patch_rows(first), patch_rows(views.realign(second))  # (n * G * G, D) each
+    return one.float().unflatten(0, (n, -1)), other.float().unflatten(0, (n, -1))
+
+
 def alignment_and_uniformity(
     net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int = 0
 ) -> tuple[float, float]:
     """How near partners lie, and how evenly all lie on the sphere.
 
     Args:
-        net: A network.
+        net: A network; it is put back into the mode it was in.
         images: (N, S, S, C) uint8; an even number of them is used, 16 at most.
         settings: Views and patch grid.
-        seed: Of the views.
+        seed: Fixes the views.
 
     Returns:
         Alignment, the mean squared distance of the vectors of one patch in two views, 0 (the same)
@@ -212,21 +240,127 @@ def alignment_and_uniformity(
 
     Source: Wang and Isola, ICML 2020. Taught in notebook 03, section 5.
     """
-    n = min(len(images), 16) // 2 * 2
-    if n < 2:
-        raise DataError("two images at least are needed")
-    device, was_training = next(net.parameters()).device, net.training
+    with _evaluating(net):
+        one, other = _patches_of_two_views(net, images, settings, seed)
+    return _alignment(one, other), _uniformity(one)
+
+
+def _alignment(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).square().sum(2).mean())
+
+
+def _uniformity(one: torch.Tensor) -> float:
+    distances = torch.pdist(one.flatten(0, 1))
+    return float(distances.square().mul(-2).exp().mean().log())
+
+
+def _top_1(one: torch.Tensor, other: torch.Tensor, images_per_step: int) -> float:
+    """Share of patches whose most similar patch, among all others of a training step, is their
+    partner.
+    """
+    hits = []
+    for first, second in zip(one.split(images_per_step), other.split(images_per_step)):
+        vectors = torch.cat([first.flatten(0, 1), second.flatten(0, 1)])  # (M, D)
+        similarity = (vectors @ vectors.T).fill_diagonal_(-torch.inf)  # (M, M)
+        partner = torch.arange(len(vectors), device=vectors.device).roll(len(vectors) // 2)
+        hits.append(similarity.argmax(1) == partner)
+    return float(torch.cat(hits).float().mean())
+
+
+@contextmanager
+def _evaluating(net: TwoBranchNet) -> Iterator[None]:
+    """Puts a network into evaluation mode, and back into the mode it was in."""
+    was_training = net.training
     net.eval()
-    x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        views = ViewMaker(settings.view_size, settings.crop_scale)(x)
-        with mixed_precision(device):
-            first, second = (
-                patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)
+    try:
+        yield
+    finally:
+        net.train(was_training)
+
+
+@torch.no_grad()
+def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int = 0) -> pd.Series:
+    """Signs of a healthy network that need no masks.
+
+    Args:
+        net: A network; it is put back into the mode it was in.
+        images: (N, S, S, C) uint8 with S a multiple of 16; an even number of them is used, 16 at
+            most. Black pixels are taken to lie outside the field of view.
+        settings: Views, patch grid and images per step.
+        seed: Fixes the views.
+
+    Returns:
+        A value for each sign:
+
+        - "top-1 patch match": share of patches whose most similar patch, among all others of one
+          training step, is their partner in the other view; 1 is perfect.
+        - "largest share": mean over pixels of the largest cluster assignment; 1/K when every pixel
+          is undecided, 1 when every pixel is decided.
+        - "decided pixels": share of pixels with one assignment above one half.
+        - "cosine after a half turn": mean cosine between a pixel's embedding and its embedding in
+          the image turned by 180 degrees; 1 when orientation is ignored, and also when all
+          embeddings coincide.
+        - "alignment" and "uniformity": see `alignment_and_uniformity`.
+
+        The two signs of clusters are nan where the network has no clustering branch.
+
+    Raises:
+        DataError: Fewer than two images.
+
+    Taught in notebook 02, section 6.
+    """
+    with _evaluating(net):
+        one, other = _patches_of_two_views(net, images, settings, seed)
+        upright, turned, largest = [], [], []
+        for image in images[: len(one)]:
+            v, share = _embed_one(net, image)
+            w, _ = _embed_one(net, np.rot90(image, 2).copy())
+            inside = torch.from_numpy(image.any(-1)).to(v.device)  # (S, S)
+            upright.append(v[:, inside])  # (D, P)
+            turned.append(w.rot90(2, (1, 2))[:, inside])
+            largest.append(
+                torch.full_like(v[0], torch.nan)[inside] if share is None else share.amax(0)[inside]
             )
-    one, other = patch_rows(first), patch_rows(views.realign(second))
-    net.train(was_training)
-    alignment = (one - other).square().sum(1).mean()
-    uniformity = torch.pdist(one.float()).square().mul(-2).exp().mean().log()
-    return float(alignment), float(uniformity)
+    cosines = (torch.cat(upright, 1) * torch.cat(turned, 1)).sum(0)
+    shares = torch.cat(largest)
+    decided = (shares > 0.5).float().mean() if not shares.isnan().any() else torch.nan
+    return pd.Series(
+        {
+            "top-1 patch match": _top_1(one, other, 2 * settings.pairs),
+            "largest share": float(shares.mean()),
+            "decided pixels": float(decided),
+            "cosine after a half turn": float(cosines.mean()),
+            "alignment": _alignment(one, other),
+            "uniformity": _uniformity(one),
+        }
+    )
+
+
+def _embed_one(net: TwoBranchNet, image: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Embeddings (D, S, S) and cluster assignments (K, S, S) of one image."""
+    device = next(net.parameters()).device
+    x = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
+    with mixed_precision(device):
+        if getattr(net, "clustering_branch", None) is None:
+            return net.embed(x)[0], None
+        v, a = net(x)
+    return v[0], a[0]
+
+
+def health_table(
+    nets: dict[str, TwoBranchNet], images: np.ndarray, settings: Settings, seed: int = 0
+) -> pd.DataFrame:
+    """The `health` of several networks on the same views, one row for each.
+
+    Args:
+        nets: Row name to network.
+        images: As in `health`.
+        settings: As in `health`.
+        seed: Fixes the views.
+
+    Returns:
+        One column for each sign.
+
+    Taught in notebook 02, section 6.
+    """
+    return pd.DataFrame({name: health(net, images, settings, seed) for name, net in nets.items()}).T

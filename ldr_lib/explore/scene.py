@@ -1,5 +1,5 @@
-"""Images with their embeddings, and the questions one can put to them: what looks like this pixel,
-and unlike that one?
+"""Images with their embeddings, and queries to them: which pixels are similar to these, and
+dissimilar to those?
 """
 
 from dataclasses import asdict, dataclass
@@ -11,7 +11,8 @@ from ..data.prepare import Prepared
 from ..evaluation import represent
 from ..network import TwoBranchNet
 
-UNLIKE = 0.5
+DISSIMILAR_WEIGHT = 0.5
+"""Weight of dissimilar points in a query; similar points have weight 1."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,15 @@ class Point:
         image: Number of the image.
         row: Row of the pixel.
         column: Its column.
-        alike: Whether its likes are looked for, or are to be kept out.
+        similar: True looks for similar pixels, False keeps similar pixels out.
+
+    Taught in notebook 03, section 3.
     """
 
     image: int
     row: int
     column: int
-    alike: bool = True
+    similar: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,11 @@ class Scene:
 
     Attributes:
         names: A name for each image.
-        shown: (N, H, W, 3) uint8.
+        shown: (N, H, W, 3) uint8, the images as they are shown.
         inside: (N, H, W) bool, the field of view.
         embeddings: (N, H, W, D) float32 unit vectors.
         clusters: (N, H, W) integers, or None where the network has no clustering branch.
         n_clusters: Number of clusters, 0 without a clustering branch.
-
-    Taught in notebook 03, section 3.
     """
 
     names: list[str]
@@ -54,26 +55,26 @@ class Scene:
     n_clusters: int
 
     def query(self, points: list[Point]) -> np.ndarray:
-        """The point of the hypersphere that is asked for.
+        """The vector on the hypersphere that all pixels are compared with.
 
         Args:
-            points: Chosen pixels, at least one of them alike.
+            points: Chosen pixels, at least one of them similar.
 
         Returns:
-            (D,) unit vector L2(mean of v over alike pixels - half the mean over unlike ones).
+            (D,) unit vector L2(mean of v over similar pixels - half the mean over dissimilar ones).
 
         Raises:
-            DataError: A pixel lies outside the images or the field of view, or none is alike.
+            DataError: A pixel lies outside the images or the field of view, or none is similar.
         """
         chosen = {True: [], False: []}
         for point in points:
             self._check(point)
-            chosen[point.alike].append(self.embeddings[point.image, point.row, point.column])
+            chosen[point.similar].append(self.embeddings[point.image, point.row, point.column])
         if not chosen[True]:
-            raise DataError("choose at least one pixel whose likes are to be found")
-        vector = np.mean(chosen[True], 0) - (
-            UNLIKE * np.mean(chosen[False], 0) if chosen[False] else 0
-        )
+            raise DataError("choose at least one pixel that the others should be similar to")
+        vector = np.mean(chosen[True], 0)
+        if chosen[False]:
+            vector = vector - DISSIMILAR_WEIGHT * np.mean(chosen[False], 0)
         return vector / max(np.linalg.norm(vector), 1e-12)
 
     def similarity(self, points: list[Point]) -> np.ndarray:
@@ -94,32 +95,30 @@ class Scene:
         ]
 
     def described(self, points: list[Point], threshold: float) -> dict:
-        """Points, threshold and areas as plain values, to be kept as JSON."""
-        areas = dict(
-            zip(self.names, (round(area, 5) for area in self.areas(self.masks(points, threshold))))
-        )
+        """Points, threshold and areas as plain values, ready for JSON."""
+        areas = self.areas(self.masks(points, threshold))
         return {
             "points": [asdict(p) | {"name": self.names[p.image]} for p in points],
             "threshold": threshold,
-            "areas": areas,
+            "areas": {name: round(area, 5) for name, area in zip(self.names, areas)},
         }
 
     def _check(self, point: Point) -> None:
         n, height, width = self.inside.shape
         if not (0 <= point.image < n and 0 <= point.row < height and 0 <= point.column < width):
             raise DataError(
-                f"there is no pixel at row {point.row}, column {point.column} of image {point.image + 1}: {n} images of {width} x {height} pixels are shown"
+                f"there is no pixel at row {point.row}, column {point.column} of image "
+                f"{point.image + 1}: {n} images of {width} x {height} pixels are shown"
             )
         if not self.inside[point.image, point.row, point.column]:
             raise DataError(
-                f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside the field of view: choose a pixel inside it"
+                f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside "
+                "the field of view: choose a pixel inside it"
             )
 
 
 def _unique_names(names: list[str]) -> list[str]:
-    """Names of which a repeated one carries its number: masks are saved and areas listed by
-    name.
-    """
+    """Adds a number to repeated names, because masks are saved and areas are listed by name."""
     return [
         name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
         for i, name in enumerate(names)
@@ -129,13 +128,13 @@ def _unique_names(names: list[str]) -> list[str]:
 def embed_scene(
     model: TwoBranchNet, images: Prepared | np.ndarray | list[np.ndarray], limit: int | None = None
 ) -> Scene:
-    """Embeds images for exploring.
+    """Embeds images for the explorer.
 
     Args:
         model: A network; one without a clustering branch can be explored too, without clusters.
         images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size that are shown as
             they are given to the network.
-        limit: Take no more than the first so many images.
+        limit: Largest number of images, the first ones are taken; None takes all.
 
     Returns:
         The scene.
@@ -148,43 +147,41 @@ def embed_scene(
     """
     if not hasattr(model, "embed"):
         raise DataError(
-            f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a TwoBranchNet, for example from load_representation"
+            f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a "
+            "TwoBranchNet, for example from load_representation"
         )
     if len(images) == 0:
         raise DataError("there are no images to explore")
     if isinstance(images, Prepared):
-        seen, shown, inside, names = (
-            images.images[:limit],
-            images.originals[:limit],
-            images.masks["field_of_view"][:limit],
-            list(images.names[:limit]),
-        )
+        x, shown = images.images[:limit], images.originals[:limit]
+        inside, names = images.masks["field_of_view"][:limit], list(images.names[:limit])
     else:
         arrays = [np.asarray(image) for image in images[:limit]]
         arrays = [image[..., None] if image.ndim == 2 else image for image in arrays]
         sizes = sorted({f"{image.shape[1]} x {image.shape[0]}" for image in arrays})
         if len(sizes) > 1:
             raise DataError(
-                f"the images are of {len(sizes)} sizes ({', '.join(sizes)}): bring them to one size first, for example with prepare"
+                f"the images are of {len(sizes)} sizes ({', '.join(sizes)}): bring them to one "
+                "size first, for example with prepare"
             )
         if {image.dtype for image in arrays} != {np.dtype(np.uint8)}:
             raise DataError("the images must be uint8 with values from 0 to 255")
         if len({image.shape for image in arrays}) > 1 or arrays[0].ndim != 3:
             raise DataError(
-                "the images must all be arrays (height, width, channels) with as many channels"
+                "the images must all be arrays (height, width, channels) of one number of channels"
             )
-        seen = shown = np.stack(arrays)
-        inside, names = seen.any(-1), [f"image {i}" for i in range(1, len(seen) + 1)]
-    channels = seen.shape[-1]
+        x = shown = np.stack(arrays)  # (N, H, W, C)
+        inside, names = x.any(-1), [f"image {i}" for i in range(1, len(x) + 1)]
+    channels = x.shape[-1]
     if channels != model.in_channels:
-        kind = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
-        raise DataError(
-            f"this network takes {kind.get(model.in_channels, model.in_channels)} and was given {kind.get(channels, f'{channels} channels')}"
-        )
-    embeddings, clusters = represent(model, np.asarray(seen))
+        kinds = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
+        taken = kinds.get(model.in_channels, f"{model.in_channels} channels")
+        given = kinds.get(channels, f"{channels} channels")
+        raise DataError(f"this network takes {taken} and was given {given}")
+    embeddings, clusters = represent(model, np.asarray(x))
     return Scene(
         _unique_names(names),
-        np.ascontiguousarray(np.broadcast_to(shown, (*seen.shape[:3], 3))),
+        np.ascontiguousarray(np.broadcast_to(shown, (*x.shape[:3], 3))),
         np.asarray(inside),
         embeddings,
         clusters,

@@ -5,36 +5,36 @@ export default {
     const scene = model.get("scene");
     if (!scene.names) {
       el.classList.add("ldr-explorer");
-      const words = document.createElement("p");
-      words.className = "ldr-message";
-      words.setAttribute("role", "status");
-      words.textContent = model.get("message");
-      el.replaceChildren(words);
+      const paragraph = document.createElement("p");
+      paragraph.className = "ldr-message";
+      paragraph.setAttribute("role", "status");
+      paragraph.textContent = model.get("message");
+      el.replaceChildren(paragraph);
       return;
     }
-    const pictures = scene.pictures.map((png) => URL.createObjectURL(new Blob([png], { type: "image/png" })));
-    const ask = (points) => { model.set("points", points); model.save_changes(); };
+    const images = scene.images.map((png) => URL.createObjectURL(new Blob([png], { type: "image/png" })));
+    const query = (points) => { model.set("points", points); model.save_changes(); };
     const explorer = similarityExplorer(
       el,
       {
-        ...scene, pictures, inside: bytesOf(scene.inside), clusters: scene.clusters && bytesOf(scene.clusters),
+        ...scene, images, inside: bytesOf(scene.inside), clusters: scene.clusters && bytesOf(scene.clusters),
         points: model.get("points"), threshold: model.get("threshold"), message: model.get("message"),
       },
-      ask,
+      query,
       {
         save: () => model.send("save"),
         onthreshold: (value) => { model.set("threshold", value); model.save_changes(); },
       },
     );
-    const answered = () => explorer.update(bytesOf(model.get("similarity")), model.get("points"));
-    const said = () => explorer.say(model.get("message"));
-    model.on("change:similarity", answered);
-    model.on("change:message", said);
-    answered();
+    const onSimilarity = () => explorer.update(bytesOf(model.get("similarity")), model.get("points"));
+    const onMessage = () => explorer.say(model.get("message"));
+    model.on("change:similarity", onSimilarity);
+    model.on("change:message", onMessage);
+    onSimilarity();
     return () => {
-      model.off("change:similarity", answered);
-      model.off("change:message", said);
-      pictures.forEach(URL.revokeObjectURL);
+      model.off("change:similarity", onSimilarity);
+      model.off("change:message", onMessage);
+      images.forEach(URL.revokeObjectURL);
     };
   },
 };

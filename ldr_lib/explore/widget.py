@@ -1,5 +1,5 @@
-"""The explorer in a notebook: click a pixel of any image and see where it looks alike in all of
-them.
+"""The explorer in a notebook: click a pixel of any image and see which pixels of all images are
+similar.
 """
 
 import io
@@ -11,51 +11,46 @@ import anywidget
 import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
-from PIL import Image
+from matplotlib.figure import Figure
 
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..data.prepare import Prepared
 from ..network import TwoBranchNet
 from ..runs.paths import runs_folder
+from ..runs.pictures import encode
 from .figures import explorer_figure
 from .scene import Point, embed_scene
 
 HERE = Path(__file__).parent
-HINT = "Click a place in any image, or reach an image with the tab key."
-
-
-def png(image: np.ndarray) -> bytes:
-    """An image or mask as the bytes of a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file.getvalue()
+HINT = "Click a pixel in any image, or reach an image with the tab key."
 
 
 class SimilarityExplorer(anywidget.AnyWidget):
     """Images side by side; a click on any pixel shows, in all of them, how similar every other
     pixel is.
 
-    Several points refine the question, those marked unlike keep their likes out. A threshold turns
-    similarity into a segmentation with its area; clusters can be shown one by one; masks are saved
-    as PNG and points as JSON. All of it works with mouse, touch and keyboard. What cannot be shown
-    is said in a sentence in the widget's place.
+    Several points refine the query; points marked dissimilar keep pixels out. A threshold turns
+    similarity into a segmentation with its area. Clusters can be shown one by one. Masks are saved
+    as PNG files and points as JSON. Mouse, touch and keyboard all work. Where images cannot be
+    shown, a sentence in the widget's place says why.
 
     Args:
         model: A trained network.
         images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size.
-        points: Points chosen at the start.
-        threshold: Similarity from which a pixel is marked.
-        folder: Where masks and points are saved; "" takes runs/explorer of this project.
-        limit: Show no more than the first so many images.
+        points: Points that are chosen when the widget appears.
+        threshold: Similarity in [-1, 1] from which a pixel is marked.
+        folder: Where masks and points are saved; None takes runs/explorer of this project.
+        limit: Largest number of images, the first ones are taken; None takes all.
 
     Attributes:
-        points: The chosen points, one dictionary of image, row, column and alike each; may be set.
+        points: The chosen points, a dictionary of image, row, column and similar each; may be set.
         threshold: May be set.
-        message: What the widget says.
+        message: The sentence that the widget shows.
 
     Example:
-        >>> SimilarityExplorer(load_representation("fundus"), prepare(open_dataset("chase_db1", "PATH", "test"), 256))
+        >>> images = prepare(open_dataset("simulated_fundus", split="test"), 256)  # doctest: +SKIP
+        >>> SimilarityExplorer(load_representation("fundus"), images)  # doctest: +SKIP
 
     Source: Chen et al. 2021, local similarity. Taught in notebook 03, section 3.
     """
@@ -74,11 +69,12 @@ class SimilarityExplorer(anywidget.AnyWidget):
         images: Prepared | np.ndarray | list[np.ndarray],
         points: list[Point] = (),
         threshold: float = 0.7,
-        folder: str = "",
+        folder: Path | str | None = None,
         limit: int | None = None,
     ):
         super().__init__(threshold=threshold)
-        self.folder, self.content = Path(folder) if folder else runs_folder() / "explorer", None
+        self.folder = Path(folder) if folder else runs_folder() / "explorer"
+        self.content = None
         try:
             self.content = embed_scene(model, images, limit)
         except DataError as error:
@@ -90,15 +86,15 @@ class SimilarityExplorer(anywidget.AnyWidget):
             "names": self.content.names,
             "width": width,
             "height": height,
-            "pictures": [png(image) for image in self.content.shown],
+            "images": [encode(image, "png") for image in self.content.shown],
             "inside": self.content.inside.astype(np.uint8).tobytes(),
             "nClusters": self.content.n_clusters,
             "clusters": None if clusters is None else clusters.astype(np.uint8).tobytes(),
         }
         if clusters is None:
             self.message = (
-                "This network has no clustering branch: similarity can be explored, clusters cannot. "
-                + HINT
+                "This network has no clustering branch: similarity can be explored, clusters "
+                f"cannot. {HINT}"
             )
         self.on_msg(lambda _, content, buffers: self.save() if content == "save" else None)
         self.points = [vars(point) for point in points]
@@ -118,19 +114,20 @@ class SimilarityExplorer(anywidget.AnyWidget):
         return [Point(**point) for point in self.points]
 
     def save(self) -> Path | None:
-        """Writes a PNG mask for each image and `points.json` to the folder; says in the widget
-        where they are.
+        """Writes a PNG mask for each image and `points.json` to the folder.
+
+        Returns:
+            The folder, or None where nothing was saved; the widget's message says why.
         """
         chosen = self._chosen()
         if not chosen:
-            self.message = "There is nothing to save yet: choose a place first."
+            self.message = "There is nothing to save yet: choose a pixel first."
             return None
         try:
             for name, mask in zip(self.content.names, self.content.masks(chosen, self.threshold)):
-                with atomic_write(
-                    self.folder / f"{re.sub(r'[^-.A-Za-z0-9]+', '_', Path(name).stem)}_mask.png"
-                ) as temporary:
-                    temporary.write_bytes(png(mask.astype(np.uint8) * 255))
+                stem = re.sub(r"[^-.A-Za-z0-9]+", "_", Path(name).stem)
+                with atomic_write(self.folder / f"{stem}_mask.png") as temporary:
+                    temporary.write_bytes(encode(mask, "png"))
             with atomic_write(self.folder / "points.json") as temporary:
                 temporary.write_text(
                     json.dumps(self.content.described(chosen, self.threshold), indent=1) + "\n"
@@ -143,8 +140,8 @@ class SimilarityExplorer(anywidget.AnyWidget):
         )
         return self.folder
 
-    def picture(self):
-        """The same view as a figure, for places without a kernel."""
+    def figure(self) -> Figure:
+        """The same view as a figure, for readers without a kernel."""
         chosen = self._chosen()
         maps = self.content.similarity(chosen) / 127.5 - 1 if chosen else None
         return explorer_figure(self.content, chosen, maps)
@@ -154,8 +151,8 @@ class SimilarityExplorer(anywidget.AnyWidget):
         if self.content is None:
             return data | {"text/plain": self.message}, metadata
         file = io.BytesIO()
-        figure = self.picture()
-        figure.savefig(file, format="png", dpi=80, bbox_inches="tight")
+        figure = self.figure()
+        figure.savefig(file, format="png", bbox_inches="tight")
         plt.close(figure)
         return data | {
             "image/png": file.getvalue(),

@@ -13,7 +13,7 @@ class Discriminator(nn.Module):
     """Small convolutional network that scores how much a map looks like a prior mask.
 
     Five strided 4x4 convolutions with leaky ReLUs of slope 0.2 and one 3x3 convolution; one logit
-    for each piece of map.
+    for each patch of the map.
 
     Args:
         n_structures: Channels of the maps it judges together.
@@ -38,7 +38,8 @@ class Discriminator(nn.Module):
 
 
 def soften(masks: torch.Tensor) -> torch.Tensor:
-    """Makes binary masks as soft as cluster maps are, lest their histogram alone give them away.
+    """Makes binary masks as soft as cluster maps, because otherwise their histogram alone would
+    tell the two apart.
 
     Args:
         masks: (B, n, H, W) in [0, 1].

@@ -1,4 +1,4 @@
-"""What guided clusters are compared with: filters, thresholds, mean masks and guesses."""
+"""Baselines of guided clusters that need no training: filters, thresholds, mean masks, circles."""
 
 import numpy as np
 from PIL import Image
@@ -32,18 +32,18 @@ def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
             (round(width * scale), round(height * scale)), Image.Resampling.BOX
         )
     )
-    seen = field_of_view(small)
-    nearest = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    fov = field_of_view(small)
+    nearest = ndimage.distance_transform_edt(~fov, return_distances=False, return_indices=True)
     ridges, widths = {"frangi": (frangi, (2, 2.5, 3, 4)), "sato": (sato, (1.5, 2, 2.5))}[kind]
     response = ridges(small[..., 1][tuple(nearest)] / 255.0, sigmas=widths, black_ridges=True)
-    response = response * ndimage.binary_erosion(seen, iterations=4)
-    ranks = np.zeros(seen.shape, np.float32)
-    ranks[seen] = response[seen].argsort().argsort() / max(1, seen.sum() - 1)
+    response = response * ndimage.binary_erosion(fov, iterations=4)
+    ranks = np.zeros(fov.shape, np.float32)
+    ranks[fov] = response[fov].argsort().argsort() / max(1, fov.sum() - 1)
     return np.asarray(Image.fromarray(ranks).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
-    """Guess of the optic disc: a circle around the brightest place of the blurred photograph.
+    """Baseline of the optic disc: a circle around the brightest position of the blurred photograph.
 
     Args:
         image: (H, W, 3) uint8.
@@ -51,6 +51,8 @@ def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
 
     Returns:
         (H, W) bool.
+
+    Taught in notebook 04, section 5.
     """
     inside = field_of_view(image)
     pixels = radius * np.ptp(np.flatnonzero(inside.any(0))) / 2
@@ -61,8 +63,28 @@ def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
     return np.hypot(rows - at[0], columns - at[1]) <= pixels
 
 
+def central_circle(image: np.ndarray, radius: float = 0.08) -> np.ndarray:
+    """Baseline of the fovea: a circle in the middle of the field of view.
+
+    Args:
+        image: (H, W, 3) uint8.
+        radius: Of the circle, as a share of the field of view's half width; the default is the mean
+            radius of simulated foveas.
+
+    Returns:
+        (H, W) bool.
+
+    Taught in notebook 04, section 5.
+    """
+    inside = field_of_view(image)
+    rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    middle = (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
+    y, x = np.indices(inside.shape)
+    return np.hypot(y - middle[0], x - middle[1]) <= radius * np.ptp(columns) / 2
+
+
 def otsu_lungs(image: np.ndarray) -> np.ndarray:
-    """Guess of the lungs: the two largest dark regions, by Otsu's threshold, that do not touch the
+    """Baseline of the lungs: the two largest regions below Otsu's threshold that do not touch the
     X-ray's border.
 
     Args:
@@ -70,6 +92,8 @@ def otsu_lungs(image: np.ndarray) -> np.ndarray:
 
     Returns:
         (H, W) bool.
+
+    Taught in notebook 04, section 8.
     """
     dark = ndimage.binary_opening(
         image < threshold_otsu(image), iterations=max(1, len(image) // 128)
@@ -83,13 +107,24 @@ def otsu_lungs(image: np.ndarray) -> np.ndarray:
 
 
 def mean_mask(structure: str, n: int = 200) -> np.ndarray:
-    """Pixels that belong to the structure in more than half of the simulated X-rays, (192, 192)
-    bool.
+    """Pixels that belong to a structure in more than half of the simulated X-rays.
+
+    Args:
+        structure: "lungs" (with what other organs hide of them) or "heart".
+        n: Number of simulated X-rays.
+
+    Returns:
+        (192, 192) bool.
+
+    Taught in notebook 04, section 8.
     """
     name = WHOLE.get(structure, structure)
     return np.mean([chest(192, 500_000 + i).masks[name] for i in range(n)], axis=0) > 0.5
 
 
-def fitted(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A mask stretched to an image's height and width."""
+def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A bool mask resized to an image's height and width.
+
+    Taught in notebook 04, section 8.
+    """
     return np.asarray(Image.fromarray(mask).resize(shape[1::-1], Image.Resampling.NEAREST))

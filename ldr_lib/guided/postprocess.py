@@ -1,5 +1,5 @@
-"""What is known of a structure's shape, used when its map is read off: how many pieces, without
-dents, an ellipse.
+"""What is known of a structure's shape, applied to its predicted map: number of connected
+components, convexity, an ellipse.
 """
 
 import numpy as np
@@ -9,8 +9,17 @@ from skimage.morphology import convex_hull_image
 
 
 def largest_components(map_: np.ndarray, n: int) -> np.ndarray:
-    """Keeps the n connected pieces above one half that hold most of the map; p becomes min(p, 1 -
-    p) in the others.
+    """Keeps the n largest connected components above one half; in the others p becomes
+    min(p, 1 - p).
+
+    Args:
+        map_: (S, S) floats in [0, 1].
+        n: Number of components to keep; their size is the sum of the map over them.
+
+    Returns:
+        (S, S) floats in [0, 1].
+
+    Ours, not published. Taught in notebook 04, section 5.
     """
     labels, found = ndimage.label(map_ > 0.5)
     if found <= n:
@@ -22,13 +31,21 @@ def largest_components(map_: np.ndarray, n: int) -> np.ndarray:
 
 
 def fill_convex_hulls(map_: np.ndarray) -> np.ndarray:
-    """Fills the convex hull of every connected piece above one half: p becomes max(p, 1 - p)
+    """Fills the convex hull of every connected component above one half: p becomes max(p, 1 - p)
     there.
+
+    Args:
+        map_: (S, S) floats in [0, 1].
+
+    Returns:
+        (S, S) floats in [0, 1].
+
+    Ours, not published. Taught in notebook 04, section 5.
     """
     labels, found = ndimage.label(map_ > 0.5)
     hulls = np.zeros(map_.shape, bool)
-    for piece in range(1, found + 1):
-        hulls |= convex_hull_image(labels == piece)
+    for component in range(1, found + 1):
+        hulls |= convex_hull_image(labels == component)
     return _raise_inside(map_, hulls) if found else map_
 
 
@@ -36,8 +53,8 @@ def best_ellipse(map_: np.ndarray, smallest: float = 1 / 32, largest: float = 1 
     """The ellipse that overlaps a map most: p becomes max(p, 1 - p) in it and min(p, 1 - p)
     outside.
 
-    All upright ellipses with half axes of 1:1.2 to 1.2:1 are tried at all places; the best has the
-    largest soft Dice 2 sum_in(p) / (sum(p) + area).
+    Ellipses with horizontal and vertical axes, ratios 0.85 to 1.18, are tried at all positions; the
+    best has the largest soft Dice 2 sum_in(p) / (sum(p) + area).
 
     Args:
         map_: (S, S) floats in [0, 1].

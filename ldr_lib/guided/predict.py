@@ -21,7 +21,9 @@ from ..structures import Structure
 from .postprocess import best_ellipse, fill_convex_hulls, largest_components
 
 READINGS = ("cluster", "prototype")
-"""How a structure's map is computed: the sum of its clusters, or nearness to their prototypes."""
+"""How a structure's map is computed: the sum of its clusters, or similarity to their region
+vectors.
+"""
 
 
 @torch.no_grad()
@@ -38,8 +40,8 @@ def structure_maps(
         model: A network with a guide.
         x: (B, C, H, W) floats in [0, 1] on the model's device.
         structure: One of the guide's.
-        by: "cluster" takes the sum a(p) of the structure's clusters; "prototype" the share of its
-            clusters in softmax_k(r_k . v(p) / 0.2), with r_k the region vectors of the same image.
+        by: "cluster" takes the sum of a_k(p) over the structure's clusters; "prototype" the sum of
+            softmax_k(r_k . v(p) / 0.2) over them, with r_k the region vectors of the same image.
         inside: (B, H, W) bool field of view over which r_k is taken; None takes all.
 
     Returns:
@@ -57,19 +59,20 @@ def structure_maps(
     total = 0.0
     for axes in mirrors:
         with mixed_precision(x.device):
+            # (B, D, H, W) and (B, K, H, W)
             v, a = model(x.flip(axes).contiguous(memory_format=torch.channels_last))
         if by == "prototype":
             weights = a if inside is None else a * inside[:, None].flip(axes)  # (B, K, H, W)
-            likeness = torch.einsum("nkd,ndhw->nkhw", region_vectors(v, weights), v)
-            a = (likeness / 0.2).softmax(1)
+            similarity = torch.einsum("nkd,ndhw->nkhw", region_vectors(v, weights), v)
+            a = (similarity / 0.2).softmax(1)  # (B, K, H, W)
         map_ = a[:, list(guided.clusters)].sum(1, keepdim=True)  # (B, 1, H, W)
-        total = total + map_.flip(axes)[:, 0] / len(mirrors)
+        total = total + map_.flip(axes)[:, 0] / len(mirrors)  # (B, H, W)
     model.train(was_training)
     return total.clamp(0, 1)
 
 
-def _shaped(map_: np.ndarray, structure: Structure) -> np.ndarray:
-    """A map brought into the shape that the structure is known to have."""
+def _constrained(map_: np.ndarray, structure: Structure) -> np.ndarray:
+    """A map with the shape that the structure is known to have."""
     if structure.pieces is not None:
         map_ = largest_components(map_, structure.pieces)
     if structure.convex:
@@ -78,16 +81,15 @@ def _shaped(map_: np.ndarray, structure: Structure) -> np.ndarray:
 
 
 def _checked(image: np.ndarray, channels: int) -> np.ndarray:
-    """The image as the network's channels want it, or an error that says what is wrong."""
+    """The image with the number of channels that the network takes, or an error that says what is
+    wrong.
+    """
     image = np.asarray(image)
-    if (
-        image.dtype != np.uint8
-        or image.ndim not in (2, 3)
-        or image.ndim == 3
-        and image.shape[2] not in (1, 3)
-    ):
+    is_image = image.ndim == 2 or image.ndim == 3 and image.shape[2] in (1, 3)
+    if image.dtype != np.uint8 or not is_image:
         raise DataError(
-            f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; read_image makes one of any file"
+            f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; "
+            "read_image makes one of any file"
         )
     if min(image.shape[:2]) < 32:
         raise DataError(
@@ -103,14 +105,15 @@ def _checked(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def predict_structure(
-    model: TwoBranchNet | GuidedNets, image: np.ndarray, structure: str, by: str = ""
+    model: TwoBranchNet | GuidedNets, image: np.ndarray, structure: str, by: str | None = None
 ) -> np.ndarray:
     """Finds a structure in an image, at the image's own size.
 
-    The field of view is cut out, shown to the network at the sizes the guide names, and the mean
-    map brought back; of a structure that has a fixed number of pieces (one fovea, two lungs) only
-    the largest pieces are kept, dents of one whose pieces have none are filled, and of the disc the
-    ellipse is taken that overlaps its map most.
+    The field of view is cut out and resized to each of the guide's sizes. The maps of all sizes
+    are averaged, because a vessel that is too fine or too wide at one size is found at another.
+    Then the structure's known shape is applied: only the largest components are kept where their
+    number is known (one fovea, two lungs), convex ones become their convex hull, and the disc
+    becomes the ellipse that overlaps its map most. The map is resized to the image at last.
 
     Args:
         model: A guided network, or several, for example from `load_pretrained`.
@@ -118,14 +121,15 @@ def predict_structure(
             and more.
         structure: "vessel", "disc" or "fovea" in photographs, "lungs" or "heart" in X-rays. The
             lungs include what lies behind the heart.
-        by: "cluster" or "prototype", as in `structure_maps`; "" takes the guide's.
+        by: "cluster" or "prototype", as in `structure_maps`; None takes the guide's.
 
     Returns:
         (H, W) float32 in [0, 1], 0 outside the field of view; above 0.5 counts as structure.
 
     Raises:
-        DataError: The network has no guide or not this structure; the image has another type,
-            channel count or size, or no field of view.
+        ValueError: The network does not find this structure; unknown `by`.
+        DataError: The network has no guide; the image has another type, channel count or size, or
+            no field of view.
 
     Example:
         >>> vessels = predict_structure(load_pretrained("fundus"), photograph, "vessel") > 0.5
@@ -134,25 +138,23 @@ def predict_structure(
     """
     net = (model if isinstance(model, GuidedNets) else GuidedNets([model])).network(structure)
     image, guided = _checked(image, net.in_channels), net.guide[structure]
-    finest, maps = max(guided.sizes), []
+    finest, maps, device = max(guided.sizes), [], next(net.parameters()).device
     for size in guided.sizes:
         small, masks, box = prepare_sample(Sample(image), size, net.guide.modality == "fundus")
         inside = masks["field_of_view"]  # (S, S)
-        x = torch.from_numpy(standardise(small[None], inside[None])).to(
-            next(net.parameters()).device
-        )
+        x = torch.from_numpy(standardise(small[None], inside[None])).to(device)
         x = x.permute(0, 3, 1, 2).float() / 255  # (1, C, S, S)
-        fov = torch.from_numpy(inside)[None].to(x.device)
+        fov = torch.from_numpy(inside)[None].to(device)  # (1, S, S)
         map_ = structure_maps(net, x, structure, by or guided.by, fov)[0].float().cpu().numpy()
-        picture = Image.fromarray(map_ * inside)
-        maps.append(np.asarray(picture.resize((finest, finest), Image.Resampling.BILINEAR)))
-    # Bilinear interpolation cannot overshoot one half, which keeps the shape of an organ.
+        resizable = Image.fromarray(map_ * inside)  # (S, S)
+        maps.append(np.asarray(resizable.resize((finest, finest), Image.Resampling.BILINEAR)))
+    # Bilinear interpolation does not overshoot, so it keeps the shape of an organ.
     smooth = Image.Resampling.BICUBIC if guided.is_thin else Image.Resampling.BILINEAR
-    return to_original(_shaped(np.mean(maps, 0), guided), box, image.shape[:2], smooth)
+    return to_original(_constrained(np.mean(maps, 0), guided), box, image.shape[:2], smooth)
 
 
 def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
-    """What a guided network finds in prepared images, the way `predict_structure` does.
+    """What a guided network finds in prepared images, computed as `predict_structure` does.
 
     Args:
         net: A guided network.
@@ -166,14 +168,13 @@ def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
     guide, side, device = net.guide, images.shape[1], next(net.parameters()).device
     found = np.zeros((len(images), len(guide.structures), side, side), np.float32)
     for image, maps in zip(progress(images, "teacher", len(images)), found):
-        x = (
-            torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
-        )  # (1, C, S, S)
+        x = torch.from_numpy(np.array(image)).to(device)  # (S, S, C)
+        x = x.permute(2, 0, 1)[None].float() / 255  # (1, C, S, S)
         for i, structure in enumerate(guide.structures):
             for size in structure.sizes:
                 resized = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
                 map_ = structure_maps(net, resized, structure.name)[:, None]  # (1, 1, size, size)
                 map_ = F.interpolate(map_, (side, side), mode="bilinear", antialias=True)
                 maps[i] += map_[0, 0].cpu().numpy()
-            maps[i] = _shaped(maps[i] / len(structure.sizes), structure) * image.any(-1)
+            maps[i] = _constrained(maps[i] / len(structure.sizes), structure) * image.any(-1)
     return found

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from ..data.errors import DataError
+from ..data.errors import DataError, one_of
 from ..data.geometry import affine_grid, smooth_displacement, uniform
 from ..data.read import IMAGE_SUFFIXES, read_image
 from ..data.simulate import chest, fundus
@@ -23,7 +23,7 @@ from ..data.vessel_tree import draw_vessels, grow_vessel_tree
 
 @dataclass(frozen=True)
 class MaskBank:
-    """Masks of one structure, ready to be cut into pieces of any scale and direction.
+    """Masks of one structure, from which crops of any scale and direction are sampled.
 
     Attributes:
         masks: (M, S, S) uint8, 0 or 255.
@@ -43,22 +43,21 @@ class MaskBank:
     def sample(
         self, n: int, size: int, calibre: tuple[float, float], device: torch.device | str = "cpu"
     ) -> torch.Tensor:
-        """Random pieces of random masks: turned, flipped, scaled, bent, beyond their border
-        mirrored.
+        """Random crops of random masks: rotated, flipped, scaled, bent, mirrored beyond the border.
 
         Args:
-            n: Number of pieces.
-            size: Side of a piece in pixels.
-            calibre: Smallest and largest typical width that the structure shall have, in pixels of
-                the piece.
+            n: Number of crops.
+            size: Side of a crop in pixels.
+            calibre: Smallest and largest typical width of the structure, in pixels of the crop.
             device: Where to compute.
 
         Returns:
-            (n, 1, size, size) floats in [0, 1]; random numbers are drawn from torch's generator.
+            (n, 1, size, size) floats in [0, 1]; random numbers come from torch's generator.
         """
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self), (n,))
-        source = torch.from_numpy(self.masks[chosen.numpy()]).to(device)[:, None].float() / 255
+        source = torch.from_numpy(self.masks[chosen.numpy()]).to(device)[:, None]  # (n, 1, S, S)
+        source = source.float() / 255
         width = torch.from_numpy(self.calibres[chosen.numpy()]).to(device).float()
         wanted = torch.exp(draw(np.log(calibre[0]), np.log(calibre[1])))
         zoom = (size * width / wanted / source.shape[-1]).clamp(max=1.5)
@@ -76,13 +75,12 @@ class MaskBank:
 
 
 def _calibre(mask: np.ndarray) -> float:
-    """Median width along the centre lines."""
+    """Median width in pixels along the centre lines; 1 where there is none."""
     lines = skeletonize(mask)
-    return (
-        float(2 * np.median(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][lines]))
-        if lines.any()
-        else 1.0
-    )
+    if not lines.any():
+        return 1.0
+    distance_to_edge = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    return float(2 * np.median(distance_to_edge[lines]))
 
 
 def mask_bank(masks: list[np.ndarray], name: str, size: int = 512) -> MaskBank:
@@ -104,12 +102,14 @@ def mask_bank(masks: list[np.ndarray], name: str, size: int = 512) -> MaskBank:
         share = mask.mean() if mask.size else 0.0
         if min(mask.shape) < 32:
             raise DataError(
-                f"mask {i} of the prior {name} measures {mask.shape[1]} x {mask.shape[0]} pixels; at least 32 are needed"
+                f"mask {i} of the prior {name} measures {mask.shape[1]} x {mask.shape[0]} pixels; "
+                "at least 32 are needed"
             )
         if share < 0.001 or share > 0.9:
             raise DataError(
-                f"mask {i} of the prior {name} is {'empty' if share < 0.5 else 'full'} ({share:.1%} of it is structure): "
-                "it says nothing about a shape. Remove it, or check which value marks the structure."
+                f"mask {i} of the prior {name} is {'empty' if share < 0.5 else 'full'} "
+                f"({share:.1%} of it is structure), so it shows no shape. "
+                "Remove it, or check which value marks the structure."
             )
         scale = size / max(mask.shape)
         shape = [max(1, round(side * scale)) for side in mask.shape]
@@ -127,7 +127,7 @@ def mask_bank(masks: list[np.ndarray], name: str, size: int = 512) -> MaskBank:
 
 def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
     """A bank from a folder of mask files: vessel masks of OCTA or angiography, masks of another
-    data set, your own.
+    dataset, your own.
 
     Args:
         folder: Folder of image files, white structure on black.
@@ -151,7 +151,8 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
     )
     if not paths:
         raise DataError(
-            f"the prior folder {folder} holds no image file; put binary masks there, white structure on black"
+            f"the prior folder {folder} holds no image file; put binary masks there, "
+            "white structure on black"
         )
     masks = []
     for path in paths:
@@ -160,8 +161,8 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
         between = np.mean((values > 64) & (values < 192))
         if between > 0.05:
             raise DataError(
-                f"{path} is a grey picture, no mask: {between:.0%} of its pixels are neither black nor white. "
-                "Threshold it first, white structure on black."
+                f"{path} is a grey image, no mask: {between:.0%} of its pixels are neither black "
+                "nor white. Threshold it first, white structure on black."
             )
         mask = values > 127
         mask_bank([mask], str(path), 64)
@@ -180,8 +181,8 @@ def _tree(seed: int, size: int) -> np.ndarray:
 
 
 def vessel_trees(n: int = 40, seed: int = 0, size: int = 512) -> MaskBank:
-    """A bank of simulated vessel trees: arcades around a fovea, Murray's law at the forks, both
-    eyes.
+    """A bank of simulated vessel trees of left and right eyes: arcades around a fovea, with
+    Murray's law at the forks.
 
     Args:
         n: Number of trees.
@@ -198,7 +199,9 @@ def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
     """A vessel prior by its source.
 
     Args:
-        name: "octa" or "dsa" (masks in `data_dir`/priors), "simulated", or any folder of masks.
+        name: "octa" or "dsa" (masks in `data_dir`/priors: optical coherence tomography
+            angiography of the retina, digital subtraction angiography of the coronary arteries),
+            "simulated", or any folder of masks.
         data_dir: Folder of the datasets.
         seed: Of the simulated trees.
 
@@ -209,16 +212,17 @@ def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
     """
     if name == "simulated":
         return vessel_trees(40, seed)
-    return masks_in(
-        Path(data_dir or ".") / "priors" / f"{name}_vessel_masks"
-        if name in ("octa", "dsa")
-        else name
-    )
+    if name in ("octa", "dsa"):
+        return masks_in(Path(data_dir or ".") / "priors" / f"{name}_vessel_masks")
+    return masks_in(name)
 
 
 def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
-    """Optic discs where vessels are asked for: the prior of another structure, a negative
-    control.
+    """Optic discs in place of vessels: the prior of another structure, a negative control.
+
+    Args:
+        n: Number of discs.
+        seed: Fixes them.
     """
     return mask_bank(
         [fundus(256, 10_000 + 100 * seed + i).masks["disc"] for i in range(n)], "simulated discs"
@@ -226,11 +230,24 @@ def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
 
 
 def simulated_shapes(modality: str, n: int, seed: int = 0) -> np.ndarray:
-    """Pictures of simulated priors, a colour for each structure, (n, 192, 192, 3) uint8.
+    """Images of simulated masks, one colour for each structure.
+
+    Args:
+        modality: "fundus" (vessels red, disc green, fovea blue) or "chest" (lungs red, heart cyan,
+            their overlap white).
+        n: Number of images.
+        seed: Fixes them.
+
+    Returns:
+        (n, 192, 192, 3) uint8.
+
+    Raises:
+        ValueError: Unknown modality.
 
     Taught in notebook 04, section 1.
     """
-    simulate = {"fundus": fundus, "chest": chest}[modality]
+    simulators = {"fundus": fundus, "chest": chest}
+    simulate = simulators[one_of(modality, simulators, "modality")]
     masks = [simulate(192, 300_000 + 100 * seed + i).masks for i in range(n)]
     first, second, third = {
         "fundus": ("vessel", "disc", "fovea"),

@@ -10,7 +10,8 @@ import numpy as np
 from ..checkpoint import load_model, save_model
 from ..data.datasets import DATASETS, open_dataset
 from ..data.files import atomic_write
-from ..explore.figures import overlay, representation_sheet
+from ..explore.colours import overlay
+from ..explore.figures import representation_sheet
 from ..pretrained import WEIGHTS, GuidedNets, load_pretrained
 from ..runs.cards import card_head
 from ..runs.paths import record_path, runs_folder

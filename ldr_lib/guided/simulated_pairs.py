@@ -1,4 +1,4 @@
-"""Crops of simulated images whose appearance is varied beyond what the simulation knows."""
+"""Crops of simulated images whose appearance is varied beyond what the simulation renders."""
 
 import numpy as np
 import torch
@@ -6,22 +6,24 @@ import torch.nn.functional as F
 from joblib import Parallel, delayed
 
 from ..data.augment import Pairs, blur, camera_augment, crops, smooth_noise, standardise
-from ..data.errors import DataError
+from ..data.errors import DataError, one_of
 from ..data.geometry import uniform
 from ..data.simulate import chest, fundus
 
 WHOLE = {"lungs": "lungs_whole"}
+"""Structure to the simulated mask that includes what other organs hide of it."""
 VARIED = {"fundus": ("disc", "vessel"), "chest": ("lungs_whole",)}
+"""Modality to the simulated masks whose appearance is varied."""
 
 
 def repaint_disc(
     images: torch.Tensor, disc: torch.Tensor, vessel: torch.Tensor, inside: torch.Tensor
 ) -> torch.Tensor:
-    """Paints the optic disc anew, with a look that the simulation does not have.
+    """Renders the optic disc again, with an appearance that the simulation does not have.
 
     Real discs stand out less than simulated ones: a pale cup off the middle, a rim hardly paler
-    than the retina around, darker on the side where the vessels leave, sometimes a bright or dark
-    crescent beside it.
+    than the surrounding retina, a darker side where the vessels leave, sometimes a bright or dark
+    crescent next to it.
 
     Args:
         images: (B, 3, H, W) floats in [0, 1].
@@ -44,24 +46,26 @@ def repaint_disc(
         indexing="ij",
     )
     area = disc.sum((1, 2, 3), keepdim=True).clamp(min=1)
-    y, x = ((disc * where).sum((1, 2, 3), keepdim=True) / area for where in (rows, columns))
+    y, x = (  # centre of the disc, (B, 1, 1, 1) each
+        (disc * where).sum((1, 2, 3), keepdim=True) / area for where in (rows, columns)
+    )
     radius = (area / torch.pi).sqrt().clamp(min=2)
 
     around = inside * (1 - F.max_pool2d(disc, 5, 1, 2))
     retina = blur(images * around, 7.0) / blur(around, 7.0).clamp(min=1e-3)
-    pale = torch.cat([draw(0.05, 0.35), draw(0.1, 0.45), draw(0.05, 0.45)], 1)
+    pale = torch.cat([draw(0.05, 0.35), draw(0.1, 0.45), draw(0.05, 0.45)], 1)  # (B, 3, 1, 1)
     angle = draw(0, 2 * torch.pi)
     side = ((columns - x) * angle.cos() + (rows - y) * angle.sin()) / radius
-    off = draw(0, 0.45) * radius
-    from_cup = torch.hypot(
+    off = draw(0, 0.45) * radius  # of the cup from the middle
+    from_cup = torch.hypot(  # (B, 1, H, W)
         (columns - x - off * angle.cos()) / draw(0.8, 1.2), rows - y - off * angle.sin()
     )
     cup = torch.sigmoid(draw(2, 12) * (1 - from_cup / (draw(0.3, 0.85) * radius)))
-    painted = retina + pale * (draw(-0.1, 0.6) + draw(0.3, 1.4) * cup + draw(0, 0.35) * side)
-    painted = painted * (1 + 0.06 * smooth_noise(n, height, 16, images.device))
+    rendered = retina + pale * (draw(-0.1, 0.6) + draw(0.3, 1.4) * cup + draw(0, 0.35) * side)
+    rendered = rendered * (1 + 0.06 * smooth_noise(n, height, 16, images.device))
     red = torch.cat([draw(0.05, 0.3), draw(0.4, 1.0), draw(0.3, 0.9)], 1)
     trunk = (1.5 * blur(vessel, 3.0)).clamp(max=1)
-    painted = painted * torch.exp(
+    rendered = rendered * torch.exp(
         -red * (draw(0.2, 0.9) * blur(vessel, 0.7) + draw(0, 0.5) * trunk)
     )
 
@@ -77,7 +81,7 @@ def repaint_disc(
         * (disc.sum((1, 2, 3), keepdim=True) > 0)
     )
     cover = blur(disc, float(torch.empty(1).uniform_(0.5, 1.8)))
-    return torch.where(draw(0, 1) < 0.75, beside + cover * (painted - beside), images)
+    return torch.where(draw(0, 1) < 0.75, beside + cover * (rendered - beside), images)
 
 
 def _nerve_fibre_haze(images: torch.Tensor, disc: torch.Tensor) -> torch.Tensor:
@@ -107,17 +111,18 @@ def _lung_opacities(images: torch.Tensor, lungs: torch.Tensor) -> torch.Tensor:
 
 
 class SimulatedPairs:
-    """Crops of simulated images, whose masks are exact; bent, hazy, with other discs or clouded
-    lungs.
+    """Crops of simulated images with their exact masks; bent and hazy, with the optic disc rendered
+    again or opacities in the lungs.
 
     Args:
         modality: "fundus" or "chest".
         structures: Guided structures in the guide's order.
-        n_images: Simulated images to draw from.
+        n_images: Number of simulated images from which the pairs are cropped.
         seed: Fixes them.
-        size: Side of the pairs.
+        size: Side of the pairs in pixels.
 
     Raises:
+        ValueError: Unknown modality.
         DataError: A structure that the simulation does not have.
 
     Taught in notebook 04, section 3.
@@ -131,7 +136,8 @@ class SimulatedPairs:
         seed: int = 0,
         size: int = 128,
     ):
-        simulate, side = {"fundus": (fundus, 256), "chest": (chest, 192)}[modality]
+        simulators = {"fundus": (fundus, 256), "chest": (chest, 192)}
+        simulate, side = simulators[one_of(modality, simulators, "modality")]
         samples = Parallel(2)(
             delayed(simulate)(side, 100_000 * (seed + 1) + i) for i in range(n_images)
         )
@@ -142,9 +148,10 @@ class SimulatedPairs:
         ]
         if missing := set(names) - samples[0].masks.keys():
             raise DataError(
-                f"the simulated {modality} has no {sorted(missing)}; it has {', '.join(samples[0].masks)}"
+                f"the simulated {modality} has no {sorted(missing)}; "
+                f"it has {', '.join(samples[0].masks)}"
             )
-        self.masks = np.stack(
+        self.masks = np.stack(  # (N, 1 + varied + n, S, S): field of view, varied, targets
             [np.stack([sample.masks[name] for name in names]) for sample in samples]
         )
         images = np.stack([np.atleast_3d(sample.image) for sample in samples])
@@ -161,9 +168,10 @@ class SimulatedPairs:
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
         chosen = torch.randint(len(self.images), (n,)).numpy()
-        images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
+        images = torch.from_numpy(self.images[chosen]).to(device)
+        images = images.permute(0, 3, 1, 2).float() / 255  # (n, C, S, S)
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()
-        images, masks = crops(
+        images, masks = crops(  # both at side s from here
             [images, masks],
             self.size,
             self.scale,
@@ -171,9 +179,8 @@ class SimulatedPairs:
             mirror=not self.grey,
             bend=0.02 + 0.01 * self.grey,
         )
-        inside, varied, targets = masks.split(
-            [1, self.n_varied, masks.shape[1] - 1 - self.n_varied], 1
-        )
+        n_targets = masks.shape[1] - 1 - self.n_varied
+        inside, varied, targets = masks.split([1, self.n_varied, n_targets], 1)  # (n, ., s, s)
         if self.grey:
             inside = torch.ones_like(inside)
             images = _lung_opacities(images, varied)

@@ -30,11 +30,11 @@ class GuidedBatch:
     """The images of a step.
 
     Attributes:
-        views: Views of real images, where a loss asks for them.
+        views: Views of real images, if a loss needs them.
         rendered: Rendered images with their masks.
-        teacher: Real images with the teacher's maps, where a loss asks for them.
-        use_rendered: Whether a loss asks for the rendered images themselves; the adversary only
-            takes their masks.
+        teacher: Real images with the teacher's maps, if a loss needs them.
+        use_rendered: Whether a loss needs the rendered images themselves; the adversary needs only
+            their masks.
     """
 
     views: Views | None
@@ -43,7 +43,9 @@ class GuidedBatch:
     use_rendered: bool
 
     def stack(self) -> torch.Tensor:
-        """All images in one batch, views first, so that all share the statistics of BatchNorm."""
+        """All images in one batch (5B + R + T, C, s, s), views first, so that all share the
+        statistics of BatchNorm.
+        """
         images = [] if self.views is None else [self.views.stack()]
         images += [self.rendered.images] if self.use_rendered else []
         images += [self.teacher.images] if self.teacher else []
@@ -52,18 +54,18 @@ class GuidedBatch:
     def split(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Cuts outputs of `stack()` into those of the views and those of all other images."""
         n_views = 0 if self.views is None else self.views.n_images
-        return outputs[:n_views], outputs[n_views:]
+        return outputs[:n_views], outputs[n_views:]  # (5B, ...), (R + T, ...)
 
     def unmixed(self, outputs: torch.Tensor) -> torch.Tensor:
         """Outputs of `stack()` without those of mixed images."""
         if self.views is None:
             return outputs
         of_views, others = self.split(outputs)
-        return torch.cat([of_views[: self.views.n_unmixed], others])
+        return torch.cat([of_views[: self.views.n_unmixed], others])  # (4B + R + T, ...)
 
     def split_unmixed(self, outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Cuts outputs of `unmixed()` into those of unmixed views, rendered and teacher's
-        images.
+        """Cuts outputs of `unmixed()` into those of unmixed views (4B), rendered images (R) and the
+        teacher's images (T).
         """
         n_views = 0 if self.views is None else self.views.n_unmixed
         n_rendered = len(self.rendered.images) if self.use_rendered else 0
@@ -91,16 +93,15 @@ class GuidedDiscrimination(LocalDiscrimination):
     def __call__(
         self, outputs: tuple[torch.Tensor | None, torch.Tensor], batch: GuidedBatch
     ) -> torch.Tensor:
-        embeddings, assignments = outputs
-        of_views, _, _ = batch.split_unmixed(assignments)
+        embeddings, assignments = outputs  # (5B, D, s, s) or None, (4B + R + T, K, s, s)
+        of_views, _, _ = batch.split_unmixed(assignments)  # (4B, K, s, s)
         on_views = (
             0.0 if batch.views is None else super().__call__((embeddings, of_views), batch.views)
         )
         view_terms = {} if batch.views is None else self.terms
 
-        view_maps, rendered_maps, real_maps = batch.split_unmixed(
-            self.guide.maps(assignments)
-        )  # (., n, H, W)
+        maps = self.guide.maps(assignments)  # (4B + R + T, n, s, s)
+        view_maps, rendered_maps, real_maps = batch.split_unmixed(maps)
         terms, game = {}, 0.0
         if "guided" in self.weights:
             terms["guided"] = guided_loss(rendered_maps, batch.rendered.targets)
@@ -109,8 +110,8 @@ class GuidedDiscrimination(LocalDiscrimination):
         if "confident" in self.weights:
             terms["confident"] = confident_loss(real_maps, batch.teacher.targets)
         if "adversary" in self.weights:
-            first_views = view_maps[: batch.views.n_sources]
-            masks = soften(batch.rendered.targets)
+            first_views = view_maps[: batch.views.n_sources]  # (2B, n, s, s)
+            masks = soften(batch.rendered.targets)  # (R, n, s, s)
             terms["adversary"], game = adversarial_losses(self.discriminator, first_views, masks)
         self.terms = view_terms | {name: value.detach() for name, value in terms.items()}
         return on_views + game + sum(self.weights[name] * value for name, value in terms.items())
@@ -127,9 +128,9 @@ class _GuidedNet(torch.nn.Module):
         self.embeds = bool(weights.keys() & {"patch", "mixup", "region"})
 
     def forward(self, batch: GuidedBatch) -> tuple[torch.Tensor | None, torch.Tensor]:
-        x = batch.stack()
+        x = batch.stack()  # (5B + R + T, C, s, s)
         with mixed_precision(x.device):
-            shared, size = self.net.shared_map(x), x.shape[-2:]
+            shared, size = self.net.shared_map(x), x.shape[-2:]  # (5B + R + T, 32, s, s)
             of_views, _ = batch.split(shared)
             embeddings = self.net.embeddings(of_views, size) if self.embeds else None
             return embeddings, self.net.assignments(batch.unmixed(shared), size)
@@ -201,7 +202,7 @@ def guided_learner(
         stage: Which of `settings.stages`, from 0.
         rows: List that receives one dictionary per epoch.
         log: CSV file kept up to date with these rows.
-        make_teacher_pairs: Draws real images with a teacher's maps, for a stage that names
+        make_teacher_pairs: Crops real images with the teacher's maps, for a stage that names
             "confident".
 
     Returns:
@@ -222,7 +223,8 @@ def guided_learner(
     found = tuple(make_pairs(1).images.shape[1:])
     if found != expected:
         raise DataError(
-            f"the rendered images are {found} and the views of real ones {expected}; give both the same channels and size"
+            f"the rendered images are {found} and the views of real ones {expected}; "
+            "give both the same channels and size"
         )
     weights = settings.stages[stage]
     needs_views = bool(weights.keys() - ON_RENDERED - {"confident"})
@@ -268,7 +270,7 @@ def train_guided(
     resume: bool = False,
     after_epoch: Callable[[TwoBranchNet], None] | None = None,
 ) -> tuple[TwoBranchNet, list[dict]]:
-    """Trains a network whose first clusters become the guide's structures, and saves it.
+    """Trains a network whose first clusters are guided to the guide's structures, and saves it.
 
     Args:
         images: (N, S, S, C) uint8 real images without labels, `standardise`d.
@@ -277,27 +279,28 @@ def train_guided(
         settings: What to compute; `method_stages` gives the stages.
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`, and
             `teacher.npy` where a stage names "confident": the network's maps of `teacher_images`
-            when that stage began.
+            at the beginning of that stage, which are its pseudo-labels.
         device: As in `pick_device`.
         data: Fingerprint of images and priors; a checkpoint of others is refused.
-        start: Network whose weights the training starts from, left as it is; None draws them from
-            the seed.
-        teacher_images: (M, S, S, C) uint8 real images, `standardise`d, whose pseudo-labels
-            "confident" learns; None takes `images`.
-        resume: Go on from the folder's checkpoint if there is one; the result is that of an
+        start: Network whose weights initialise the training, itself not changed; None initialises
+            at random from the seed.
+        teacher_images: (M, S, S, C) uint8 real images, `standardise`d, on which the teacher makes
+            the pseudo-labels for "confident"; None takes `images`.
+        resume: Continue from the folder's checkpoint if there is one; the result is that of an
             uninterrupted run.
-        after_epoch: Called with the network after every epoch, for example to keep what it
-            predicts.
+        after_epoch: Called with the network after every epoch, for example to keep its
+            predictions.
 
     Returns:
         The network, and the rows of the log, one per epoch.
 
     Raises:
-        DataError: Images, priors, checkpoint or folder cannot be used; the message says why.
+        DataError: Images, rendered pairs, checkpoint or folder cannot be used; the message says
+            why.
 
     Source: Chen et al. 2021, section 3.4. Taught in notebook 04, section 4.
     """
-    folder, place = Path(folder), pick_device(device)
+    folder = Path(folder)
     torch.manual_seed(settings.seed)
     net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
     if start is not None:
@@ -306,7 +309,7 @@ def train_guided(
     players = torch.nn.ModuleDict(
         {"net": net, "discriminator": Discriminator(len(guide.structures))}
     )
-    players = to_device(players, place)
+    players = to_device(players, pick_device(device))
     teacher = folder / "teacher.npy"
     if not (resume and (folder / "checkpoint.safetensors").exists()):
         teacher.unlink(missing_ok=True)
@@ -318,7 +321,7 @@ def train_guided(
             if not teacher.exists():
                 with atomic_write(teacher) as temporary, open(temporary, "wb") as file:
                     np.save(file, teacher_maps(net, real))
-            make_teacher_pairs = LabelledPairs(
+            make_teacher_pairs = LabelledPairs(  # targets are the teacher's maps (M, n, S, S)
                 real,
                 np.load(teacher),
                 inside=real.any(-1),

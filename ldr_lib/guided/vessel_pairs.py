@@ -1,5 +1,5 @@
-"""Drawing vessels of a prior into real photographs: pictures and the masks that they were drawn
-from, whole batches at once.
+"""Rendering vessels of a prior into real photographs: images with exact masks, whole batches at
+once.
 """
 
 from functools import partial
@@ -23,8 +23,8 @@ from .priors import MaskBank
 
 
 def remove_vessels(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Photographs of the retina without their vessels: the median of the surroundings, 1/20 of the
-    side wide.
+    """Photographs of the retina without their vessels: each pixel becomes the median of its
+    surroundings, a disk 1/20 of the side across. The widest vessels leave a shadow.
 
     Args:
         images: (N, S, S, C) uint8.
@@ -40,16 +40,16 @@ def remove_vessels(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
         (len(images), images.shape[1] // 2, images.shape[2] // 2, images.shape[3]), np.uint8
     )
     for i in range(len(images)):
-        seen = np.ascontiguousarray(inside[i][::2, ::2])
+        fov = np.ascontiguousarray(inside[i][::2, ::2])  # (S/2, S/2)
         for channel in range(images.shape[3]):
             grey = np.ascontiguousarray(images[i][::2, ::2, channel])
-            out[i, ..., channel] = rank.median(grey, footprint, mask=seen) * seen
+            out[i, ..., channel] = rank.median(grey, footprint, mask=fov) * fov
     return out
 
 
 def texture_residual(images: np.ndarray, inside: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """What the median took away, cut off at twice the median: the texture of tissue and camera,
-    hardly any vessel.
+    """What `remove_vessels` took away, clipped at twice its median size: the texture of tissue and
+    camera, hardly any vessel.
 
     Args:
         images: (N, S, S, C) uint8.
@@ -61,7 +61,8 @@ def texture_residual(images: np.ndarray, inside: np.ndarray, free: np.ndarray) -
     """
     out = np.zeros(images.shape, np.int8)
     for i in range(len(images)):
-        ground = free[i].repeat(2, 0).repeat(2, 1)[: images.shape[1], : images.shape[2]]
+        ground = free[i].repeat(2, 0).repeat(2, 1)  # (S, S, C) from (S/2, S/2, C)
+        ground = ground[: images.shape[1], : images.shape[2]]
         rest = images[i].astype(np.int16) - ground
         limit = np.maximum(1, 2 * np.median(np.abs(rest[inside[i]]), axis=0))
         out[i] = np.clip(rest, -limit, limit).clip(-127, 127) * inside[i][..., None]
@@ -69,19 +70,18 @@ def texture_residual(images: np.ndarray, inside: np.ndarray, free: np.ndarray) -
 
 
 class VesselPairs:
-    """Draws vessels of a prior as dark lines on real photographs from which the vessels were taken
-    out.
+    """Renders vessels of a prior as dark lines on real photographs whose own vessels were removed.
 
-    Also drawn, and not vessels: choroidal texture, bright and dark blobs, discs with sharp rims.
-    The rim of the field of view is that of the photograph.
+    Distractors are rendered too, without entering the mask: choroidal texture, bright and dark
+    blobs, discs with sharp rims. The rim of the field of view is that of the photograph.
 
     Args:
-        images: (N, S, S, 3) uint8 photographs in their own light; no mask of theirs is used.
+        images: (N, S, S, 3) uint8 photographs, raw intensities; no mask of theirs is used.
         inside: (N, S, S) bool, their field of view.
         prior: Vessel masks.
-        size: Side of the pairs.
-        distractors: Whether these are drawn.
-        shuffled: Give every picture the mask of another, a negative control.
+        size: Side of the pairs in pixels.
+        distractors: Whether distractors are rendered.
+        shuffled: Gives every image the mask of another one, a negative control.
 
     Taught in notebook 04, section 3.
     """
@@ -100,11 +100,11 @@ class VesselPairs:
             np.asarray(inside),
             prior,
         )
-        self.grain = texture_residual(np.asarray(images), self.inside, self.backgrounds)
-        each = [
-            colour_statistics(image[None], seen[None])
-            for image, seen in zip(np.asarray(images), self.inside)
-        ]  # floats of one at a time
+        self.texture = texture_residual(np.asarray(images), self.inside, self.backgrounds)
+        each = [  # one image at a time, because the statistics need it as floats
+            colour_statistics(image[None], fov[None])
+            for image, fov in zip(np.asarray(images), self.inside)
+        ]
         self.statistics = [torch.from_numpy(np.concatenate(x)) for x in zip(*each)]
         self.size, self.distractors, self.shuffled = size, distractors, shuffled
 
@@ -113,55 +113,56 @@ class VesselPairs:
         size = self.size
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self.backgrounds), (n,))
-        ground = (
-            torch.from_numpy(self.backgrounds[chosen.numpy()])
-            .to(device)
-            .permute(0, 3, 1, 2)
-            .float()
-            / 255
-        )
-        seen = torch.from_numpy(self.inside[chosen.numpy()]).to(device)[:, None].float()
-        ground, seen = crops([ground, seen], size, (0.16, 0.32), turn=True)
-        seen = (seen > 0.5).float()
+        ground = torch.from_numpy(self.backgrounds[chosen.numpy()]).to(device)
+        ground = ground.permute(0, 3, 1, 2).float() / 255  # (n, 3, S/2, S/2)
+        fov = torch.from_numpy(self.inside[chosen.numpy()]).to(device)[:, None].float()
+        ground, fov = crops([ground, fov], size, (0.16, 0.32), turn=True)  # (n, 3 | 1, s, s)
+        fov = (fov > 0.5).float()
 
-        cover = torch.zeros(n, 1, size, size, device=device)
-        light = torch.zeros_like(cover)
+        # Two layers of vessels; `mask` is what is marked, `depth` how strongly it absorbs.
+        mask = torch.zeros(n, 1, size, size, device=device)
+        depth = torch.zeros_like(mask)
         for layer in range(2):
-            drawn = self.prior.sample(n, size, (2.2, 7.5), device)
-            drawn = drawn * (draw(0, 1, 1, 1, 1) < (1.0, 0.4)[layer])
-            thick = blur(drawn, 2.0)
-            depth = (
-                drawn
+            tree = self.prior.sample(n, size, (2.2, 7.5), device)  # (n, 1, s, s)
+            tree = tree * (draw(0, 1, 1, 1, 1) < (1.0, 0.4)[layer])
+            thick = blur(tree, 2.0)
+            absorbed = (
+                tree
                 * (draw(0.25, 1.0, 1, 1, 1) + thick)
                 * (1 + 0.3 * smooth_noise(n, size, 4, device)).clamp(0.3, 1.6)
             )
-            light = torch.maximum(light, depth * draw(0.6, 1.0, 1, 1, 1))
-            light = light - draw(0, 3.0, 1, 1, 1) * (thick - 0.6).clamp(min=0) * drawn * (
+            depth = torch.maximum(depth, absorbed * draw(0.6, 1.0, 1, 1, 1))
+            # The bright reflex along the middle of wide vessels.
+            depth = depth - draw(0, 3.0, 1, 1, 1) * (thick - 0.6).clamp(min=0) * tree * (
                 draw(0, 1, 1, 1, 1) < 0.5
             )
-            cover = torch.maximum(cover, drawn)
+            mask = torch.maximum(mask, tree)
 
-        quarter = [
-            slice(start, start + self.grain.shape[1] // 2)
-            for start in torch.randint(self.grain.shape[1] // 4, (2,)).tolist()
-        ]
-        grain = self.grain[torch.randint(len(self.grain), (n,)).numpy()][:, quarter[0], quarter[1]]
-        grain = torch.from_numpy(grain).to(device).permute(0, 3, 1, 2).float() / 255
-        ground = ground + draw(0.0, 1.2, 1, 1, 1) * crops([grain], size, (0.32, 0.64), turn=True)[0]
+        # Texture of other photographs: one random window of half their side.
+        rows, columns = (
+            slice(start, start + self.texture.shape[1] // 2)
+            for start in torch.randint(self.texture.shape[1] // 4, (2,)).tolist()
+        )
+        texture = self.texture[torch.randint(len(self.texture), (n,)).numpy()][:, rows, columns]
+        texture = torch.from_numpy(texture).to(device).permute(0, 3, 1, 2).float() / 255
+        strength = draw(0.0, 1.2, 1, 1, 1)
+        ground = ground + strength * crops([texture], size, (0.32, 0.64), turn=True)[0]
         ground = ground * (
             1 + 0.03 * smooth_noise(n, size, 8, device) + 0.02 * smooth_noise(n, size, 24, device)
         )
         if self.distractors:
             ground = self._distract(ground, n, device)
-        colour = torch.stack([draw(0.1, 0.4), draw(0.85, 1.0), draw(0.4, 1.0)], 1)[..., None, None]
-        light = blur(light, float(torch.empty(1).uniform_(0.4, 1.2)))
-        image = ground * torch.exp(-draw(0.22, 0.65, 1, 1, 1) * light * colour)
+        absorption = torch.stack([draw(0.1, 0.4), draw(0.85, 1.0), draw(0.4, 1.0)], 1)  # (n, 3)
+        depth = blur(depth, float(torch.empty(1).uniform_(0.4, 1.2)))
+        strength = draw(0.22, 0.65, 1, 1, 1)
+        image = ground * torch.exp(-strength * depth * absorption[..., None, None])  # (n, 3, s, s)
         mean, spread = (x[chosen].to(device)[..., None, None] for x in self.statistics)
-        image = camera_augment(0.4 + 0.15 * (image - mean) / spread, seen)
-        return Pairs(image, (cover * seen)[torch.randperm(n) if self.shuffled else slice(None)])
+        image = camera_augment(0.4 + 0.15 * (image - mean) / spread, fov)
+        mask = mask * fov
+        return Pairs(image, mask[torch.randperm(n)] if self.shuffled else mask)
 
     def _distract(self, ground: torch.Tensor, n: int, device) -> torch.Tensor:
-        """Draws what could be taken for vessels and is not."""
+        """Renders what could be taken for vessels and is not, into (n, 3, s, s)."""
         size = self.size
         draw = partial(uniform, n, device)
 
@@ -172,7 +173,7 @@ class VesselPairs:
         for cells in (10, 18):
             ridge = (1 - 1.6 * smooth_noise(n, size, cells, device).abs()).clamp(min=0)
             ground = ground * (1 + sometimes(0.6) * draw(-0.12, 0.16, 1, 1, 1) * ridge)
-        # Nerve fibres and grain.
+        # Nerve fibres and fine texture.
         ground = ground * (
             1 + sometimes(0.6) * draw(0, 0.06, 1, 1, 1) * directional_noise(n, size, 40, device)
         )
@@ -198,9 +199,8 @@ class VesselPairs:
         rows, columns = torch.meshgrid(
             *(2 * (torch.arange(size, device=device) + 0.5) / size - 1,) * 2, indexing="ij"
         )
-        reach = torch.hypot((columns - at[:, 0]) * draw(0.85, 1.15, 1, 1), rows - at[:, 1])[
-            :, None
-        ] / draw(0.35, 0.9, 1, 1, 1)
+        distance = torch.hypot((columns - at[:, 0]) * draw(0.85, 1.15, 1, 1), rows - at[:, 1])
+        reach = distance[:, None] / draw(0.35, 0.9, 1, 1, 1)  # (n, 1, s, s), 1 on the disc's rim
         soft = draw(6, 40, 1, 1, 1)
         disc = sometimes(0.3)
         inner = torch.sigmoid(soft * (1 - reach))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ..data.errors import DataError
+from ..data.errors import DataError, one_of
 
 PATH = Path(__file__).resolve().parents[2] / "notebooks" / "claims.yaml"
 
@@ -26,8 +26,10 @@ class Claim:
         notebook: Name of the notebook that tests it.
         figure: Of that notebook, where one can see it.
         source: "method" (a claim of the paper) or "kit" (one of ours).
+        mechanism: "published" where the paper's own method is tested, "ours" where a variant of
+            ours is.
         bound: By how much one number has to exceed the other.
-        inside: Whether one run of the notebook compares seeds itself, from kept records.
+        inside: Whether one run of the notebook compares seeds itself, from committed records.
     """
 
     id: str
@@ -38,20 +40,35 @@ class Claim:
     notebook: str
     figure: str
     source: str = "kit"
+    mechanism: str = "published"
     bound: float = 0.0
     inside: bool = False
 
     def matches(self, sentence: str) -> bool:
         """Whether a printed sentence is this claim."""
-        pattern = re.sub(r"\\{\w+\\}", r"\\w+", re.escape(self.sentence))
-        return re.fullmatch(pattern, sentence) is not None
+        return self._match(sentence) is not None
+
+    def filled(self, sentence: str) -> str:
+        """The words that stand in the place of those in braces."""
+        return " ".join(self._match(sentence).groups())
+
+    def _match(self, sentence: str) -> re.Match | None:
+        pattern = re.sub(r"\\{\w+\\}", r"(\\w+)", re.escape(self.sentence))
+        return re.fullmatch(pattern, sentence)
+
+    @property
+    def images(self) -> str:
+        """ "simulated", "real", or "real and simulated"."""
+        simulated = [name.startswith("simulated") for name in self.data]
+        return "simulated" if all(simulated) else "real and simulated" if any(simulated) else "real"
 
     @property
     def command(self) -> str:
         """What tests the claim over three seeds."""
         if self.inside:
-            return f"python -m ldr_lib.runs execute notebooks/{self.notebook}.ipynb"
-        return f"python -m ldr_lib.runs sweep notebooks/{self.notebook}.ipynb --grid dataset={','.join(self.data)} --grid seed=0,1,2"
+            return f"python -m ldr_lib execute notebooks/{self.notebook}.ipynb"
+        grid = f"--grid dataset={','.join(self.data)} --grid seed=0,1,2"
+        return f"python -m ldr_lib sweep notebooks/{self.notebook}.ipynb {grid}"
 
 
 @functools.cache
@@ -64,14 +81,22 @@ def all_claims(path: Path = PATH) -> tuple[Claim, ...]:
     """
     if not path.exists():
         return ()
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path} cannot be read as a list of claims ({error})") from error
+    if not isinstance(entries, list):
+        raise DataError(f"{path} must hold a list of claims")
     claims = []
-    for number, entry in enumerate(yaml.safe_load(path.read_text()), 1):
+    for number, entry in enumerate(entries, 1):
         try:
             claims.append(Claim(**entry | {"data": tuple(entry["data"])}))
-        except (TypeError, KeyError) as error:
-            raise DataError(
-                f"{path.name}, entry {number} ({entry.get('id', 'without id')}): {str(error).replace('Claim.__init__() ', '')}"
-            ) from error
+            one_of(claims[-1].source, ("method", "kit"), "source")
+            one_of(claims[-1].mechanism, ("published", "ours"), "mechanism")
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            name = entry.get("id", "without id") if isinstance(entry, dict) else entry
+            words = str(error).replace("Claim.__init__() ", "")
+            raise DataError(f"{path.name}, entry {number} ({name}): {words}") from error
     ids = [claim.id for claim in claims]
     if twice := {name for name in ids if ids.count(name) > 1}:
         raise DataError(f"{path.name} has two claims of the id {', '.join(sorted(twice))}")
@@ -88,6 +113,7 @@ def claim_of(notebook: str, sentence: str) -> Claim | None:
     found = [claim for claim in own if claim.matches(sentence)]
     if own and not found:
         raise DataError(
-            f'"{sentence}" is not among the claims of {notebook} in {PATH.name}: add it there, or correct the sentence'
+            f'"{sentence}" is not among the claims of {notebook} in {PATH.name}: '
+            "add it there, or correct the sentence"
         )
     return found[0] if found else None

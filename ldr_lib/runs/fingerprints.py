@@ -3,24 +3,38 @@ documentation.
 """
 
 import ast
+import functools
 import hashlib
 import json
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import pandas as pd
+
+from ..data.errors import DataError
 from .notebooks import cells_of
 from .paths import project_root
 
 PACKAGE = Path(__file__).resolve().parents[1]
 REPORTING = ("explore", "runs", "teaching", "benchmark", "reproduce", "tables", "__main__")
 """Modules that draw, record and report: a change there changes no number."""
-COMPUTING = ("explore.probes", "runs.intervals")
+COMPUTING = ("explore.probes",)
 """Modules among them that do change numbers."""
+COMPUTING_PACKAGES = ("torch", "kornia", "scikit-image")
+"""Packages whose versions may change a number."""
+PLACES = ("data_dir", "out_dir")
+"""Parameters that say where files lie."""
 
 
 def code_of(path: Path) -> str:
     """Fingerprint of a module's code without comments, documentation and layout."""
-    tree = ast.parse(path.read_text())
+    return _code_of(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _code_of(path: Path, changed: int) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if (
             isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
@@ -64,20 +78,79 @@ def changes_since(record: dict, notebooks: Path) -> list[str]:
         if not path.exists() or code_of(path) != fingerprint:
             changed.append(part)
     path = notebooks / f"{record['name']}.ipynb"
-    if path.exists():
+    if "cells" in record and path.exists():
         cells, names = cells_of(path)
-        if record.get("cells") != cells:
+        if record["cells"] != cells:
             changed.append("the notebook's cells")
-        missing = set(record["parameters"]) ^ set(names) - {"data_dir", "out_dir"}
-        if missing - {"data_dir", "out_dir"}:
-            changed.append(f"parameters {', '.join(sorted(missing - {'data_dir', 'out_dir'}))}")
+        if other := (set(record["parameters"]) ^ set(names)) - set(PLACES):
+            changed.append(f"parameters {', '.join(sorted(other))}")
     return changed
+
+
+def other_versions(record: dict) -> list[str]:
+    """Packages that compute and were of another version when a record was made, in words."""
+    notes = []
+    for package in COMPUTING_PACKAGES:
+        then = record.get("versions", {}).get(package, "unknown")
+        try:
+            now = version(package)
+        except PackageNotFoundError:
+            now = "not installed"
+        if then != now:
+            notes.append(f"{package} {then} then, {now} now")
+    return notes
+
+
+def stale_records() -> pd.DataFrame:
+    """Every committed record and what has changed since it was made.
+
+    Returns:
+        A row for each record: "notebook", "record", "changed" ("" where it is current) and
+            "versions" (packages of another
+        version, in words).
+
+    Raises:
+        DataError: A record cannot be read; it is named.
+
+    Taught in notebook 06, section 2.
+    """
+    rows = []
+    for path in sorted((project_root() / "figures").glob("*/records/*.json")):
+        record = read_record(path)
+        rows.append(
+            {
+                "notebook": path.parents[1].name,
+                "record": path.stem,
+                "changed": ", ".join(changes_since(record, project_root() / "notebooks")),
+                "versions": ", ".join(other_versions(record)),
+            }
+        )
+    return pd.DataFrame(rows, columns=["notebook", "record", "changed", "versions"])
+
+
+def read_record(path: Path) -> dict:
+    """A run's record.
+
+    Args:
+        path: The record, or the folder of a run.
+
+    Raises:
+        DataError: There is none, or it cannot be read.
+    """
+    path = path / "record.json" if path.is_dir() else path
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no run record ({error})") from error
+    if not isinstance(record, dict) or not {"name", "parameters", "claims"} <= record.keys():
+        raise DataError(f"{path} is no run record: it lacks a name, parameters or claims")
+    return record
 
 
 def is_current(record: Path) -> bool:
     """Whether a record exists and was made by the present code."""
     try:
-        kept = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = read_record(record)
+    except DataError:
         return False
     return not changes_since(kept, project_root() / "notebooks")

@@ -1,49 +1,74 @@
-"""Notebooks re-executed in place, with outputs light enough to be kept with the project."""
+"""Notebooks: their parameters, their fingerprint, and running them in place with light outputs."""
 
 import ast
 import base64
+import copy
 import hashlib
-import io
 import json
 import shutil
 from pathlib import Path
 
+import nbformat
 import yaml
-from PIL import Image
+from nbformat import NotebookNode
 
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from .paths import project_root, runs_folder
+from .pictures import encode
+
+WIDTH = 1200
+"""Width in pixels of the figures in a committed notebook."""
+LIMIT = 950_000
+"""Bytes that a committed notebook may take."""
 
 
-def lighten(data: dict) -> None:
-    """Replaces a large PNG among a notebook output's data by a JPEG of about 20 kB, at most 800 x
-    900 pixels.
+def lighten(data: dict, quality: int) -> None:
+    """Replaces a large PNG among a notebook output's data by a JPEG that is at most `WIDTH` pixels
+    wide.
+
+    Args:
+        data: Outputs by media type; changed in place.
+        quality: Of the JPEG, from 1 (small) to 95 (good).
     """
     raw = base64.b64decode(data.get("image/png", ""))
     if len(raw) > 20_000:
-        picture = Image.open(io.BytesIO(raw)).convert("RGB")
-        for side in (800, 650, 550, 450, 400):
-            picture.thumbnail((side, side * 9 // 8), Image.Resampling.LANCZOS)
-            small = io.BytesIO()
-            picture.save(small, "JPEG", quality=55, optimize=True)
-            if small.tell() < 23_000:
-                break
         del data["image/png"]
-        data["image/jpeg"] = base64.b64encode(small.getvalue()).decode()
+        small = encode(raw, "jpeg", fit=(WIDTH, 2 * WIDTH), quality=quality)
+        data["image/jpeg"] = base64.b64encode(small).decode()
+
+
+def _with_light_figures(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with its figures at the best quality at which it stays below `LIMIT`."""
+    for quality in (85, 75, 65, 55, 45, 35, 25):
+        light = copy.deepcopy(notebook)
+        for cell in light.cells:
+            for output in cell.get("outputs", []):
+                lighten(output.get("data", {}), quality)
+        if len(nbformat.writes(light).encode()) < LIMIT:
+            break
+    return light
 
 
 def execute_in_place(path: Path) -> None:
-    """Runs a notebook in its folder and rewrites its outputs, light and without error streams,
-    widget state and timings.
+    """Runs a notebook in its folder and rewrites its outputs.
+
+    Figures are made light; error streams, widget state, timings and the earlier run's folder are
+    removed.
+
+    Args:
+        path: The notebook.
+
+    Raises:
+        DataError: The notebook cannot be read.
     """
-    import nbformat
     from nbclient import NotebookClient
 
+    parameters_of(path)
+    shutil.rmtree(runs_folder() / path.stem, ignore_errors=True)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}
-    ).execute()
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=None, resources=resources).execute()
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
         cell.metadata.pop("execution", None)
@@ -51,12 +76,11 @@ def execute_in_place(path: Path) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for output in cell.outputs:
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-                lighten(output.get("data", {}))
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
     }
     with atomic_write(path) as temporary:
-        nbformat.write(notebook, temporary)
+        nbformat.write(_with_light_figures(notebook), temporary)
 
 
 def keep_figures(name: str) -> Path:
@@ -85,7 +109,7 @@ def parameters_of(notebook: Path) -> dict:
         DataError: The notebook cannot be read or has no such cell.
     """
     try:
-        cells = json.loads(Path(notebook).read_text())["cells"]
+        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
         cell = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
         return {
             node.targets[0].id: ast.literal_eval(node.value)
@@ -117,7 +141,8 @@ def check_parameters(notebook: Path, given: dict, needed: tuple[str, ...] = ()) 
             )
         if isinstance(value, str) != isinstance(known[name], str):
             raise DataError(
-                f"parameter {name} of {Path(notebook).name} is {known[name]!r} there and cannot be {value!r}"
+                f"parameter {name} of {Path(notebook).name} is {known[name]!r} there "
+                f"and cannot be {value!r}"
             )
     if missing := [name for name in needed if name not in given]:
         raise DataError(f"parameter {', '.join(missing)} is missing for {Path(notebook).name}")
@@ -130,7 +155,7 @@ def read_parameters(path: Path) -> dict:
         DataError: The file cannot be read as one.
     """
     try:
-        found = yaml.safe_load(Path(path).read_text())
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read ({error})") from error
     if not isinstance(found, dict):
@@ -142,7 +167,8 @@ def cells_of(path: Path) -> tuple[str, list[str]]:
     """Fingerprint of a notebook's code cells after the parameters, and the names of its
     parameters.
     """
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
     parameters = next(
         (cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])), None
     )

@@ -1,12 +1,12 @@
 """Records of earlier runs: finding them, comparing them, tables over seeds."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..data.errors import DataError
+from .fingerprints import read_record
 from .intervals import paired_difference
 from .paths import project_root, runs_folder
 
@@ -23,7 +23,7 @@ def committed_records(name: str, **parameters) -> list[dict]:
         The records, by seed.
     """
     paths = sorted((project_root() / "figures" / name / "records").glob("*.json"))
-    records = [json.loads(path.read_text()) for path in paths]
+    records = [read_record(path) for path in paths]
     fitting = [
         r
         for r in records
@@ -43,11 +43,11 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
     """
     folder = runs_folder() / name
     try:
-        record = json.loads((folder / "record.json").read_text())
+        record = read_record(folder)
         same = record["data"]["train"] == fingerprint and all(
             record["parameters"].get(key) == value for key, value in parameters.items()
         )
-    except (OSError, ValueError, KeyError):
+    except (DataError, KeyError):
         return None
     return folder if same else None
 
@@ -160,7 +160,7 @@ def compare(first: Path, second: Path) -> pd.DataFrame:
     Raises:
         DataError: A record is missing or cannot be read.
     """
-    sides = [_flat(_read_record(Path(path))) for path in (first, second)]
+    sides = [_flat(read_record(Path(path))) for path in (first, second)]
     rows = [
         (name, *(side.get(name, "") for side in sides))
         for name in dict.fromkeys([*sides[0], *sides[1]])
@@ -169,14 +169,6 @@ def compare(first: Path, second: Path) -> pd.DataFrame:
         [row for row in rows if row[1] != row[2]], columns=["what", str(first), str(second)]
     )
     return table.set_index("what")
-
-
-def _read_record(path: Path) -> dict:
-    path = path / "record.json" if path.is_dir() else path
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no run record ({error})") from error
 
 
 def _flat(value, name: str = "") -> dict:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..data.files import atomic_write
 from .claims import claim_of
-from .fingerprints import used_code
+from .fingerprints import PLACES, used_code
 from .intervals import Difference, paired_difference
 from .notebooks import cells_of
 from .paths import project_root, record_path, runs_folder
@@ -169,12 +169,14 @@ class Run:
         self.record["code"] = used_code()
         notebook = project_root() / "notebooks" / f"{self.record['name']}.ipynb"
         if notebook.exists():
-            self.record["cells"] = cells_of(notebook)[0]
+            cells, names = cells_of(notebook)
+            if set(names) - set(PLACES) == set(self.record["parameters"]):  # made by the notebook
+                self.record["cells"] = cells
         self.record["wall_seconds"] = round(time.perf_counter() - self.started, 1)
         self.record["peak_memory_mib"] = peak_memory_mib()
         path = self.folder / "record.json"
         with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.record, indent=1) + "\n")
+            temporary.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
         return path
 
     def keep(self, label: str) -> Path:

@@ -30,7 +30,10 @@ def grid_of(words: list[str]) -> list[dict]:
         name, _, values = word.partition("=")
         if not name or not values or name in axes:
             raise DataError(f'a grid is given as name=value,value and each name once, not "{word}"')
-        axes[name] = [yaml.safe_load(value) for value in values.split(",")]
+        try:
+            axes[name] = [yaml.safe_load(value) for value in values.split(",")]
+        except yaml.YAMLError as error:
+            raise DataError(f"a value of {word} cannot be read ({error})") from error
     return [dict(zip(axes, values)) for values in product(*axes.values())]
 
 

@@ -251,6 +251,7 @@ def pretraining_study(
     Returns:
         Path of `encoder.safetensors`.
     """
+    one_of(method, METHODS, "pretraining")
     changes = {"crop_scale": (0.9, 1.0)} if method == "whole" else {}
     settings = PretrainingSettings.for_tier(tier, modality, seed, **changes)
     folder = pretrained_folder(modality, method, seed, tier)

@@ -40,11 +40,11 @@ def lab(tmp_path):
             *(f"\n{key} = {value!r}" for key, value in parameters.items()),
         ]
         (tmp_path / f"{name}.ipynb").write_text(json.dumps(text))
-        for place, choice in {
+        for plugin, choice in {
             "notebook-extension/tracker": '{"windowingMode": "none"}',
             "apputils-extension/notification": '{"fetchNews": "false"}',
         }.items():
-            settings = tmp_path / "settings" / "@jupyterlab" / f"{place}.jupyterlab-settings"
+            settings = tmp_path / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
             settings.parent.mkdir(parents=True)
             settings.write_text(choice)
         with socket.socket() as free:
@@ -61,15 +61,9 @@ def lab(tmp_path):
             "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
             "PYTHONPATH": str(ROOT),
         }
-        log = open(tmp_path / "lab.log", "w")
-        servers.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", "--expose-app-in-browser", *options],
-                stdout=log,
-                stderr=log,
-                env=environment,
-            )
-        )
+        with open(tmp_path / "lab.log", "w") as log:
+            command = [sys.executable, "-m", "jupyterlab", "--expose-app-in-browser", *options]
+            servers.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
         address = f"http://127.0.0.1:{port}"
         for _ in range(240):
             try:
@@ -83,7 +77,8 @@ def lab(tmp_path):
         )
         page.wait_for_selector(".jp-Notebook", timeout=60_000)
         page.wait_for_function(
-            "window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'",
+            "window.jupyterapp.shell.currentWidget.sessionContext"
+            "?.session?.kernel?.status === 'idle'",
             timeout=120_000,
         )
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -104,17 +99,26 @@ def explore(page, lab, folder, **parameters):
 
 
 def click_and_measure(page, canvas, side, row, column):
-    """Clicks a pixel of the first image; the similarity that is then shown, and the milliseconds
-    until it was there.
+    """Clicks a pixel of the first image.
+
+    Returns:
+        The similarity that is shown then, and the milliseconds until it was shown.
     """
     page.get_by_role("button", name="clear").click()
     page.wait_for_function(f"{LENGTH} === 0")
     page.evaluate(
-        "window.asked = 0; document.querySelector('.ldr-explorer canvas[role=application]').addEventListener('click', () => window.asked = performance.now(), true)"
-    )
-    page.evaluate(
-        "(() => { const look = () => window.asked && document.querySelector('.ldr-explorer').explorer.similarity() ? window.took = performance.now() - window.asked"
-        " : requestAnimationFrame(look); window.took = 0; requestAnimationFrame(look); })()"
+        """() => {
+            const root = document.querySelector('.ldr-explorer');
+            const canvas = root.querySelector('canvas[role=application]');
+            window.clicked = window.took = 0;
+            canvas.addEventListener('click', () => window.clicked = performance.now(), true);
+            const look = () => {
+                if (window.clicked && root.explorer.similarity())
+                    window.took = performance.now() - window.clicked;
+                else requestAnimationFrame(look);
+            };
+            requestAnimationFrame(look);
+        }"""
     )
     box = canvas.bounding_box()
     canvas.click(
@@ -127,10 +131,9 @@ def click_and_measure(page, canvas, side, row, column):
     return np.array(page.evaluate(SIMILARITY)).reshape(-1, side, side), page.evaluate("window.took")
 
 
-def vessel_place(folder):
-    """Where the notebook says that its rule found the middle of a vessel."""
-    record = json.loads((folder / "record.json").read_text())
-    return record["metrics"]["chosen"]
+def vessel_pixel(folder):
+    """The pixel in the middle of a vessel that the notebook has chosen by rule."""
+    return json.loads((folder / "record.json").read_text())["metrics"]["chosen"]
 
 
 def screenshot(page, name):
@@ -148,7 +151,7 @@ def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path
         polling=1000,
     )
     before, displayed = np.array(page.evaluate(SIMILARITY)), canvas.screenshot()
-    chosen = vessel_place(tmp_path / "run")
+    chosen = vessel_pixel(tmp_path / "run")
     after, _ = click_and_measure(page, canvas, 64, chosen["row"] + 3, chosen["column"])
     assert (after.ravel() != before).any() and canvas.screenshot() != displayed
     assert after[0, chosen["row"] + 3, chosen["column"]] == after.max() >= 253
@@ -168,10 +171,10 @@ def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path
 
 @pytest.mark.skipif(
     not SHOTS,
-    reason="pictures of real images are taken when LDR_SCREENSHOTS names a folder for them",
+    reason="screenshots of real images are taken when LDR_SCREENSHOTS names a folder for them",
 )
 @pytest.mark.parametrize("dataset", ["chase_db1", "kermany"])
-def test_pictures_of_real_images(page, lab, tmp_path, dataset):
+def test_screenshots_of_real_images(page, lab, tmp_path, dataset):
     canvas = explore(
         page, lab, tmp_path / "run", dataset=dataset, data_dir=str(REAL_DATA), tier="class"
     )
@@ -181,7 +184,7 @@ def test_pictures_of_real_images(page, lab, tmp_path, dataset):
         polling=1000,
     )
     chosen, side = (
-        vessel_place(tmp_path / "run"),
+        vessel_pixel(tmp_path / "run"),
         json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]["side"],
     )
     _, took = click_and_measure(page, canvas, side, chosen["row"], chosen["column"])

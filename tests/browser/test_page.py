@@ -40,7 +40,7 @@ def similarity(page):
     )
 
 
-def test_hovering_and_clicking_show_what_the_float_embeddings_say(page, scene, tmp_path):
+def test_hovering_and_clicking_show_the_similarity_of_the_float_embeddings(page, scene, tmp_path):
     path = explore.write_page(scene, tmp_path / "explorer.html", side=100)
     assert path.stat().st_size < 5_000_000
     page.route(
@@ -58,12 +58,17 @@ def test_hovering_and_clicking_show_what_the_float_embeddings_say(page, scene, t
     page.mouse.move(5, 5)
     assert similarity(page).size == 0
     click(page, 2, 60, 31)
-    page.get_by_text("unlike").click()
+    page.get_by_role("button", name="dissimilar").click()
     click(page, 4, 20, 70)
     asked = [explore.Point(2, 60, 31), explore.Point(4, 20, 70, False)]
     assert np.abs(similarity(page) - small.similarity(asked).ravel().astype(int)).max() <= 4
     took = page.evaluate(
-        "(() => { const t = performance.now(); for (let i = 0; i < 10; i++) answer([{image: 1, row: 50, column: 50, alike: true}]); return (performance.now() - t) / 10; })()"
+        """() => {
+            const started = performance.now();
+            const point = { image: 1, row: 50, column: 50, similar: true };
+            for (let i = 0; i < 10; i++) similarityTo([point]);
+            return (performance.now() - started) / 10;
+        }"""
     )
     assert took < 150
 
@@ -77,7 +82,7 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     assert page.evaluate("document.querySelector('.ldr-explorer').explorer.state.points") == [
-        {"image": 0, "row": 58, "column": 49, "alike": True}
+        {"image": 0, "row": 58, "column": 49, "similar": True}
     ]
     for _ in range(6):
         page.keyboard.press("Shift+ArrowUp")
@@ -104,6 +109,6 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
     )
     assert json.loads(points.path().read_text())["threshold"] == 0.95
     page.get_by_text("clear").click()
-    page.get_by_text("unlike").click()
+    page.get_by_role("button", name="dissimilar").click()
     click(page, 0, 50, 50)
     assert "First choose" in message.inner_text()

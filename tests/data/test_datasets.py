@@ -19,13 +19,13 @@ def chase(tmp_path, photograph, save):
     return root
 
 
-def test_unknown_names_and_splits_list_the_known_ones():
-    with pytest.raises(
-        DataError, match='unknown dataset "chase"; known are simulated_fundus, .*chase_db1.*folder'
-    ):
+def test_unknown_names_and_splits_list_the_known_ones(chase):
+    known = 'unknown dataset "chase"; known are simulated_fundus, .*chase_db1.*folder'
+    with pytest.raises(ValueError, match=known):
         open_dataset("chase")
-    with pytest.raises(DataError, match='splits are "train", "test" and "all"'):
-        open_dataset("simulated_chest", split="validation")
+    for name in ("simulated_chest", "chase_db1"):
+        with pytest.raises(ValueError, match='split "validation"; known are train, test, all'):
+            open_dataset(name, chase, "validation")
 
 
 def test_adapters_carry_their_own_names_and_terms():
@@ -92,7 +92,7 @@ def test_a_grey_file_among_photographs_is_named(chase, save):
         open_dataset("chase_db1", chase)[0]
 
 
-def test_own_folder_takes_any_format_below_it(tmp_path, photograph, save):
+def test_your_own_folder_may_hold_any_format(tmp_path, photograph, save):
     for i, suffix in enumerate(["png", "jpg", "tif", "ppm", "bmp", "PNG"]):
         save(tmp_path / ("a" if i % 2 else "b") / f"eye{i}.{suffix}", photograph(i))
     (tmp_path / "notes.txt").write_text("no image")
@@ -103,14 +103,14 @@ def test_own_folder_takes_any_format_below_it(tmp_path, photograph, save):
     assert not {train[i].name for i in range(5)} & {test[0].name}
 
 
-def test_own_grey_folder_is_taken_for_x_rays(tmp_path, photograph, save):
+def test_your_own_grey_images_are_taken_for_x_rays(tmp_path, photograph, save):
     for i in range(3):
         save(tmp_path / f"chest{i}.png", photograph(i)[..., 0])
     dataset = open_dataset("folder", tmp_path)
     assert dataset.channels == 1 and dataset.modality == "chest" and dataset[0].image.ndim == 2
 
 
-def test_simulated_splits_never_meet():
+def test_simulated_splits_do_not_overlap():
     train, test, whole = (
         open_dataset("simulated_fundus", split=split) for split in ("train", "test", "all")
     )

@@ -26,11 +26,11 @@ def server(monkeypatch):
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("Image_01L", "Image_11R"):
             for suffix in (".jpg", "_1stHO.png", "_2ndHO.png"):
-                picture = io.BytesIO()
+                file = io.BytesIO()
                 Image.fromarray(
                     np.random.default_rng(0).integers(30, 200, (40, 40, 3), dtype=np.uint8)
-                ).save(picture, "JPEG" if suffix == ".jpg" else "PNG")
-                archive.writestr(name + suffix, picture.getvalue())
+                ).save(file, "JPEG" if suffix == ".jpg" else "PNG")
+                archive.writestr(name + suffix, file.getvalue())
     content = packed.getvalue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,11 +72,11 @@ def test_a_download_arrives_whole_and_only_once(server, tmp_path):
     assert download("chase_db1", tmp_path / "data") == folder and server.ranges == [0]
 
 
-def test_an_interrupted_download_goes_on(server, tmp_path, monkeypatch):
+def test_an_interrupted_download_is_continued(server, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 1000)
     server.cut = 5000
     with pytest.raises(
-        DataError, match="could not download .*are kept, the next call goes on from there"
+        DataError, match="could not download .*are kept, and the next call continues"
     ):
         download("chase_db1", tmp_path)
     assert not (tmp_path / "CHASE_DB1").exists()
@@ -110,5 +110,5 @@ def test_no_network_and_what_cannot_be_downloaded_say_where_to_go(tmp_path, monk
         download("hrf", tmp_path)
     with pytest.raises(DataError, match="DRIONS-DB cannot be downloaded directly .*Get it from"):
         download("drions", tmp_path)
-    with pytest.raises(DataError, match='unknown dataset "magic"'):
+    with pytest.raises(ValueError, match='unknown dataset "magic"'):
         download("magic", tmp_path)

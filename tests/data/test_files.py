@@ -37,6 +37,6 @@ def test_a_full_disk_keeps_what_was_there(tmp_path):
     assert path.read_text() == "precious"
 
 
-def test_tracked_passes_everything_on(capsys):
+def test_progress_passes_every_item_on(capsys):
     assert list(progress(iter("abc"), "reading", 3)) == ["a", "b", "c"]
     assert capsys.readouterr().out == ""

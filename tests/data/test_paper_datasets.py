@@ -12,7 +12,7 @@ from ldr_lib.data.prepare import prepare
 
 @pytest.fixture
 def square():
-    """A white square on black whose place tells one mask from another."""
+    """A white square on black whose position tells one mask from another."""
 
     def draw(at: int, shape=(96, 96), value: int = 255) -> np.ndarray:
         mask = np.zeros(shape, np.uint8)

@@ -23,7 +23,7 @@ def eyes(tmp_path, photograph, save):
     return tmp_path / "eyes"
 
 
-def test_field_of_view_is_the_lit_disc_with_its_dark_places(photograph):
+def test_field_of_view_is_the_lit_disc_with_its_dark_parts(photograph):
     image = photograph(0, 200, 260)
     image[90:110, 120:140] = 0
     rows, columns = np.mgrid[:200, :260]
@@ -58,7 +58,7 @@ def test_prepared_masks_stay_on_their_structure(photograph):
     assert 2 * (yellow & masks["disc"]).sum() / (yellow.sum() + masks["disc"].sum()) > 0.85
 
 
-def test_even_light_does_not_mind_how_the_image_was_lit():
+def test_local_normalisation_removes_uneven_illumination():
     sample = fundus(128, 2, lesions=False)
     inside = sample.masks["field_of_view"]
     rows = np.linspace(0.6, 1.0, 128)[:, None, None]
@@ -67,9 +67,16 @@ def test_even_light_does_not_mind_how_the_image_was_lit():
         local_normalize(image, inside).astype(float)[inside] for image in (sample.image, half_lit)
     )
     raw = np.corrcoef(sample.image[inside][:, 1], half_lit[inside][:, 1])[0, 1]
-    evened = np.corrcoef(one[:, 1], other[:, 1])[0, 1]
-    assert evened > 0.95 and evened > raw
+    normalised = np.corrcoef(one[:, 1], other[:, 1])[0, 1]
+    assert normalised > 0.95 and normalised > raw
     assert (local_normalize(sample.image, inside)[~inside] == 0).all()
+
+
+def test_images_that_are_not_bytes_are_refused(photograph):
+    image, inside = photograph() / 255, np.ones((96, 96), bool)
+    for call in (lambda: field_of_view(image), lambda: local_normalize(image, inside)):
+        with pytest.raises(DataError, match="must be uint8 .* not float64"):
+            call()
 
 
 def test_cache_is_filled_once_and_mapped(eyes, tmp_path, monkeypatch):
@@ -90,7 +97,7 @@ def test_cache_follows_content_not_names(eyes, tmp_path, photograph, save):
     assert len(set(keys)) == 3
 
 
-def test_x_rays_keep_their_light(tmp_path, photograph, save):
+def test_x_rays_keep_their_raw_intensities(tmp_path, photograph, save):
     for i in range(3):
         save(tmp_path / "x" / f"{i}.png", photograph(i)[..., 0])
     prepared = prepare(open_dataset("folder", tmp_path / "x"), 48, tmp_path / "cache")
@@ -125,7 +132,7 @@ def test_a_black_photograph_is_named(eyes, tmp_path, save):
         prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
 
 
-def test_too_little_space_is_said_before_work_begins(eyes, tmp_path, monkeypatch):
+def test_too_little_space_is_reported_before_work_begins(eyes, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(DataError, match="needs . MiB and 0 MiB are free.*LDR_CACHE"):
         prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")

@@ -20,7 +20,7 @@ def cells(views, grid=8):
 
 
 @pytest.mark.parametrize("scale", [(0.3, 0.5), (0.5, 0.6)])
-def test_both_views_show_the_same_place_in_the_same_cell(scale):
+def test_both_views_show_the_same_part_of_the_image_in_the_same_cell(scale):
     torch.manual_seed(0)
     views = ViewMaker(32, scale, **EXACT)(coordinate_images(32, 64))
     assert set(views.pose.tolist()) == set(range(8))
@@ -29,7 +29,7 @@ def test_both_views_show_the_same_place_in_the_same_cell(scale):
     )
 
 
-def test_without_turning_back_they_do_not():
+def test_without_turning_back_they_differ():
     torch.manual_seed(0)
     views = ViewMaker(32, (0.3, 0.5), **EXACT)(coordinate_images(32, 64))
     apart = (cells(views.second) - cells(views.first)).abs().amax((1, 2, 3))
@@ -73,7 +73,7 @@ def test_stack_and_split_are_inverse():
     assert len(views.stack()) == 5 * 2
 
 
-def test_looks_differ_and_stay_in_range():
+def test_appearances_differ_and_stay_in_range():
     torch.manual_seed(0)
     views = ViewMaker(32, (0.9, 1.0))(torch.randint(0, 256, (8, 3, 48, 48), dtype=torch.uint8))
     assert views.stack().min() >= 0 and views.stack().max() <= 1
@@ -90,3 +90,17 @@ def test_x_rays_have_one_channel():
 def test_odd_numbers_and_oblong_images_are_refused(shape):
     with pytest.raises(ValueError, match="even number of square images"):
         ViewMaker(16)(torch.rand(shape))
+
+
+@pytest.mark.parametrize("values", [255.0, -1.0])
+def test_floats_outside_0_to_1_are_refused(values):
+    with pytest.raises(ValueError, match=r"floats in \[0, 1\]"):
+        ViewMaker(16)(values * torch.ones(2, 3, 32, 32))
+
+
+def test_bytes_and_shares_give_the_same_views():
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    torch.manual_seed(0)
+    of_bytes = ViewMaker(16)(images)
+    torch.manual_seed(0)
+    assert torch.equal(of_bytes.stack(), ViewMaker(16)(images / 255).stack())

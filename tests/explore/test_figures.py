@@ -2,8 +2,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
-from ldr_lib import ViewMaker, explore
+from ldr_lib import DataError, ViewMaker, explore
 
 
 @pytest.fixture(autouse=True)
@@ -12,15 +13,9 @@ def closed_figures():
     plt.close("all")
 
 
-def test_equal_embeddings_get_equal_colours_across_images_and_the_outside_is_black():
-    rng = np.random.default_rng(0)
-    kinds = rng.integers(0, 3, (2, 16, 16))
-    inside = rng.random((2, 16, 16)) < 0.8
-    colours = explore.embedding_colours(rng.normal(size=(3, 8))[kinds], inside)
-    assert (colours[~inside] == 0).all() and colours.min() >= 0 and colours.max() <= 1
-    assert all(np.ptp(colours[inside & (kinds == k)], axis=0).max() < 1e-6 for k in range(3))
-    means = [colours[inside & (kinds == k)].mean(0) for k in range(3)]
-    assert min(np.abs(means[i] - means[j]).max() for i in range(3) for j in range(i)) > 0.2
+def pixels_of(figure):
+    """Width of a figure in pixels of a notebook."""
+    return figure.get_size_inches()[0] * 100
 
 
 def test_similarity_maps_are_cosines(unit):
@@ -31,43 +26,112 @@ def test_similarity_maps_are_cosines(unit):
     )
 
 
-def test_label_colours_differ_and_overlay_touches_the_mask_only():
-    labels = np.arange(8).reshape(1, 2, 4)
-    assert len(np.unique(explore.label_colours(labels, 8).reshape(-1, 3), axis=0)) == 8
-    image, mask = np.full((4, 4), 100, np.uint8), np.eye(4, dtype=bool)
-    painted = explore.overlay(image, mask)
-    assert np.allclose(painted[~mask], 100 / 255) and not np.isclose(painted[mask], 100 / 255).any()
-
-
-def test_contact_sheet_and_representation_sheet_show_every_picture():
-    pictures = [np.full((8, 8, 3), i / 7) for i in range(7)]
-    figure = explore.contact_sheet(pictures, ["a", "b"], columns=3)
-    assert sum(bool(axis.images) for axis in figure.axes) == 7 and figure.axes[1].get_title() == "b"
+def test_sheets_show_every_image_and_are_1200_pixels_wide():
+    images = [np.full((8, 8, 3), i / 7) for i in range(7)]
+    figure = explore.contact_sheet(images, ["a", "b"], columns=3)
+    assert sum(bool(axis.images) for axis in figure.axes) == 7
+    assert figure.axes[1].get_title("left") == "b" and pixels_of(figure) == pytest.approx(1200)
     figure = explore.representation_sheet(
-        {"image": np.zeros((3, 8, 8, 1)), "clusters": np.zeros((3, 8, 8, 3))}
+        {"image": np.zeros((4, 8, 8, 1)), "clusters": np.zeros((4, 8, 8, 3))}
     )
-    assert sum(len(axis.images) for axis in figure.axes) == 6
+    assert sum(len(axis.images) for axis in figure.axes) == 8
+    assert len(figure.axes) == 8 and pixels_of(figure) == pytest.approx(1200)
 
 
-def test_loss_curves_draw_each_term_that_was_logged():
-    rows = [{"stage": 1, "epoch": i, "patch": 9.0 - i, "seconds": 1} for i in range(2)]
-    rows += [
-        {
-            "stage": 2,
-            "epoch": 0,
-            "patch": 6.0,
-            "region": 1.0,
-            "smallest_area": 0.1,
-            "largest_area": 0.4,
-            "seconds": 1,
-        }
-    ]
-    figure, table = explore.loss_curves(rows)
-    assert [axis.get_title() for axis in figure.axes][:2] == ["patch", "region"]
-    assert list(table["patch"]) == [9.0, 8.0, 6.0] and "seconds" not in table
+def scales(figure):
+    return {image.get_clim() for axis in figure.axes for image in axis.images}
 
 
-def test_the_marked_cells_show_the_same_place():
+def test_all_maps_of_a_figure_have_one_fixed_scale_and_one_colour_bar():
+    rng = np.random.default_rng(0)
+    maps = [0.2 * rng.random((8, 8)), 0.9 * rng.random((8, 8))]
+    rows = {"image": np.zeros((2, 8, 8, 3)), "a": maps, "b": maps[::-1]}
+    figure = explore.representation_sheet(rows, label="probability")
+    assert scales(figure) == {(0, 1)} and len(figure.axes) == 6 + 1
+    assert figure.axes[-1].get_ylabel() == "probability"
+    assert figure.axes[-1].get_ylim() == (0, 1)
+    figure = explore.representation_sheet({"a": [m - 0.5 for m in maps]}, scale=(-0.5, 0.5))
+    assert scales(figure) == {(-0.5, 0.5)}
+    figure = explore.contact_sheet([np.zeros((8, 8), np.uint8), maps[0]])
+    assert scales(figure) == {(0, 1)} and len(figure.axes) == 2 + 1
+    assert len(explore.contact_sheet([np.zeros((8, 8), bool)]).axes) == 1
+
+
+def test_a_map_that_its_scale_would_cut_and_an_image_that_is_none_are_refused():
+    with pytest.raises(ValueError, match=r"give scale=\(low, high\)"):
+        explore.representation_sheet({"map": [np.full((8, 8), 1.5)]})
+    with pytest.raises(DataError, match="divide it"):
+        explore.contact_sheet([np.full((8, 8, 3), 100.0)])
+
+
+def test_the_legend_names_structures_in_their_colours():
+    labels, inside = np.array([[[0, 1], [2, 0]]]), np.ones((1, 2, 2), bool)
+    painted = explore.anatomy_colours(labels, inside)
+    figure = explore.anatomy_legend(explore.contact_sheet(painted), ["disc", "vessel"])
+    handles = figure.legends[0].get_patches()
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["disc", "vessel", "no structure"]
+    shown = [to_rgb(patch.get_facecolor()) for patch in handles]
+    assert np.allclose(shown, [painted[0, 0, 1], painted[0, 1, 0], painted[0, 0, 0]])
+
+
+def test_a_similarity_sheet_marks_the_pixel_and_measures_each_map():
+    rng, inside = np.random.default_rng(0), np.ones((2, 8, 8), bool)
+    inside[:, 0] = False
+    truth = rng.random((2, 8, 8)) < 0.5
+    similarity = np.stack([truth[0] - 0.5, 0.5 - truth[1]])
+    similarity[:, 0] = 1
+    images = rng.random((2, 8, 8, 3))
+    figure = explore.similarity_sheet(images, similarity, inside, 3, 4, truth)
+    assert tuple(np.ravel(figure.axes[0].lines[0].get_data())) == (4, 3)
+    words = [axis.texts[0].get_text() for axis in figure.axes[2:4]]
+    assert "AUC 1.00" in words[0] and "average precision 1.00" in words[0]
+    assert "AUC 0.00" in words[1] and f"chance {truth[1, 1:].mean():.2f}" in words[1]
+    assert scales(figure) == {(0, 1), (-1, 1)}
+    figure = explore.similarity_sheet(images, similarity, inside, 3, 4, titles=["a", "b"])
+    assert figure.axes[1].get_title("left") == "b" and not figure.axes[2].texts
+
+
+def test_typical_patches_mark_their_pixel():
+    image = np.zeros((1, 40, 40, 1), np.uint8)
+    image[0, 20, 25] = 255
+    found = {3: [(0, 20, 25)], 1: [(0, 2, 25)]}
+    figure = explore.typical_patches(image, found, np.array([0, 0.25, 0, 0.75]), reach=5)
+    axis = figure.axes[0]
+    (column,), (row,) = axis.lines[0].get_data()
+    assert axis.images[0].get_array()[row, column] == 1 and axis.get_title("left") == (
+        "cluster 3: 75% of the pixels"
+    )
+
+
+def test_failure_maps_colour_each_kind_of_pixel_and_enlarge_the_worst_part():
+    image = np.full((30, 30, 3), 100, np.uint8)
+    truth, prediction = np.zeros((2, 30, 30), bool)
+    truth[4:8, 4:8] = prediction[6:8, 4:8] = True
+    prediction[20:26, 20:26] = True
+    figure = explore.failure_maps([image], [prediction.astype(float)], [truth])
+    painted = np.asarray(figure.axes[1].images[0].get_array())
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    colour = {
+        name: to_rgb(patch.get_facecolor())
+        for name, patch in zip(names, figure.legends[0].get_patches())
+    }
+    for name, where in {
+        "missed": truth & ~prediction,
+        "invented": prediction & ~truth,
+        "right": truth & prediction,
+    }.items():
+        assert (np.isclose(painted, colour[name]).all(2) == where).all()
+    grey = painted[~truth & ~prediction]
+    assert np.ptp(grey, axis=1).max() == 0
+    left, top = (value + 0.5 for value in figure.axes[1].patches[0].get_xy())
+    side = figure.axes[1].patches[0].get_width()
+    assert left <= 20 and top <= 20 and left + side >= 26 and top + side >= 26 and side == 10
+    assert figure.axes[2].images[0].get_array().shape == (10, 10, 3)
+    assert "Dice 0.27" in figure.axes[1].get_title("left")
+
+
+def test_the_marked_cells_show_the_same_part_of_the_image():
     torch.manual_seed(0)
     ramp = (torch.arange(64) + 0.5) / 64
     rows, columns = torch.meshgrid(ramp, ramp, indexing="ij")
@@ -80,16 +144,3 @@ def test_the_marked_cells_show_the_same_place():
             left, top = (int(round(value + 0.5)) for value in axis.patches[0].get_xy())
             means.append(view[:, top : top + 4, left : left + 4].mean((1, 2)))
         torch.testing.assert_close(means[0], means[1], atol=1e-5, rtol=0)
-
-
-def test_sheets_of_similarity_and_sphere_are_drawn():
-    inside, rng = np.ones((2, 8, 8), bool), np.random.default_rng(0)
-    figure = explore.similarity_sheet(rng.random((2, 8, 8, 3)), rng.random((2, 8, 8)), inside, 3, 4)
-    assert tuple(np.ravel(figure.axes[0].lines[0].get_data())) == (4, 3)
-    points = rng.normal(size=(8, 3))
-    figure = explore.sphere_pairs({"before": points, "after": points})
-    colours = figure.axes[0].collections[-1].get_array()
-    assert (colours[:4] == colours[4:]).all() and [axis.get_title() for axis in figure.axes] == [
-        "before",
-        "after",
-    ]

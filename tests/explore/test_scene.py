@@ -23,8 +23,8 @@ def scene(net, images):
     return explore.embed_scene(net, images)
 
 
-def middle(n=0, alike=True, row=30):
-    return explore.Point(n, row, 24, alike)
+def middle(n=0, similar=True, row=30):
+    return explore.Point(n, row, 24, similar)
 
 
 def test_similarity_is_the_cosine_to_the_chosen_pixel(scene):
@@ -48,10 +48,11 @@ def test_masks_grow_as_the_threshold_falls_and_areas_are_shares_of_the_field_of_
     high, low = (scene.masks([middle()], threshold) for threshold in (0.95, 0.5))
     assert (high <= low).all() and high[0, 30, 24] and not (low & ~scene.inside).any()
     assert scene.areas(scene.masks([middle()], -1)) == [1.0] * 3
-    told = scene.described([middle()], 0.95)
+    described = scene.described([middle()], 0.95)
     assert (
-        told["areas"]["image 1"] == pytest.approx(high[0].sum() / scene.inside[0].sum(), abs=1e-5)
-        and told["points"][0]["row"] == 30
+        described["areas"]["image 1"]
+        == pytest.approx(high[0].sum() / scene.inside[0].sum(), abs=1e-5)
+        and described["points"][0]["row"] == 30
     )
 
 
@@ -61,7 +62,7 @@ def test_masks_grow_as_the_threshold_falls_and_areas_are_shares_of_the_field_of_
         ([explore.Point(0, 0, 0)], "outside the field of view"),
         ([explore.Point(3, 10, 10)], "no pixel at row 10, column 10 of image 4"),
         ([explore.Point(0, 10, 48)], "48 x 64"),
-        ([middle(alike=False)], "at least one pixel"),
+        ([middle(similar=False)], "at least one pixel"),
         ([], "at least one pixel"),
     ],
 )
@@ -84,7 +85,7 @@ def test_what_cannot_be_shown_is_said(net, images, photograph):
             explore.embed_scene(*given)
 
 
-def test_prepared_images_are_shown_in_their_own_light(net):
+def test_prepared_images_are_shown_with_their_raw_intensities(net):
     prepared = prepare(open_dataset("simulated_fundus", "", "test"), 64)
     scene = explore.embed_scene(net, prepared, limit=2)
     assert (scene.shown == prepared.originals[:2]).all() and scene.names == list(prepared.names[:2])

@@ -28,7 +28,7 @@ def explorer(images, tmp_path):
 
 def test_points_are_answered_with_similarity(explorer):
     before = explorer.similarity
-    explorer.points = [dict(image=1, row=30, column=25, alike=True)]
+    explorer.points = [dict(image=1, row=30, column=25, similar=True)]
     after = np.frombuffer(explorer.similarity, np.uint8).reshape(2, 48, 48)
     assert explorer.similarity != before and after[1, 30, 25] == after.max() == 255
     explorer.points = []
@@ -37,7 +37,7 @@ def test_points_are_answered_with_similarity(explorer):
 
 def test_a_point_outside_changes_nothing_but_the_message(explorer):
     before, points = explorer.similarity, explorer.points
-    explorer.points = [*points, dict(image=0, row=0, column=0, alike=True)]
+    explorer.points = [*points, dict(image=0, row=0, column=0, similar=True)]
     assert explorer.points == points and explorer.similarity == before
     assert (
         explorer.message
@@ -53,9 +53,9 @@ def test_masks_and_points_are_saved_as_they_are_shown(explorer, tmp_path):
     mask = np.asarray(Image.open(tmp_path / "saved" / "image_1_mask.png"))
     shown = np.frombuffer(explorer.similarity, np.uint8).reshape(2, 48, 48)[0]
     assert set(np.unique(mask)) <= {0, 255} and ((mask > 0) == (shown >= 1.9 * 127.5)).all()
-    told = json.loads((tmp_path / "saved" / "points.json").read_text())
-    assert told["threshold"] == 0.9 and told["points"] == [
-        {"image": 0, "row": 20, "column": 20, "alike": True, "name": "image 1"}
+    described = json.loads((tmp_path / "saved" / "points.json").read_text())
+    assert described["threshold"] == 0.9 and described["points"] == [
+        {"image": 0, "row": 20, "column": 20, "similar": True, "name": "image 1"}
     ]
     assert "saved to saved/" in explorer.message
 
@@ -76,7 +76,7 @@ def test_images_of_one_name_keep_a_mask_each(images, tmp_path):
     assert len(json.loads((tmp_path / "points.json").read_text())["areas"]) == 2
 
 
-def test_nothing_to_save_and_no_place_to_save_are_said(explorer, tmp_path):
+def test_nothing_to_save_and_no_folder_to_save_are_said(explorer, tmp_path):
     (tmp_path / "saved").write_text("a file where the folder should be")
     assert explorer.save() is None and "could not write" in explorer.message.lower()
     explorer.points = []

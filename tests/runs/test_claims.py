@@ -22,7 +22,8 @@ def listed(tmp_path, monkeypatch):
     return write
 
 
-ENTRY = """- {id: a, says: b, sentence: "{structure} found better than noise", metric: Dice, data: [x], notebook: nb, figure: f.png, bound: 0.1}
+ENTRY = """- {id: a, says: b, sentence: "{structure} found better than noise", metric: Dice, data: [x],
+  notebook: nb, figure: f.png, bound: 0.1}
 """
 
 
@@ -39,8 +40,12 @@ def test_a_sentence_of_a_notebook_finds_its_claim(listed, tmp_path):
 def test_a_claim_holds_only_beyond_its_bound(listed, tmp_path):
     listed(ENTRY)
     run = runs.Run("nb", {"seed": 0}, str(tmp_path / "run"))
-    assert not run.claim("vessel found better than noise", 0.55, 0.5)
-    assert run.claim("vessel found better than noise", 0.65, 0.5)
+    sentence = "vessel found better than noise"
+    run.claim(sentence, [0.55, 0.54, 0.56], [0.5, 0.5, 0.5])
+    assert run.record["claims"][sentence]["state"] == "not supported"
+    run.claim(sentence, [0.65, 0.64, None], [0.5, 0.5, None])
+    assert run.record["claims"][sentence]["state"] == "supported"
+    assert run.record["claims"][sentence]["better"] == [0.65, 0.64, None]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,10 @@ def test_a_claim_holds_only_beyond_its_bound(listed, tmp_path):
         (ENTRY + ENTRY, "two claims of the id a"),
         (ENTRY.replace("metric: Dice, ", ""), r"entry 1 \(a\): .*metric"),
         (ENTRY.replace("bound", "bond"), r"entry 1 \(a\): .*bond"),
+        (ENTRY.replace("bound: 0.1", "source: paper"), r'unknown source "paper"; known are method'),
+        ("a: 1", "must hold a list of claims"),
+        ("- [", "cannot be read as a list of claims"),
+        ("- 3", r"entry 1 \(3\)"),
     ],
 )
 def test_a_wrong_list_is_refused_with_its_entry(listed, text, words):
@@ -89,5 +98,5 @@ def test_commands_name_data_and_seeds():
     claim = Claim("a", "b", "c", "Dice", ("x", "y"), "nb", "f.png")
     assert (
         claim.command
-        == "python -m ldr_lib.runs sweep notebooks/nb.ipynb --grid dataset=x,y --grid seed=0,1,2"
+        == "python -m ldr_lib sweep notebooks/nb.ipynb --grid dataset=x,y --grid seed=0,1,2"
     )

@@ -1,8 +1,11 @@
 import json
 import sys
 
+import pytest
+
 import ldr_lib.data.files  # noqa: F401 these are among the modules that are fingerprinted
 import ldr_lib.losses  # noqa: F401
+from ldr_lib import DataError
 from ldr_lib.runs import fingerprints as stale
 
 
@@ -42,8 +45,10 @@ def test_values_of_parameters_and_layout_do_not_count_as_other_cells(tmp_path):
 
 def test_only_modules_that_can_change_a_number_are_fingerprinted():
     found = stale.used_code()
-    assert "losses" in found and not any(name.split(".")[0] in stale.DRAWN for name in found)
-    assert found["losses"] == stale.code_of(stale.HERE / "losses.py")
+    assert "losses" in found and not {n for n in found if n.split(".")[0] in stale.REPORTING} - set(
+        stale.COMPUTING
+    )
+    assert found["losses"] == stale.code_of(stale.PACKAGE / "losses.py")
 
 
 def test_what_changed_is_named(tmp_path, monkeypatch):
@@ -51,7 +56,7 @@ def test_what_changed_is_named(tmp_path, monkeypatch):
     record = {
         "name": "nb",
         "parameters": {"seed": 0},
-        "code": {"losses": stale.code_of(stale.HERE / "losses.py")},
+        "code": {"losses": stale.code_of(stale.PACKAGE / "losses.py")},
         "cells": stale.cells_of(tmp_path / "nb.ipynb")[0],
     }
     assert stale.changes_since(record, tmp_path) == []
@@ -61,6 +66,8 @@ def test_what_changed_is_named(tmp_path, monkeypatch):
     ]
     notebook(tmp_path / "nb.ipynb", "x = 2", parameters="seed = 0\nk = 1")
     assert stale.changes_since(record, tmp_path) == ["the notebook's cells", "parameters k"]
+    of_script = {key: value for key, value in record.items() if key != "cells"}
+    assert stale.changes_since(of_script, tmp_path) == []
     assert stale.changes_since({"name": "nb"}, tmp_path) == [
         "recorded before code was fingerprinted"
     ]
@@ -83,3 +90,27 @@ def test_nothing_has_changed_since_the_code_that_runs_now(tmp_path):
         )
         == []
     )
+
+
+def test_packages_of_another_version_are_said_but_make_nothing_stale():
+    versions = {name: stale.version(name) for name in stale.COMPUTING_PACKAGES}
+    assert stale.other_versions({"versions": versions}) == []
+    now = versions["kornia"]
+    assert stale.other_versions({"versions": versions | {"kornia": "0.1"}}) == [
+        f"kornia 0.1 then, {now} now"
+    ]
+
+
+def test_every_committed_record_is_listed_and_a_broken_one_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(stale, "project_root", lambda: tmp_path)
+    folder = tmp_path / "figures" / "nb" / "records"
+    folder.mkdir(parents=True)
+    made = {"name": "nb", "parameters": {"seed": 0}, "claims": {}, "code": {"losses": "old"}}
+    (folder / "a.json").write_text(json.dumps(made))
+    (folder / "b.json").write_text(json.dumps(made | {"code": {}}))
+    table = stale.stale_records()
+    assert list(table["record"]) == ["a", "b"] and list(table["changed"]) == ["losses", ""]
+    assert not stale.is_current(folder / "a.json") and stale.is_current(folder / "b.json")
+    (folder / "c.json").write_text("{")
+    with pytest.raises(DataError, match="c.json is no run record"):
+        stale.stale_records()

@@ -1,5 +1,7 @@
 import json
+import re
 
+import numpy as np
 import pytest
 
 from ldr_lib.runs import claims, ledger
@@ -53,8 +55,12 @@ def project(tmp_path, monkeypatch):
     ):
         path = tmp_path / folder / f"{dataset}_{seed}_{k}_{tier}_{started}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = {
-            sentence: {"holds": gap > 0, "better": 0.5 + gap, "worse": 0.5}
+        outcomes = {
+            sentence: {
+                "state": "undecided",
+                "better": (0.5 + np.asarray(gap)).tolist(),
+                "worse": np.full(np.shape(gap), 0.5).tolist(),
+            }
             for sentence, gap in gaps.items()
         }
         parameters = dict(dataset=dataset, tier=tier, seed=seed, k=k)
@@ -64,7 +70,7 @@ def project(tmp_path, monkeypatch):
                     name="nb",
                     parameters=parameters,
                     seed=seed,
-                    claims=told,
+                    claims=outcomes,
                     data={"train": data},
                     code=code or {},
                     cells=cells,
@@ -76,37 +82,49 @@ def project(tmp_path, monkeypatch):
     return record
 
 
-def test_three_seeds_that_agree_support_a_claim(project):
+IMAGES = [0.1, 0.2, 0.3, 0.2]  # gaps of four test images
+
+
+def test_three_seeds_whose_interval_lies_above_zero_support_a_claim(project):
+    for seed in range(3):
+        project(seed, {"vessel found": IMAGES})
+    row = ledger.build_ledger().loc[("found", "x")]
+    assert (row["state"], row["stale"], row["runs"], row["images"]) == ("supported", "", 3, 4)
+    assert row["difference"] == pytest.approx(0.2) and 0.1 <= row["low"] < 0.2 < row["high"] <= 0.3
+    assert row["abstract"] == "Vessels come out." and row["mechanism"] == "published"
+    assert ledger.build_ledger().loc[("found", "y"), "state"] == "not run"
+    words = ledger.describe_row(row)
+    assert words.startswith("supported: 0.700 against 0.500 (Dice), difference +0.200 [+0.1")
+    assert words.endswith("3 runs, 4 test images")
+
+
+def test_an_interval_across_zero_is_undecided_and_one_below_is_not_supported(project):
+    for seed in range(3):
+        project(seed, {"vessel found": [0.3, -0.3, 0.2, -0.1]})
+        project(seed, {"vessel found": [-0.3, -0.3, -0.2, -0.1]}, dataset="y")
+    states = ledger.build_ledger()["state"]
+    assert states[("found", "x")] == "undecided" and states[("found", "y")] == "not supported"
+
+
+def test_fewer_than_three_seeds_are_too_few_unless_the_run_compares_seeds_itself(project):
+    for seed in (0, 1):
+        project(seed, {"vessel found": IMAGES})
+    assert ledger.build_ledger().loc[("found", "x"), "state"] == "too few runs"
+    project(0, {"all well": [IMAGES, IMAGES, IMAGES]}, dataset="z")
+    row = ledger.build_ledger().loc[("whole", "x")]
+    assert row["state"] == "supported" and row["runs"] == 3
+
+
+def test_single_numbers_get_the_interval_over_runs(project):
     for seed, gap in enumerate((0.1, 0.2, 0.3)):
         project(seed, {"vessel found": gap})
     row = ledger.build_ledger().loc[("found", "x")]
-    assert (
-        row["state"] == "supported"
-        and row["held"] == "3 of 3"
-        and row["stale"] == ""
-        and row["runs"] == 3
-    )
-    assert row["difference"] == pytest.approx(0.2) and row["spread"] == pytest.approx(0.1)
-    assert ledger.build_ledger().loc[("found", "y"), "state"] == "not run"
-    assert (
-        ledger.describe_row(row)
-        == "supported: 0.700 against 0.500 (Dice), difference +0.200 ± 0.100, held in 3 of 3"
-    )
-
-
-def test_one_failure_or_too_few_runs_do_not_support(project):
-    project(0, {"vessel found": 0.1})
-    project(1, {"vessel found": 0.1})
-    assert ledger.build_ledger().loc[("found", "x"), "state"] == "too few runs"
-    project(2, {"vessel found": -0.1})
-    assert ledger.build_ledger().loc[("found", "x"), "state"] == "not supported"
-    project(0, {"all well": 1})
-    assert ledger.build_ledger().loc[("whole", "x"), "state"] == "supported"
+    assert row["images"] == 1 and row["low"] == pytest.approx(0.2 - 4.303 * 0.1 / 3**0.5, abs=1e-3)
 
 
 def test_runs_of_another_tier_or_of_other_parameters_do_not_count(project):
-    project(0, {"vessel found": 0.1}, tier="smoke")
-    project(1, {"vessel found": 0.1}, k=16)
+    project(0, {"vessel found": IMAGES}, tier="smoke")
+    project(1, {"vessel found": IMAGES}, k=16)
     assert ledger.build_ledger().loc[("found", "x"), "state"] == "not run"
     assert ledger.build_ledger("smoke").loc[("found", "x"), "runs"] == 1
 
@@ -120,24 +138,26 @@ def test_the_newest_of_equal_runs_counts(project):
 def test_changed_code_and_other_images_make_a_result_stale(project):
     project(0, {"vessel found": 0.1}, code={"losses": "old"})
     project(1, {"vessel found": 0.1}, data="other")
-    assert (
-        ledger.build_ledger().loc[("found", "x"), "stale"]
-        == "losses, the images differ between runs"
-    )
+    stale = ledger.build_ledger().loc[("found", "x"), "stale"]
+    assert stale == "losses, the images differ between runs"
 
 
 def test_the_page_holds_every_claim_and_asks_nobody(project, tmp_path):
     for seed in range(3):
-        project(seed, {"vessel found": 0.1 - seed})
+        project(seed, {"vessel found": [-0.1, -0.2, -0.1]})
     page = ledger.write_report(ledger.build_ledger(), tmp_path / "report.html").read_text()
-    assert (
-        "Vessels are found" in page
-        and "not supported" in page
-        and "not run" in page
-        and "Vessels come out." in page
-    )
+    for words in ("Vessels are found", "not supported", "not run", "Vessels come out."):
+        assert words in page
     assert "http" not in page and 'src="/' not in page
     assert list(ledger.compare_with_abstract(ledger.build_ledger())["data"]) == ["x", "y"]
+
+
+def test_what_a_claim_names_is_escaped_on_the_page(project, tmp_path, monkeypatch):
+    nasty = Claim("<b>", "<script>alert(1)</script>", "s", "<i>", ('"><x',), "nb", "<f>.png")
+    monkeypatch.setattr(ledger, "all_claims", lambda: (nasty,))
+    page = ledger.write_report(ledger.build_ledger(), tmp_path / "report.html").read_text()
+    assert not re.search("<script|<i>|<b>|<x|<f>", page)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 def test_the_abstract_is_tested_by_claims_that_exist():

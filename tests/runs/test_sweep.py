@@ -142,7 +142,7 @@ def test_a_stopped_sweep_keeps_what_is_finished(tiny, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "ldr_lib.runs",
+        "ldr_lib",
         "sweep",
         str(tiny),
         "--grid",
@@ -150,12 +150,14 @@ def test_a_stopped_sweep_keeps_what_is_finished(tiny, tmp_path):
         "--jobs",
         "1",
     ]
-    listening = lambda: signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # in a background job it is ignored
+
+    def listen():
+        """In a background job SIGINT is ignored."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     environment = os.environ | {"LDR_RUNS": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listening
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listen
     )
     started = sweep.cell_folder(tiny, {"seed": 1}) / "started"
     for _ in range(240):

@@ -1,0 +1,230 @@
+"""Arrays to look at: embeddings, clusters and anatomy as colours, masks over images."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
+from sklearn.decomposition import PCA
+
+from ..data.errors import DataError
+
+NO_STRUCTURE = (0.25, 0.25, 0.25)
+CYAN = (0.0, 0.9, 1.0)
+
+
+def unit_range(image: np.ndarray) -> np.ndarray:
+    """An image as floats between 0 and 1.
+
+    Args:
+        image: uint8, bool, or floats in [0, 1], any shape.
+
+    Returns:
+        Floats of the same shape.
+
+    Raises:
+        DataError: Another type, or floats that lie outside [0, 1].
+
+    Example:
+        >>> unit_range(np.array([0, 255], np.uint8))
+        array([0., 1.])
+    """
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image / 255
+    if image.dtype == bool:
+        return image.astype(float)
+    if not np.issubdtype(image.dtype, np.floating):
+        raise DataError(f"an image must be uint8 or floats in [0, 1], not {image.dtype}")
+    if image.size and not (np.nanmin(image) >= -1e-6 and np.nanmax(image) <= 1 + 1e-6):
+        raise DataError(
+            f"an image of floats must lie in [0, 1], not {np.nanmin(image):.3g} to "
+            f"{np.nanmax(image):.3g}: divide it by its largest possible value"
+        )
+    return image.clip(0, 1)
+
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    """Any image as (H, W, 3) floats in [0, 1]."""
+    image = unit_range(image)
+    image = image[..., None] if image.ndim == 2 else image
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
+def structure_colours(n: int) -> np.ndarray:
+    """The colours of structures 1 to n, (n, 3): blue, orange, green and so on, told apart by
+    colour-blind eyes too.
+    """
+    return np.array(sns.color_palette("colorblind", n)).reshape(n, 3)
+
+
+def label_colours(
+    labels: np.ndarray, n: int, inside: np.ndarray | None = None, palette: str = "husl"
+) -> np.ndarray:
+    """Paints label maps, each label in a colour of its own.
+
+    Args:
+        labels: (..., H, W) integers 0 to n - 1.
+        n: Number of labels.
+        inside: bool of the same shape; what lies outside becomes black.
+        palette: Name of a seaborn palette.
+
+    Returns:
+        (..., H, W, 3) floats in [0, 1].
+    """
+    colours = np.array(sns.color_palette(palette, n))[labels]
+    return colours if inside is None else colours * inside[..., None]
+
+
+def anatomy_colours(labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Paints anatomy: dark grey for no structure, then blue, orange, green; black outside the field
+    of view.
+
+    Args:
+        labels: (..., H, W) integers, 0 for no structure, as `ldr_lib.evaluation.anatomy_of` gives
+            them.
+        inside: bool of the same shape, the field of view.
+
+    Returns:
+        (..., H, W, 3) floats in [0, 1].
+
+    Taught in notebook 00, section 3.
+    """
+    palette = np.vstack([NO_STRUCTURE, structure_colours(max(1, int(labels.max())))])
+    return palette[labels] * inside[..., None]
+
+
+def match_clusters(
+    labels: np.ndarray, anatomy: np.ndarray, n_clusters: int, inside: np.ndarray
+) -> pd.DataFrame:
+    """Gives each structure a cluster of its own, so that the sum of the Dice overlaps is largest.
+
+    Args:
+        labels: (N, H, W) cluster of every pixel, 0 to n_clusters - 1.
+        anatomy: (N, H, W) structure of every pixel, 0 for none.
+        n_clusters: Number K of clusters.
+        inside: (N, H, W) bool, pixels that count.
+
+    Returns:
+        A row for each structure, with the columns "structure" (its number), "cluster" and "Dice".
+        Structures without a pixel have no row.
+
+    Source: the Hungarian method (Kuhn 1955).
+    """
+    present = [int(number) for number in np.unique(anatomy[inside]) if number > 0]
+    clusters = np.eye(n_clusters, dtype=bool)[labels[inside]]  # (P, K)
+    structures = anatomy[inside][:, None] == np.array(present, int)  # (P, S)
+    shared = structures.T.astype(np.float32) @ clusters.astype(np.float32)  # (S, K)
+    total = structures.sum(0)[:, None] + clusters.sum(0)  # (S, K)
+    overlap = 2 * shared / np.maximum(total, 1)
+    rows, columns = linear_sum_assignment(-overlap)
+    return pd.DataFrame(
+        {
+            "structure": [present[row] for row in rows],
+            "cluster": columns.astype(int),
+            "Dice": overlap[rows, columns],
+        }
+    )
+
+
+def cluster_colours(
+    labels: np.ndarray, anatomy: np.ndarray | None, n_clusters: int, inside: np.ndarray
+) -> np.ndarray:
+    """Paints clusters in the colours of the anatomy that they match.
+
+    Each structure gives its colour (see `anatomy_colours`) to the cluster that `match_clusters`
+    assigns to it. All other clusters become shades of grey.
+
+    Args:
+        labels: (N, H, W) cluster of every pixel, 0 to n_clusters - 1.
+        anatomy: (N, H, W) structure of every pixel, 0 for none; None, or no structure at all, gives
+            every cluster a colour of its own instead.
+        n_clusters: Number K of clusters.
+        inside: (N, H, W) bool, the field of view; what lies outside becomes black.
+
+    Returns:
+        (N, H, W, 3) floats in [0, 1].
+
+    Taught in notebook 00, section 3.
+    """
+    if anatomy is None or not (np.asarray(anatomy) * inside).any():
+        return label_colours(labels, n_clusters, inside)
+    matched = match_clusters(labels, anatomy, n_clusters, inside)
+    palette = np.repeat(np.linspace(0.35, 0.85, n_clusters)[:, None], 3, 1)
+    anatomical = structure_colours(int(anatomy.max()))
+    palette[matched["cluster"]] = anatomical[matched["structure"] - 1]
+    return palette[labels] * inside[..., None]
+
+
+def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Embeddings as colour: the first three principal components over all images as red, green and
+    blue.
+
+    Args:
+        embeddings: (N, H, W, D).
+        inside: (N, H, W) bool; only these pixels shape the components, the others become black.
+        seed: Fixes which 20,000 pixels the components are fitted to.
+
+    Returns:
+        (N, H, W, 3) floats in [0, 1]; equal colours mean similar embeddings across images.
+
+    Taught in notebook 00, section 3.
+    """
+    pixels = embeddings[inside]
+    chosen = np.random.default_rng(seed).choice(
+        len(pixels), min(len(pixels), 20_000), replace=False
+    )
+    pca = PCA(3).fit(pixels[chosen])
+    low, high = np.percentile(pca.transform(pixels[chosen]), [2, 98], axis=0)
+    colours = np.zeros((*inside.shape, 3))
+    colours[inside] = ((pca.transform(pixels) - low) / (high - low)).clip(0, 1)
+    return colours
+
+
+def overlay(
+    image: np.ndarray, mask: np.ndarray, colour: tuple[float, float, float] = CYAN
+) -> np.ndarray:
+    """An image with a mask painted over it.
+
+    Args:
+        image: (H, W) or (H, W, C), uint8 or floats in [0, 1].
+        mask: (H, W) bool.
+        colour: Of the mask, in [0, 1].
+
+    Returns:
+        (H, W, 3) floats in [0, 1].
+
+    Taught in notebook 01, section 2.
+    """
+    shown = _as_rgb(image)
+    return np.where(mask[..., None], 0.3 * shown + 0.7 * np.array(colour), shown)
+
+
+def outline(
+    image: np.ndarray,
+    mask: np.ndarray,
+    colour: tuple[float, float, float] = CYAN,
+    width: int | None = None,
+) -> np.ndarray:
+    """An image with the contour of a mask, so that what the mask covers stays visible.
+
+    The line lies just outside the mask.
+
+    Args:
+        image: (H, W) or (H, W, C), uint8 or floats in [0, 1].
+        mask: (H, W) bool.
+        colour: Of the line, in [0, 1].
+        width: Of the line in pixels; None takes one pixel for each 300 pixels of the image's longer
+            side.
+
+    Returns:
+        (H, W, 3) floats in [0, 1].
+
+    Taught in notebook 01, section 2.
+    """
+    shown, mask = _as_rgb(image), np.asarray(mask, bool)
+    if width is None:
+        width = max(1, round(max(mask.shape) / 300))
+    around = ndimage.generate_binary_structure(2, 2)
+    line = ndimage.binary_dilation(mask, around, iterations=width) & ~mask
+    return np.where(line[..., None], np.array(colour), shown)

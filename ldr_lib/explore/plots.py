@@ -1,0 +1,362 @@
+"""Curves and diagrams: the network with its losses, training logs, the hypersphere."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
+
+from ..losses import patch_discrimination
+from ..training import Settings
+from .figures import LARGEST_PANEL, WIDTH
+
+UNITS = {
+    "patch": "patch loss (nats)",
+    "mixup": "mixup loss (nats)",
+    "region": "region loss (nats)",
+    "entropy": "entropy (bits)",
+    "area": "area term",
+}
+
+
+def patch_references(n_rows: int, embedding_dim: int) -> dict[str, float]:
+    """Values of `ldr_lib.losses.patch_discrimination` that a training curve is compared with.
+
+    Args:
+        n_rows: Number of patch vectors in all, anchors and positives together.
+        embedding_dim: Dimension D of the embedding space.
+
+    Returns:
+        "collapse", all vectors equal; "random", all vectors independent; "perfect", partners equal
+        and everything else independent. The last two are means over ten fixed draws of random
+        unit vectors; a single draw differs by about 0.1.
+
+    Example:
+        >>> {name: round(value, 2) for name, value in patch_references(1024, 32).items()}
+        {'collapse': 7.93, 'random': 9.46, 'perfect': 0.36}
+    """
+    generator = torch.Generator().manual_seed(0)
+    values = []
+    for _ in range(10):
+        vectors = torch.randn(2, n_rows // 2, embedding_dim, generator=generator)
+        first, second = F.normalize(vectors, dim=2)  # (n_rows / 2, D) each
+        same = first[:1].expand_as(first)
+        pairs = {"collapse": (same, same), "random": (first, second), "perfect": (first, first)}
+        values.append({name: patch_discrimination(*pair).item() for name, pair in pairs.items()})
+    return pd.DataFrame(values).mean().to_dict()
+
+
+def loss_references(settings: Settings) -> dict[str, dict[str, float]]:
+    """Values of each loss that a training curve is compared with.
+
+    Args:
+        settings: The training's settings. One step compares 4B G^2 patch vectors for the patch
+            loss, and 2B G^2 for the mixup loss.
+
+    Returns:
+        Loss name to reference name to value: for "patch" and "mixup" see `patch_references`;
+        "region" when all regions coincide, ln K; "entropy" when every pixel is undecided, the
+        binary entropy of 1/K in bits.
+
+    Example:
+        >>> round(loss_references(Settings(n_clusters=8))["entropy"]["undecided"], 3)
+        0.544
+    """
+    patches, k = settings.pairs * settings.grid**2, settings.n_clusters
+    share = 1 / k
+    undecided = -share * math.log2(share) - (1 - share) * math.log2(1 - share) if k > 1 else 0.0
+    return {
+        "patch": patch_references(4 * patches, settings.embedding_dim),
+        "mixup": patch_references(2 * patches, settings.embedding_dim),
+        "region": {"regions coincide: ln K": math.log(k)},
+        "entropy": {"undecided": undecided},
+    }
+
+
+def loss_curves(log: list[dict], settings: Settings) -> tuple[Figure, pd.DataFrame]:
+    """Loss terms and cluster areas over the epochs of all stages, with reference lines.
+
+    Args:
+        log: Rows of the training log.
+        settings: The training's settings, for the reference lines (see `loss_references`).
+
+    Returns:
+        The figure and the numbers that it shows, one row for each epoch.
+
+    Taught in notebook 02, section 5.
+    """
+    table = pd.DataFrame(log).drop(columns="seconds", errors="ignore")
+    table.index = pd.Index(range(1, len(table) + 1), name="epoch")
+    terms, references = [name for name in UNITS if name in table], loss_references(settings)
+    areas = "smallest_area" in table
+    panels = len(terms) + areas
+    columns = min(3, panels)
+    rows = math.ceil(panels / columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 3.2 * rows), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat[panels:]:
+        axis.set_axis_off()
+    palette = sns.color_palette("colorblind")
+    for axis, name in zip(axes.flat, terms):
+        for number, (stage, part) in enumerate(table.groupby("stage")[name]):
+            axis.plot(part.index, part, "o-", color=palette[number], label=f"stage {stage}")
+        axis.set(title=name, ylabel=UNITS[name])
+        if name in ("entropy", "area"):
+            axis.set_ylim(0, None)
+        _reference_lines(axis, references.get(name, {}))
+    if table["stage"].nunique() > 1:
+        axes.flat[0].legend(frameon=False)
+    if areas:
+        axis = axes.flat[len(terms)]
+        axis.fill_between(
+            table.index, table["smallest_area"], table["largest_area"], color=palette[2], alpha=0.4
+        )
+        axis.set(title="cluster areas, smallest to largest", ylabel="share of the pixels")
+        axis.set_ylim(0, None)
+        _reference_lines(axis, {"equal areas: 1/K": 1 / settings.n_clusters})
+    for axis in axes.flat[:panels]:
+        axis.set(xlabel="epoch", xlim=(0.5, len(table) + 0.5))
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    sns.despine(figure)
+    return figure, table
+
+
+def _reference_lines(axis: Axes, references: dict[str, float]) -> None:
+    for name, value in references.items():
+        axis.axhline(value, color="0.45", linestyle="--", linewidth=1)
+        axis.annotate(
+            f"{name} ({value:.3g})",
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=9,
+            color="0.3",
+        )
+    if references:
+        low, high = axis.get_ylim()
+        low, high = min(low, *references.values()), max(high, *references.values())
+        axis.set_ylim(low, high + 0.1 * (high - low))
+
+
+def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[str]]]) -> Figure:
+    """A map of pixels in the plane, coloured in several ways.
+
+    Args:
+        points: (P, 2).
+        colourings: Title to (P,) integer labels and the names of labels 0, 1, ... Up to 16 names
+            stand in a legend. Of up to five names the first one is grey.
+
+    Returns:
+        The figure.
+
+    Taught in notebook 03, section 2.
+    """
+    side = min(WIDTH / len(colourings), LARGEST_PANEL)
+    figure, axes = plt.subplots(
+        1,
+        len(colourings),
+        figsize=(side * len(colourings), side + 1),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
+        few = len(names) <= 5
+        palette = (
+            [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)]
+            if few
+            else sns.color_palette("husl", len(names))
+        )
+        for number, name in enumerate(names):
+            axis.scatter(
+                *points[labels == number].T,
+                s=4,
+                color=palette[number],
+                label=name,
+                linewidths=0,
+                zorder=1 + number * few,
+            )
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(title, fontsize=11)
+        if len(names) <= 16:
+            axis.legend(
+                markerscale=4,
+                fontsize=9,
+                loc="upper center",
+                bbox_to_anchor=(0.5, 0),
+                ncols=4,
+                frameon=False,
+                handletextpad=0.1,
+                columnspacing=0.8,
+            )
+    return figure
+
+
+def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
+    """Pairs of points on the unit sphere in three dimensions; partners have one colour and are
+    linked by a line.
+
+    Args:
+        states: Title to (2N, 3) unit vectors; rows i and N + i are partners.
+
+    Returns:
+        The figure.
+
+    Taught in notebook 02, section 1.
+    """
+    side = min(WIDTH / len(states), 6)
+    figure = plt.figure(figsize=(side * len(states), side), layout="constrained")
+    longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
+    sphere = (
+        np.cos(longitude) * np.sin(latitude),
+        np.sin(longitude) * np.sin(latitude),
+        np.cos(latitude),
+    )
+    for position, (title, points) in enumerate(states.items(), start=1):
+        axis = figure.add_subplot(1, len(states), position, projection="3d")
+        axis.plot_wireframe(*sphere, color="0.85", linewidth=0.4)
+        n = len(points) // 2
+        colours = plt.get_cmap("tab20")(np.arange(n) % 20)
+        for colour, first, second in zip(colours, points[:n], points[n:]):
+            axis.plot(*np.stack([first, second]).T, "o-", color=colour, markersize=7, linewidth=1.8)
+        axis.set(aspect="equal", xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), zlim=(-0.75, 0.75))
+        axis.set_title(title, fontsize=12)
+        axis.set_axis_off()
+    return figure
+
+
+_DATA, _SHARED, _EMBED, _CLUSTER, _LOSS = "#e8e8e8", "#cfe2f3", "#fde3c8", "#d5ead0", "#ffffff"
+
+
+def network_diagram() -> Figure:
+    """The two-branch network with its views, its two branches and the losses that train them.
+
+    Returns:
+        The figure.
+
+    Source: Chen et al. 2021, figure of the network, drawn anew. Taught in notebook 02, section 2.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 5.2), layout="constrained")
+    axis.set(xlim=(0, 12), ylim=(0.3, 5.3))
+    axis.set_axis_off()
+    boxes = {
+        "first": (0.1, 4.1, 1.75, 0.7, "first view", _DATA),
+        "second": (0.1, 2.8, 1.75, 0.7, "second view,\nflipped and turned", _DATA),
+        "mixed": (0.1, 1.5, 1.75, 0.7, "mixed image\n$\\lambda A + (1-\\lambda) B$", _DATA),
+        "network": (2.5, 1.5, 1.75, 3.3, "", _SHARED),
+        "embedding": (5.0, 3.55, 1.9, 1.25, "", _EMBED),
+        "clustering": (5.0, 1.5, 1.9, 1.25, "", _CLUSTER),
+        "patches": (
+            7.6,
+            3.65,
+            1.75,
+            1.05,
+            "patch vectors\n$z_r$: mean of $v$\nin a grid cell",
+            _EMBED,
+        ),
+        "regions": (
+            7.6,
+            1.5,
+            1.75,
+            1.25,
+            "region vectors\n$r_{nk}$: mean of $v$\nunder $a_k$",
+            _CLUSTER,
+        ),
+        "L_pd": (10.05, 4.3, 1.85, 0.6, "$L_{pd}$ patch\ndiscrimination", _LOSS),
+        "L_mix": (10.05, 3.45, 1.85, 0.6, "$L_{mix}$ hypersphere\nmixup", _LOSS),
+        "L_ld": (10.05, 1.85, 1.85, 0.6, "$L_{ld}$ region\ndiscrimination", _LOSS),
+        "L_ent": (10.05, 0.45, 1.85, 0.6, "$L_{ent}$ entropy,\narea term", _LOSS),
+    }
+    for left, bottom, width, height, text, colour in boxes.values():
+        axis.add_patch(
+            FancyBboxPatch(
+                (left, bottom),
+                width,
+                height,
+                boxstyle="round,pad=0,rounding_size=0.08",
+                facecolor=colour,
+                edgecolor="0.35",
+            )
+        )
+        axis.text(
+            left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=10
+        )
+    _diagram_words(axis)
+    for view in ("first", "second", "mixed"):
+        y = boxes[view][1] + 0.35
+        _arrow(axis, (1.85, y), (2.5, y))
+    _arrow(axis, (4.25, 4.17), (5.0, 4.17))
+    _arrow(axis, (4.25, 2.12), (5.0, 2.12))
+    _arrow(axis, (6.9, 4.17), (7.6, 4.17))
+    _arrow(axis, (6.9, 2.12), (7.6, 2.12))
+    _arrow(axis, (6.45, 3.55), (7.6, 2.6))
+    _arrow(axis, (9.35, 4.35), (10.05, 4.6))
+    _arrow(axis, (9.35, 4.0), (10.05, 3.75))
+    _arrow(axis, (9.35, 2.12), (10.05, 2.15))
+    axis.plot([5.95, 5.95], [1.5, 0.75], color="0.25", linewidth=1.3)
+    _arrow(axis, (5.95, 0.75), (10.05, 0.75))
+    return figure
+
+
+def _diagram_words(axis: Axes) -> None:
+    """Writes what stands in the large boxes and between the rows of the diagram."""
+    axis.text(3.375, 4.1, "encoder\n(small VGG-16)", ha="center", va="center", fontsize=11)
+    axis.text(
+        3.375,
+        3.15,
+        "16, 32, 64, 128, 128\nchannels at\n1/1 to 1/16",
+        ha="center",
+        va="center",
+        fontsize=9,
+    )
+    axis.text(
+        3.375,
+        2.15,
+        "decoder (U-Net):\na shared map of\n32 channels",
+        ha="center",
+        va="center",
+        fontsize=10,
+    )
+    axis.text(5.95, 4.52, "embedding branch", ha="center", va="center", fontsize=11)
+    axis.text(
+        5.95,
+        4.02,
+        "$v(p)$: a unit vector\nfor every pixel",
+        ha="center",
+        va="center",
+        fontsize=10,
+    )
+    axis.text(5.95, 2.47, "clustering branch", ha="center", va="center", fontsize=11)
+    axis.text(
+        5.95,
+        1.95,
+        "$a_k(p)$: shares in\nK clusters, sum 1",
+        ha="center",
+        va="center",
+        fontsize=10,
+    )
+    axis.text(10.975, 5.07, "stage 1", ha="center", fontsize=11, color="0.3")
+    axis.text(10.975, 2.65, "joins in stage 2", ha="center", fontsize=11, color="0.3")
+    axis.text(
+        0.1,
+        1.25,
+        "A and B are two source images",
+        va="top",
+        fontsize=9,
+        color="0.3",
+    )
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style = dict(arrowstyle="-|>", color="0.25", linewidth=1.3, shrinkA=0, shrinkB=0)
+    axis.annotate("", end, start, arrowprops=style)

@@ -1,0 +1,98 @@
+"""Scores of probability maps, with and without a threshold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from ..metrics import dice
+
+
+def dice_by_image(masks: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
+    """Dice of each predicted mask with its true mask.
+
+    Args:
+        masks: N arrays (H, W) bool; sizes may differ from image to image.
+        truths: N arrays (H, W) bool of the same sizes.
+
+    Returns:
+        (N,) values in [0, 1].
+
+    Example:
+        >>> dice_by_image([np.eye(2) > 0], [np.ones((2, 2)) > 0]).round(3).tolist()
+        [0.667]
+
+    Taught in notebook 04, section 5.
+    """
+    return np.array([dice(mask, truth) for mask, truth in zip(masks, truths)])
+
+
+def best_threshold(
+    maps: Sequence[np.ndarray], truths: Sequence[np.ndarray], thresholds: np.ndarray
+) -> float:
+    """The one threshold for all images with the highest mean Dice. It is an oracle: it needs the
+    true masks of the test images.
+
+    Args:
+        maps: N arrays (H, W) of floats.
+        truths: N arrays (H, W) bool.
+        thresholds: Candidates; a pixel counts as structure above the threshold.
+
+    Returns:
+        One of the candidates, the first of equal ones.
+
+    Taught in notebook 04, section 5.
+    """
+    total = np.zeros(len(thresholds))
+    for map_, truth in zip(maps, truths):
+        everywhere, in_truth = np.sort(map_, axis=None), np.sort(map_[truth])
+        n_found = everywhere.size - np.searchsorted(everywhere, thresholds, "right")
+        n_right = in_truth.size - np.searchsorted(in_truth, thresholds, "right")
+        overlap = 2 * n_right / np.maximum(n_found + in_truth.size, 1)  # (thresholds,)
+        total += np.where(n_found + in_truth.size > 0, overlap, 1.0)  # both empty: Dice 1
+    return float(thresholds[total.argmax()])
+
+
+def threshold_free_scores(
+    maps: Sequence[np.ndarray], truths: Sequence[np.ndarray], n_thresholds: int = 200
+) -> pd.DataFrame:
+    """How well probability maps mark a structure, whatever their scale.
+
+    A map may rank the structure's pixels above all others and still stay below one half
+    everywhere. Its Dice at the threshold 0.5 is 0 then, and says nothing about the ranking.
+
+    Args:
+        maps: N arrays (H, W) in [0, 1].
+        truths: N arrays (H, W) bool.
+        n_thresholds: Number of quantiles of all maps that are tried as thresholds of the oracle.
+
+    Returns:
+        One row for each image. "Dice at 0.5"; "oracle Dice" at the one threshold that is best for
+        all these images, which nobody knows without their masks; "average precision", the area
+        under precision over recall: 1 is perfect, and a map without information gets the share of
+        the structure's pixels. The latter is nan where the structure is absent.
+
+    Example:
+        >>> truth = np.arange(10).reshape(2, 5) > 7
+        >>> threshold_free_scores([truth * 0.2 + 0.1], [truth]).round(2).values.tolist()
+        [[0.0, 1.0, 1.0]]
+
+    Taught in notebook 04, section 5.
+    """
+    # Dense among the highest values, because a structure may cover one pixel in two hundred.
+    levels = 1 - np.geomspace(1e-4, 1, n_thresholds)
+    pooled = np.concatenate([np.asarray(map_).ravel() for map_ in maps])
+    candidates = np.append(np.unique(np.quantile(pooled, levels)), 0.5)
+    oracle = best_threshold(maps, truths, candidates)
+    precision = [
+        average_precision_score(truth.ravel(), map_.ravel()) if truth.any() else np.nan
+        for map_, truth in zip(maps, truths)
+    ]
+    return pd.DataFrame(
+        {
+            "Dice at 0.5": dice_by_image([map_ > 0.5 for map_ in maps], truths),
+            "oracle Dice": dice_by_image([map_ > oracle for map_ in maps], truths),
+            "average precision": precision,
+        }
+    )

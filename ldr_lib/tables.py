@@ -1,0 +1,381 @@
+"""The result tables: `figures/README.md` with all of them, the generated parts of the README, and
+the numbers that `make quickstart` prints.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from .data.errors import DataError
+from .data.files import atomic_write
+from .guided import study_markdown
+from .runs.paths import project_root, runs_folder
+from .runs.records import as_markdown, committed_records, over_seeds, summary
+from .runs.sweep import run_cell
+from .transfer import gains, transfer_records, transfer_table
+
+QUICKSTART = "00_quickstart"
+BRANCHES = "02_two_branch_training"
+EXPLORE = "03_embedding_visualization"
+DATA_TITLES = {
+    "simulated_fundus": "Simulated photographs of the retina",
+    "simulated_chest": "Simulated chest X-rays",
+    "chase_db1": "CHASE_DB1, real photographs of the retina",
+}
+NETWORKS = ("untrained", "trained")
+COMPARED = {
+    "AUC vessel": "AUC of vessels by similarity to one vessel pixel",
+    "Dice vessel": "Dice of vessels and the best cluster",
+    "NMI": "NMI of clusters and anatomy",
+}
+"""Column to words: what a newcomer compares after `make quickstart`."""
+
+HEAD = """# All result tables
+
+`python -m ldr_lib tables` writes this page from the committed records; a test compares the two. All
+numbers were measured with this kit on held-out images; none is taken from the paper. A spread is
+the standard deviation over seeds 0, 1 and 2. Each record beside a notebook's figures says what was
+run, on what, with which versions, and how long it took. `make records`, `make priors` and
+`make transfer` repeat the runs of which no current record exists. The ledger of all claims is
+[06_reproduction_report/report.html](06_reproduction_report/report.html).
+
+- **NMI** (0 to 1): normalised mutual information of clusters and anatomy.
+- **Dice** (0 to 1): overlap of a structure with the cluster that matches it best.
+- **AUC** (0.5 is chance): how well similarity to one pixel of a structure ranks its pixels first.
+- **clDice** (0 to 1): overlap of the centre lines of vessels.
+- **HD95**: 95th percentile of the distance between two outlines, in pixels.
+"""
+
+LIMITS = """## What these numbers do not say
+
+- The published schedule of 100,000 steps and the published tables are **not reproduced**. Runs of
+  tier *class* train for a few hundred steps.
+- Locally normalised intensities are the network's input for photographs of the retina. This step
+  is ours, not the paper's. It helps k-means of the input as well, so the tables show that baseline.
+- The network repeats the border pixels instead of padding with zeros. This is ours too: with zeros
+  the network learns how far a pixel lies from the border (notebook 02).
+- In tier *class* the second stage weights entropy and cluster area more than the paper (notebook
+  02 lists the weights).
+- Rows *short* of the guided study train for 150 steps; compare them only with each other. At this
+  length vessels gain nothing from distractors, and what region discrimination adds is within the
+  spread.
+- The adversary of the paper had 150 steps instead of 80,000. Its map was still near uniform, where
+  no pixel can reach the threshold 0.5. The row does not show that the adversary fails.
+- A Dice of 0 at threshold 0.5 does not mean that a map holds no information: shuffled priors and
+  untrained networks give shares that stay below the threshold.
+- The supervised row with one label trains with cross-entropy at its end, the guided rows do not.
+- Working sizes, mirror averaging, cluster or prototype, ellipse fitting, filled hulls and the third
+  stage were chosen on masks of training splits. Training itself used no mask.
+- Encoders were pretrained for 700 steps. *ldr* was pretrained three times (*ldr*, *ldr-1*,
+  *ldr-2*), the other methods once; the spread is that of labelled images and decoders.
+- The decoders of the transfer tables train for a fixed number of steps, not to convergence. The
+  tables compare initialisations under one budget; they do not measure how many labels are needed.
+- Guided vessels miss fine vessels, and sometimes include choroidal vessels and streaks near the
+  disc. Lungs are cut where dense opacities look white.
+"""
+
+
+def _section(title: str, about: str, command: str, table: str) -> str:
+    return f"## {title}\n\n{about}\n\nMade by `{command}`.\n\n{table}\n"
+
+
+def _probe_markdown(dataset: str) -> str:
+    """Probes of notebook 03 on one dataset, mean ± standard deviation over seeds."""
+    mean, spread = over_seeds(committed_records(EXPLORE, dataset=dataset), "probes")
+    shown = mean.map("{:.2f}".format) + " ± " + spread.map("{:.2f}".format)
+    return as_markdown(["", *shown.columns], [[row, *shown.loc[row]] for row in shown.index])
+
+
+def _transfer_sections() -> list[str]:
+    """Dice, gains over a random encoder, clDice and HD95 of all initialisations."""
+    records = transfer_records()
+    tables = {
+        "Dice": (transfer_table(records), "Mean Dice on the real test images"),
+        "gain in Dice over a random encoder": (
+            gains(records),
+            "Difference to the random encoder with the same labelled images and seed",
+        ),
+        "clDice of vessels": (transfer_table(records, "clDice"), "Mean clDice"),
+        "HD95 of organs": (transfer_table(records, "HD95"), "Mean HD95 in pixels, lower is better"),
+    }
+    sections = []
+    for name, (table, about) in tables.items():
+        body = [[*row, *table.loc[row]] for row in table.index]
+        sections.append(
+            _section(
+                f"Segmentation with few labels: {name} (notebook 05)",
+                f"{about}, over three labelled subsets; a number in brackets says that fewer "
+                "seeds were run. *instance* is image-level discrimination. *scratch* trains "
+                "everything from random weights; *guided* starts from the network of notebook 04. "
+                "All initialisations have one network, the same batches and the same number of "
+                "steps.",
+                "make transfer",
+                as_markdown(["task", "protocol", "initialisation", *table.columns], body),
+            )
+        )
+    return sections
+
+
+def all_tables() -> str:
+    """The text of `figures/README.md`, from the committed records.
+
+    Raises:
+        ValueError: A table has fewer than three seeds.
+        DataError: There is no record of the transfer study.
+    """
+    sections = [
+        _section(
+            f"{title} (notebook 00)",
+            "Clusters and similarity against the anatomy. Each network counts with the better of "
+            "its two clusterings: its clustering branch, or k-means of its embeddings. The other "
+            "rows are k-means of intensities.",
+            "make records",
+            summary(QUICKSTART, dataset=dataset),
+        )
+        for dataset, title in DATA_TITLES.items()
+    ]
+    sections.append(
+        _section(
+            "What each branch gives the other, simulated photographs (notebook 02)",
+            "The same measures for networks with one branch and with both.",
+            "make records",
+            summary(BRANCHES, dataset="simulated_fundus"),
+        )
+    )
+    sections += [
+        _section(
+            f"Probes of the representation: {title} (notebook 03)",
+            "Area under the ROC curve by similarity to one labelled pixel (retrieval), by a linear "
+            "classifier and by nearest neighbours, trained with the labels of one image.",
+            "make records",
+            _probe_markdown(dataset),
+        )
+        for dataset, title in DATA_TITLES.items()
+    ]
+    sections.append(
+        _section(
+            "Structures found by a prior on real test images (notebook 04)",
+            "Dice at threshold 0.5 and at the images' own size: vessels on CHASE_DB1, discs on "
+            "DRIONS-DB, lungs and heart on COVID19_CXR_SEG; the fovea on simulated photographs "
+            "(*found*: its centre within half a disc diameter). *rendered* trains on rendered "
+            "pairs; *combined* adds confident pseudo-labels in real images. *from representation* "
+            "begins with the unlabelled representation, all others with random weights. *by "
+            "prototype* reads the embedding instead of the cluster.",
+            "make priors",
+            study_markdown(),
+        )
+    )
+    sections += _transfer_sections()
+    speed = (project_root() / "figures" / "benchmark.txt").read_text(encoding="utf-8").strip()
+    sections.append(
+        _section(
+            "Speed of one training step",
+            "The kit's step against the same step written literally from the equations.",
+            "python -m ldr_lib benchmark > figures/benchmark.txt",
+            f"```\n{speed}\n```",
+        )
+    )
+    return "\n".join([HEAD, *sections, LIMITS])
+
+
+def _cells(markdown: str) -> pd.DataFrame:
+    """A table in Markdown as strings; its first column is the index."""
+    lines = [line.strip("|").split("|") for line in markdown.splitlines()]
+    head, _, *body = [[cell.strip() for cell in line] for line in lines]
+    return pd.DataFrame(body, columns=head).set_index(head[0])
+
+
+def _best_intensities(table: pd.DataFrame, column: str) -> str:
+    """The cell of the better of the rows that are k-means of intensities."""
+    rows = [row for row in table.index if row not in NETWORKS]
+    return max((table.loc[row, column] for row in rows), key=lambda cell: float(cell.split()[0]))
+
+
+def results() -> str:
+    """The README's table of results: what was measured, this kit and what it is compared with."""
+    real = _cells(summary(QUICKSTART, dataset="chase_db1"))
+    branches = _cells(summary(BRANCHES, dataset="simulated_fundus"))
+    probes = _cells(_probe_markdown("chase_db1"))
+    study = _cells(study_markdown()).set_index("way", append=True)["Dice"]
+    transfer = transfer_table(transfer_records())["1 label"]
+    vessels, disc = ("vessel_chase_db1", "frozen"), ("disc_drions", "fine-tuned")
+    rows = [
+        (
+            "AUC of vessels by similarity to one pixel (00)",
+            "CHASE_DB1",
+            real.loc["trained", "AUC vessel"],
+            f"untrained {real.loc['untrained', 'AUC vessel']}; "
+            f"intensities {_best_intensities(real, 'AUC vessel')}",
+        ),
+        (
+            "NMI of clusters and anatomy (00)",
+            "CHASE_DB1",
+            real.loc["trained", "NMI"],
+            f"untrained {real.loc['untrained', 'NMI']}; "
+            f"k-means of intensities {_best_intensities(real, 'NMI')}",
+        ),
+        (
+            "AUC of vessels, both branches (02)",
+            "simulated",
+            branches.loc["both", "AUC vessel"],
+            f"embedding only {branches.loc['embedding only', 'AUC vessel']}; "
+            f"clustering only {branches.loc['clustering only', 'AUC vessel']}",
+        ),
+        (
+            "AUC of vessels, linear classifier, one label (03)",
+            "CHASE_DB1",
+            probes.loc["trained", "vessel linear"],
+            f"filter bank {probes.loc['filter bank', 'vessel linear']}",
+        ),
+        (
+            "Dice of vessels, guided by OCTA masks (04)",
+            "CHASE_DB1",
+            study["vessel", "octa prior, combined, from representation"],
+            f"Frangi filter {study['vessel', 'frangi, oracle threshold']}; "
+            f"second observer {study['vessel', 'second observer']}",
+        ),
+        (
+            "Dice of lungs, guided by simulated shapes (04)",
+            "COVID19_CXR_SEG",
+            study["lungs", "combined"],
+            f"mean simulated mask {study['lungs', 'mean simulated mask']}",
+        ),
+        (
+            "Dice of vessels, one label, frozen encoder (05)",
+            "CHASE_DB1",
+            transfer[(*vessels, "ldr")],
+            f"random encoder {transfer[(*vessels, 'random')]}; "
+            f"image-level {transfer[(*vessels, 'instance')]}",
+        ),
+        (
+            "Dice of the optic disc, one label, fine-tuned (05)",
+            "DRIONS-DB",
+            transfer[(*disc, "ldr")],
+            f"random encoder {transfer[(*disc, 'random')]}",
+        ),
+    ]
+    return as_markdown(["measured", "images", "this kit", "compared with"], rows)
+
+
+def expected() -> str:
+    """What notebook 00 reaches on simulated photographs, as a list for the README."""
+    table = _cells(summary(QUICKSTART, dataset="simulated_fundus"))
+    lines = [
+        f"- {what}: {table.loc['trained', column]} (untrained {table.loc['untrained', column]})"
+        for column, what in COMPARED.items()
+    ]
+    return "\n".join(lines)
+
+
+def notebook_map() -> str:
+    """The README's map: each notebook, its question, its time and memory."""
+    body = []
+    for path in sorted((project_root() / "notebooks").glob("0*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        title = "".join(cells[0]["source"]).splitlines()[0].removeprefix("# ")
+        name, _, question = title.partition(": ")
+        record = _record(path.stem)
+        minutes, held = record["wall_seconds"] / 60, record["peak_memory_mib"]["process"] / 1024
+        body.append(
+            [
+                f"[{name}](notebooks/{path.name})",
+                question,
+                f"{minutes:.1f} min, {held:.1f} GB",
+            ]
+        )
+    return as_markdown(["notebook", "question", "two cores"], body)
+
+
+def _record(name: str, folder: Path | None = None) -> dict:
+    """A notebook's record: the committed one, or that of a run's folder."""
+    path = (folder or project_root() / "figures" / name) / "record.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def readme_with_tables(text: str) -> str:
+    """The README with its generated parts made anew.
+
+    Args:
+        text: The README; a part stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
+
+    Raises:
+        ValueError: A part is missing.
+    """
+    for name, make in PARTS.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"README.md has no part between {begin.strip()} and {end}")
+        text = before + begin + make() + "\n" + end + after
+    return text
+
+
+PARTS = {"expected": expected, "map": notebook_map, "results": results}
+"""Generated parts of the README."""
+
+
+def write_tables() -> Path:
+    """Writes `figures/README.md` and the generated parts of the README.
+
+    Returns:
+        The path of `figures/README.md`.
+
+    Raises:
+        ValueError: A table has fewer than three seeds, or the README lacks a part.
+        DataError: There is no record of the transfer study.
+    """
+    page, readme = project_root() / "figures" / "README.md", project_root() / "README.md"
+    pages = {page: all_tables(), readme: readme_with_tables(readme.read_text(encoding="utf-8"))}
+    for path, text in pages.items():
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return page
+
+
+def quickstart(folder: Path | None = None) -> str:
+    """Runs notebook 00 without a word of its kernel, and says what to look at.
+
+    Args:
+        folder: Receives the figures, the record and the executed notebook; its old content is
+            removed. None takes runs/00_quickstart.
+
+    Returns:
+        Where the figures are, and the run's numbers beside those of the README.
+
+    Raises:
+        DataError: The notebook stopped with an error.
+    """
+    folder = (folder or runs_folder() / QUICKSTART).resolve()
+    notebook = project_root() / "notebooks" / f"{QUICKSTART}.ipynb"
+    error = run_cell(str(notebook), {}, folder, torch.get_num_threads())[2]
+    if error:
+        raise DataError(f"notebook 00 stopped ({error}); {folder / 'error.txt'} says more")
+    return quickstart_numbers(folder)
+
+
+def quickstart_numbers(folder: Path) -> str:
+    """What a run of notebook 00 wrote and measured, beside the numbers of the README.
+
+    Args:
+        folder: Of a finished run on simulated photographs.
+    """
+    record = _record(QUICKSTART, folder)
+    measured = pd.DataFrame(record["metrics"]["agreement"]).T
+    usual = _cells(summary(QUICKSTART, dataset="simulated_fundus"))
+    lines = [
+        f"Done. Open these in {folder}:",
+        "  " + ", ".join([*record["figures"], f"{QUICKSTART}.ipynb"]),
+        "",
+        f"{'':56}{'untrained':>13}{'trained':>13}   README, trained",
+    ]
+    for column, what in COMPARED.items():
+        values = [
+            measured.loc[measured.index.str.startswith(f"{name}, "), column].max()
+            for name in NETWORKS
+        ]
+        numbers = "".join(f"{value:13.2f}" for value in values)
+        lines.append(f"{what:56}{numbers}   {usual.loc['trained', column]}")
+    return "\n".join(lines)

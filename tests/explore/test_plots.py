@@ -1,0 +1,100 @@
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ldr_lib import Settings, explore, losses
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+SETTINGS = Settings(n_clusters=8, pairs=4, grid=8, embedding_dim=32)
+
+
+def test_reference_values_are_those_of_the_losses():
+    known = explore.loss_references(SETTINGS)
+    assert known["patch"]["collapse"] == pytest.approx(
+        math.log(1023) - 1022 * math.log(1 - 1 / 1023), abs=0.01
+    )
+    assert known["mixup"]["collapse"] == pytest.approx(
+        math.log(511) - 510 * math.log(1 - 1 / 511), abs=0.01
+    )
+    torch.manual_seed(3)
+    z, other = F.normalize(torch.randn(2, 512, 32), dim=2)
+    random, perfect = (losses.patch_discrimination(z, partner).item() for partner in (other, z))
+    assert known["patch"]["random"] == pytest.approx(random, abs=0.2)
+    assert known["patch"]["perfect"] == pytest.approx(perfect, abs=0.1)
+    assert known["patch"]["perfect"] < known["patch"]["collapse"] < known["patch"]["random"]
+    undecided = torch.full((1, 8, 4, 4), 1 / 8)
+    assert known["entropy"]["undecided"] == pytest.approx(
+        losses.cluster_entropy(undecided).item(), abs=1e-4
+    )
+    same = F.normalize(torch.ones(2, 32, 4, 4), dim=1)
+    (value,) = known["region"].values()
+    assert value == pytest.approx(
+        losses.region_discrimination(same, undecided.expand(2, -1, -1, -1)).item(), abs=1e-4
+    )
+
+
+def test_reference_values_do_not_touch_the_random_numbers():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    explore.loss_references(SETTINGS)
+    assert (torch.rand(3) == expected).all()
+
+
+def test_loss_curves_draw_each_logged_term_with_its_reference_lines():
+    log = [{"stage": 1, "epoch": i, "patch": 9.0 - i, "seconds": 1} for i in range(2)]
+    later = {"stage": 2, "epoch": 0, "patch": 6.0, "region": 1.0, "entropy": 0.5}
+    log.append(later | {"smallest_area": 0.1, "largest_area": 0.4, "seconds": 1})
+    figure, table = explore.loss_curves(log, SETTINGS)
+    assert list(table["patch"]) == [9.0, 8.0, 6.0] and "seconds" not in table
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert titles == ["patch", "region", "entropy", "cluster areas, smallest to largest"]
+    references = explore.loss_references(SETTINGS)
+    for axis in figure.axes[:3]:
+        dashed = [line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == "--"]
+        low, high = axis.get_ylim()
+        assert dashed == list(references[axis.get_title()].values())
+        assert axis.get_ylabel() and low <= min(dashed) and max(dashed) <= high
+    assert figure.axes[3].lines[0].get_ydata()[0] == 1 / 8
+    assert figure.get_size_inches()[0] * 100 == pytest.approx(1200)
+
+
+def test_a_log_without_clusters_has_no_panel_of_areas():
+    figure, _ = explore.loss_curves([{"stage": 1, "epoch": 0, "patch": 8.0}], SETTINGS)
+    assert [axis.get_title() for axis in figure.axes] == ["patch"]
+
+
+def test_partners_on_the_sphere_share_a_colour_and_are_linked():
+    points = np.random.default_rng(0).normal(size=(8, 3))
+    figure = explore.sphere_pairs({"before": points, "after": points})
+    assert [axis.get_title() for axis in figure.axes] == ["before", "after"]
+    for i, line in enumerate(figure.axes[0].lines):
+        assert np.allclose(np.stack(line.get_data_3d()).T, points[[i, 4 + i]])
+    assert len({tuple(line.get_color()) for line in figure.axes[0].lines}) == 4
+
+
+def test_a_map_of_pixels_names_its_colours():
+    points, labels = np.zeros((6, 2)), np.arange(6) % 3
+    groups = {"few": (labels, ["other", "disc", "vessel"]), "many": (labels, [""] * 20)}
+    figure = explore.sphere_map(points, groups)
+    few, many = (axis.get_legend() for axis in figure.axes)
+    assert [text.get_text() for text in few.get_texts()] == ["other", "disc", "vessel"]
+    assert many is None
+
+
+def test_the_diagram_names_both_branches_and_all_losses():
+    figure = explore.network_diagram()
+    words = " ".join(text.get_text() for text in figure.axes[0].texts)
+    for name in ("embedding branch", "clustering branch", "L_{pd}", "L_{mix}", "L_{ld}", "L_{ent}"):
+        assert name in words
+    assert figure.get_size_inches()[0] * 100 == pytest.approx(1200)

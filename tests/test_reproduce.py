@@ -1,0 +1,92 @@
+"""Declared runs: which are made, which are skipped, and what happens when one fails."""
+
+import json
+
+import pytest
+import yaml
+
+from ldr_lib import DataError, reproduce
+from ldr_lib.reproduce import Runner
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """A plan with two commands that note what they make; `made` lists it."""
+    made = []
+
+    def record(options):
+        return tmp_path / ("_".join(map(str, options.values())) + ".json")
+
+    def make(options, data_dir):
+        if options.get("seed") == 13:
+            raise DataError("unlucky")
+        made.append((*options.values(), data_dir))
+        record(options).write_text(json.dumps({"code": {}}))
+
+    runners = {"first": Runner(record, make), "second": Runner(record, make)}
+    monkeypatch.setattr(reproduce, "RUNNERS", runners)
+    monkeypatch.setattr(reproduce, "is_current", lambda path: path.exists())
+    monkeypatch.setattr(reproduce, "Parallel", lambda **_: lambda work: (f(*a) for f, a, _ in work))
+    path = tmp_path / "runs.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "group": [
+                    {"first": ["a", "b"], "seed": [0, 1]},
+                    {"second": "c", "seed": 0},
+                ],
+                "bad": [{"first": "x", "seed": [13, 0]}],
+                "wrong": [{"third": "x"}],
+            }
+        )
+    )
+    monkeypatch.setattr(reproduce.declared_runs, "__defaults__", (path,))
+    return made
+
+
+def test_lists_are_combined_and_everything_missing_is_made_in_order(plan):
+    reproduce.run_group("group", "data", 1)
+    assert plan == [
+        ("a", 0, "data"),
+        ("a", 1, "data"),
+        ("b", 0, "data"),
+        ("b", 1, "data"),
+        ("c", 0, "data"),
+    ]
+
+
+def test_what_has_a_current_record_is_skipped(plan, capsys):
+    reproduce.run_group("group", "", 1)
+    plan.clear()
+    assert reproduce.run_group("group", "", 1) == [] and plan == []
+    assert "5 of 5 records of group are current" in capsys.readouterr().out
+
+
+def test_a_dry_run_makes_nothing(plan, capsys):
+    assert len(reproduce.run_group("group", "", dry_run=True)) == 5 and plan == []
+    assert "would run: first a seed=0" in capsys.readouterr().out
+
+
+def test_one_failure_does_not_stop_the_others(plan):
+    with pytest.raises(DataError, match="1 of 2 runs failed"):
+        reproduce.run_group("bad", "", 1)
+    assert plan == [("x", 0, "")]
+
+
+def test_unknown_groups_and_commands_are_named(plan):
+    with pytest.raises(ValueError, match='unknown group of runs "all"; known are bad, group'):
+        reproduce.declared_runs("all")
+    with pytest.raises(ValueError, match='unknown command "third"; known are first, second'):
+        reproduce.declared_runs("wrong")
+
+
+def test_the_committed_plan_names_records_by_its_options():
+    runs = [*reproduce.declared_runs("priors"), *reproduce.declared_runs("transfer")]
+    names = {run.record.stem for run in runs}
+    assert "vessel_octa_combined_from-representation_study_0" in names
+    assert "pretraining_fundus_whole_study_0" in names
+    assert "disc_drions_ldr_all_study_2" in names
+    notebooks = reproduce.declared_runs("records")
+    notebooks = {(run.record.parents[1].name, run.record.stem) for run in notebooks}
+    assert ("00_quickstart", "chase_db1_2") in notebooks
+    assert ("04_prior_guided_clustering", "1") in notebooks

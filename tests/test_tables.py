@@ -1,0 +1,90 @@
+"""The committed tables are those of the records, and the quickstart shows a run beside them."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from ldr_lib import guided, runs, tables, transfer
+from ldr_lib.data.errors import DataError
+
+
+def test_the_committed_page_is_that_of_the_records():
+    page = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    assert page == tables.all_tables(), "run: python -m ldr_lib tables"
+
+
+def test_the_readme_is_that_of_the_records():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == tables.readme_with_tables(readme), "run: python -m ldr_lib tables"
+
+
+def test_the_page_holds_every_table_and_links_that_exist():
+    page = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    for dataset in tables.DATA_TITLES:
+        assert runs.summary("00_quickstart", dataset=dataset) in page
+    assert runs.summary("02_two_branch_training", dataset="simulated_fundus") in page
+    assert guided.study_markdown() in page
+    every = transfer.transfer_table(transfer.transfer_records())
+    for row in every.index:
+        assert "| " + " | ".join([*row, *every.loc[row]]) + " |" in page
+    sections = page.split("\n## ")[1:]
+    assert all("Made by `" in section for section in sections[:-1])
+    assert sections[-1].startswith("What these numbers do not say")
+    linked = re.findall(r"\]\(((?!http)[^)#]+)\)", page)
+    assert linked and all((ROOT / "figures" / path).exists() for path in linked)
+
+
+def test_results_stand_beside_what_they_are_compared_with():
+    head, _, *rows = tables.results().splitlines()
+    assert head == "| measured | images | this kit | compared with |" and len(rows) <= 8
+    for row in rows:
+        _, images, ours, others = row.strip("| ").split(" | ")
+        assert images and re.match(r"\d\.\d+ ± \d\.\d+$", ours) and re.search(r"\d\.\d", others)
+
+
+def test_the_best_baseline_is_found_among_intensities_only():
+    table = pd.DataFrame(
+        {"NMI": ["0.30 ± 0.01", "0.20 ± 0.10", "0.25 ± 0.01", "0.90 ± 0.01"]},
+        index=["raw intensities", "locally normalised intensities", "untrained", "trained"],
+    )
+    assert tables._best_intensities(table, "NMI") == "0.30 ± 0.01"
+
+
+def test_a_readme_without_its_marks_is_refused():
+    with pytest.raises(ValueError, match="no part between <!-- expected -->"):
+        tables.readme_with_tables("# A README\n")
+
+
+def test_quickstart_numbers_are_those_of_the_run(tmp_path):
+    rows = {
+        "untrained, clusters": {"NMI": 0.01, "Dice vessel": 0.2, "AUC vessel": 0.4},
+        "untrained, k-means": {"NMI": 0.02, "Dice vessel": 0.1, "AUC vessel": 0.4},
+        "trained, clusters": {"NMI": 0.11, "Dice vessel": 0.5, "AUC vessel": 0.83},
+        "trained, k-means": {"NMI": 0.07, "Dice vessel": 0.61, "AUC vessel": 0.83},
+    }
+    record = {"figures": ["images.png"], "metrics": {"agreement": rows}}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    shown = tables.quickstart_numbers(tmp_path).splitlines()
+    assert str(tmp_path) in shown[0] and "images.png" in shown[1]
+    auc, dice, nmi = shown[-3:]
+    assert re.findall(r"\d\.\d\d", auc)[:2] == ["0.40", "0.83"]
+    assert re.findall(r"\d\.\d\d", dice)[:2] == ["0.20", "0.61"]
+    assert re.findall(r"\d\.\d\d", nmi)[:2] == ["0.02", "0.11"]
+
+
+@pytest.mark.slow
+def test_quickstart_is_quiet_and_says_where_the_figures_are(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("LDR_TIER", "smoke")
+    shown = tables.quickstart(tmp_path / "run")
+    assert capfd.readouterr() == ("", "")
+    assert str(tmp_path / "run") in shown and (tmp_path / "run" / "00_quickstart.ipynb").exists()
+    assert all((tmp_path / "run" / name).exists() for name in re.findall(r"\w+\.png", shown))
+
+
+def test_a_quickstart_that_stops_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "run_cell", lambda *given: ({}, 1.0, "MemoryError"))
+    with pytest.raises(DataError, match="notebook 00 stopped .MemoryError."):
+        tables.quickstart(tmp_path)
