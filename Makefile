@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 LDR_DATA ?=
 export LDR_DATA
 
@@ -44,10 +45,11 @@ course: .venv/ready ## build the assignments and rehearse their grading
 	$(BIN)/python tests/course/rehearse.py runs/course
 
 .venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]" || { \
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"
+	@echo "Installing into .venv; this takes some minutes the first time."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(INSTALL) --upgrade pip
+	@$(INSTALL) -c constraints.txt -e ".[test]" || { \
 		echo "The exact versions in constraints.txt do not fit this Python; taking the newest that fit."; \
-		$(BIN)/python -m pip install --quiet -e ".[test]"; }
-	touch $@
+		$(INSTALL) -e ".[test]"; }
+	@touch $@

@@ -34,7 +34,7 @@ def save_model(net: TwoBranchNet, path: Path | str) -> None:
         ...     load_model(f"{folder}/net.safetensors", "cpu").n_clusters
         4
 
-    Taught in notebook 02, section 7.
+    Taught in notebook 02, section 6.
     """
     about = {
         "in_channels": net.in_channels,
@@ -63,7 +63,7 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
     Raises:
         DataError: The file is missing, damaged or not written by `save_model`.
 
-    Taught in notebook 02, section 7.
+    Taught in notebook 02, section 10.
     """
     try:
         with safe_open(path, "pt") as file:

@@ -123,7 +123,7 @@ class Settings:
                 overrides it.
             modality: "fundus" or "chest".
             seed: Fixes the initial weights, the order of images and their views.
-            changes: Further attributes to set.
+            changes: Further attributes to set; None takes the tier's value.
 
         Returns:
             The settings, with the tier in force as `tier`.
@@ -137,7 +137,9 @@ class Settings:
 
         Taught in notebook 02, section 6.
         """
-        return cls(**values_for(TRAINING, modality, tier, "modality") | {"seed": seed} | changes)
+        values = values_for(TRAINING, modality, tier, "modality") | {"seed": seed}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return cls(**values | given)
 
 
 class LocalDiscrimination:
@@ -410,7 +412,7 @@ def stage_learner(
         >>> sorted(learn.loss_func.weights)
         ['entropy', 'mixup', 'patch', 'region']
 
-    Source: Chen et al. 2021, section 3. Taught in notebook 02, section 11.
+    Source: Chen et al. 2021, section 3. Taught in notebook 02, section 6.
     """
     if images.shape[-1] != net.in_channels:
         raise DataError(

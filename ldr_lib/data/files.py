@@ -1,14 +1,13 @@
-"""Writing files whole or not at all, and showing the progress of long work."""
+"""Writing files whole or not at all, work in processes, and a line that shows progress."""
 
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from joblib import Parallel
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from tqdm import tqdm
 
 from .errors import DataError
@@ -98,21 +97,21 @@ def progress(items: Iterable, label: str, total: int) -> Iterator:
     line.close(f"{total} done")
 
 
-def in_processes(calls: Iterable, jobs: int) -> Iterator:
-    """Computes calls in processes that end with the work. Idle ones would print tracebacks when a
-    notebook's kernel is stopped.
+def in_processes(function: Callable, items: Iterable, jobs: int) -> Iterator:
+    """Applies a function to items in processes that end with the work. Idle ones would print
+    tracebacks when a notebook's kernel is stopped.
 
     Args:
-        calls: As `joblib.delayed` makes them.
+        function: Of one item; with its item it is pickled.
+        items: What it is applied to.
         jobs: Processes at once.
 
     Yields:
-        The results, in the order of the calls.
+        The results, in the order of the items.
 
     Example:
-        >>> from joblib import delayed
-        >>> list(in_processes([delayed(abs)(-1), delayed(abs)(2)], jobs=1))
+        >>> list(in_processes(abs, [-1, 2], jobs=1))
         [1, 2]
     """
-    yield from Parallel(jobs, return_as="generator")(calls)
-    get_reusable_executor().shutdown()
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(function, items)

@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -287,10 +288,11 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
                 "free. Free some space, choose a smaller size, or point LDR_CACHE at another disk."
             )
         temporary.mkdir()
-        jobs = (delayed(_one)(dataset, i, size) for i in range(len(dataset)))
+        prepare_one = partial(_one, dataset, size=size)
         if isinstance(dataset, Simulated) and len(dataset) > 8:
-            results = in_processes(jobs, os.cpu_count())
+            results = in_processes(prepare_one, range(len(dataset)), os.cpu_count())
         else:
+            jobs = (delayed(prepare_one)(i) for i in range(len(dataset)))
             results = Parallel(os.cpu_count(), prefer="threads", return_as="generator")(jobs)
         names, boxes, unusable, present = [], [], [], set()
         with ExitStack() as open_files:

@@ -5,10 +5,10 @@ from .colours import label_colours as label_colours
 from .colours import match_clusters as match_clusters
 from .colours import outline as outline
 from .colours import overlay as overlay
+from .failures import failure_maps as failure_maps
 from .figures import anatomy_legend as anatomy_legend
 from .figures import contact_sheet as contact_sheet
 from .figures import explorer_figure as explorer_figure
-from .figures import failure_maps as failure_maps
 from .figures import representation_sheet as representation_sheet
 from .figures import similarity_maps as similarity_maps
 from .figures import similarity_sheet as similarity_sheet

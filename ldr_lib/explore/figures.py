@@ -1,4 +1,4 @@
-"""Sheets of images: images and maps side by side, similarity to a pixel, errors of a prediction.
+"""Sheets of images: images and maps side by side, similarity to a pixel, typical pixels, views.
 
 All figures are about 12 inches wide, 1,200 pixels at the resolution of a notebook. Maps, which are
 two-dimensional arrays of floats, are never stretched to their own range: every figure has one
@@ -16,10 +16,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ..metrics import dice
 from .colours import NO_STRUCTURE, structure_colours, unit_range
 
 WIDTH = 12.0
@@ -27,12 +25,20 @@ WIDTH = 12.0
 LARGEST_PANEL = 4.0
 COSINE = (-1.0, 1.0)
 """The scale of all similarity maps."""
-MISSED, INVENTED, RIGHT = (0.95, 0.45, 0.0), (0.25, 0.6, 1.0), (0.95, 0.95, 0.95)
 _MAPS = matplotlib.colormaps["cividis"].with_extremes(bad="black")
 
 
-def _grid(rows: int, columns: int, colour_bar: bool = False) -> tuple[Figure, np.ndarray]:
-    """Empty panels, with room for a title above each row and for a colour bar on the right."""
+def panels(rows: int, columns: int, colour_bar: bool = False) -> tuple[Figure, np.ndarray]:
+    """A figure of empty panels, with room for titles and for a colour bar.
+
+    Args:
+        rows: Number of rows.
+        columns: Number of columns.
+        colour_bar: Leave room on the right.
+
+    Returns:
+        The figure, and its axes (rows, columns).
+    """
     room = 1.2 if colour_bar else 0.0
     side = min((WIDTH - room) / columns, LARGEST_PANEL)
     figure, axes = plt.subplots(
@@ -51,8 +57,20 @@ def _is_map(image: np.ndarray) -> bool:
     return image.ndim == 2 and np.issubdtype(image.dtype, np.floating)
 
 
-def _show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> None:
-    """Draws an image as it is, or a map in the colours of a fixed scale."""
+def show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> None:
+    """Draws an image as it is, or a map in the colours of a fixed scale.
+
+    Args:
+        axis: Where it is drawn.
+        image: Image (H, W, 1) or (H, W, 3), uint8 or floats in [0, 1]; grey image (H, W) uint8 or
+            bool; or map (H, W) of floats, nan is black.
+        title: Written above it.
+        scale: Lowest and highest value of the map's colours.
+
+    Raises:
+        DataError: The image is neither uint8 nor floats in [0, 1].
+        ValueError: The map reaches beyond the scale.
+    """
     image = np.asarray(image)
     smooth = "nearest" if max(image.shape[:2]) <= 400 else "antialiased"
     if _is_map(image):
@@ -115,9 +133,9 @@ def contact_sheet(
     images, scale = [np.asarray(image) for image in images], scale or (0.0, 1.0)
     rows = math.ceil(len(images) / columns)
     with_maps = any(map(_is_map, images))
-    figure, axes = _grid(rows, min(columns, len(images)), with_maps)
+    figure, axes = panels(rows, min(columns, len(images)), with_maps)
     for i, (axis, image) in enumerate(zip(axes.flat, images)):
-        _show(axis, image, titles[i] if i < len(titles) else "", scale)
+        show(axis, image, titles[i] if i < len(titles) else "", scale)
     if with_maps:
         _colour_bar(figure, axes, scale, "value of the map")
     return figure
@@ -147,10 +165,10 @@ def representation_sheet(
     scale = scale or (0.0, 1.0)
     lines = {title: [np.asarray(image) for image in images] for title, images in rows.items()}
     with_maps = [any(map(_is_map, images)) for images in lines.values()]
-    figure, axes = _grid(len(lines), max(map(len, lines.values())), any(with_maps))
+    figure, axes = panels(len(lines), max(map(len, lines.values())), any(with_maps))
     for line, (title, images) in zip(axes, lines.items()):
         for i, (axis, image) in enumerate(zip(line, images)):
-            _show(axis, image, title if i == 0 else "", scale)
+            show(axis, image, title if i == 0 else "", scale)
     if any(with_maps):
         _colour_bar(figure, axes[with_maps], scale, label)
     return figure
@@ -231,10 +249,10 @@ def similarity_sheet(
     Taught in notebook 00, section 5.
     """
     titles = titles or ["the chosen pixel"] + (len(images) - 1) * ["another image"]
-    figure, axes = _grid(2, len(images), colour_bar=True)
+    figure, axes = panels(2, len(images), colour_bar=True)
     for i in range(len(images)):
-        _show(axes[0, i], images[i], titles[i])
-        _show(axes[1, i], _within(similarity[i], inside[i]), scale=COSINE)
+        show(axes[0, i], images[i], titles[i])
+        show(axes[1, i], _within(similarity[i], inside[i]), scale=COSINE)
         if truth is not None:
             words = _ranking(similarity[i][inside[i]], truth[i][inside[i]])
             axes[1, i].text(
@@ -286,13 +304,13 @@ def typical_patches(
     """
     longest, columns = max(map(len, pixels.values())), 2
     rows = math.ceil(len(pixels) / columns)
-    figure, axes = _grid(rows, columns * longest)
+    figure, axes = panels(rows, columns * longest)
     for number, (cluster, found) in enumerate(pixels.items()):
         block, line = divmod(number, rows)
         first = block * longest
         for axis, (i, row, column) in zip(axes[line, first : first + longest], found):
             top, left = max(0, row - reach), max(0, column - reach)
-            _show(axis, images[i, top : row + reach + 1, left : column + reach + 1])
+            show(axis, images[i, top : row + reach + 1, left : column + reach + 1])
             axis.plot(column - left, row - top, "o", markersize=5, color="cyan", mec="black")
         title = f"cluster {cluster}: {areas[cluster]:.0%} of the pixels"
         axes[line, first].set_title(title, fontsize=10, loc="left")
@@ -312,15 +330,15 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
     """
     n, kinds = len(scene.names), 1 if similarity is None else 2
     columns = min(n, 4)
-    figure, axes = _grid(kinds * math.ceil(n / columns), columns, kinds == 2)
+    figure, axes = panels(kinds * math.ceil(n / columns), columns, kinds == 2)
     for i in range(n):
         block, column = divmod(i, columns)
         image_axis = axes[kinds * block, column]
-        _show(image_axis, scene.shown[i], scene.names[i])
+        show(image_axis, scene.shown[i], scene.names[i])
         pair = [image_axis]
         if similarity is not None:
             pair.append(axes[kinds * block + 1, column])
-            _show(pair[1], _within(similarity[i], scene.inside[i]), scale=COSINE)
+            show(pair[1], _within(similarity[i], scene.inside[i]), scale=COSINE)
         for point in points:
             if point.image == i:
                 marker, colour = ("o", "cyan") if point.similar else ("s", "orange")
@@ -331,68 +349,7 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
     return figure
 
 
-def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
-    """Where predictions are wrong: each image, a map of its errors, and the worst part enlarged.
-
-    The image is shown dark and grey behind the map. Missed pixels are orange, invented ones blue,
-    right ones white. A frame marks the part with the most wrong pixels, which stands enlarged on
-    the right.
-
-    Args:
-        images: Sequence of (H, W) or (H, W, C), uint8 or floats in [0, 1]; sizes may differ.
-        predictions: A mask (H, W) bool for each image, or a map of floats, which is cut at 0.5.
-        truths: A mask (H, W) bool for each image.
-        zoom: How many times the worst part is enlarged.
-
-    Returns:
-        The figure, one row for each image, with the Dice overlap above each error map.
-
-    Raises:
-        ValueError: A prediction and its mask differ in shape.
-
-    Taught in notebook 04, section 5.
-    """
-    figure, axes = _grid(len(images), 3)
-    for line, image, prediction, truth in zip(axes, images, predictions, truths):
-        prediction, truth = np.asarray(prediction) > 0.5, np.asarray(truth) > 0.5
-        overlap = dice(prediction, truth)
-        painted = _errors(image, prediction, truth)
-        rows, columns = _worst_part(prediction ^ truth, zoom)
-        _show(line[0], image, "image")
-        _show(line[1], painted, f"errors, Dice {overlap:.2f}")
-        _show(line[2], painted[rows, columns], f"the worst part, {zoom:g} times enlarged")
-        for axis in line[:2]:
-            _frame(axis, rows.start, columns.start, rows.stop - rows.start)
-    kinds = {"missed": MISSED, "invented": INVENTED, "right": RIGHT}
-    handles = [Patch(facecolor=c, edgecolor="0.4", label=name) for name, c in kinds.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=11)
-    return figure
-
-
-def _errors(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The error map over a dark grey image, (H, W, 3)."""
-    grey = unit_range(image)
-    grey = grey.mean(2) if grey.ndim == 3 else grey
-    painted = np.repeat(0.1 + 0.45 * grey[..., None], 3, 2)
-    painted[truth & ~prediction] = MISSED
-    painted[prediction & ~truth] = INVENTED
-    painted[prediction & truth] = RIGHT
-    return painted
-
-
-def _worst_part(wrong: np.ndarray, zoom: float) -> tuple[slice, slice]:
-    """Rows and columns of the square with the most wrong pixels."""
-    side = max(8, round(min(wrong.shape) / zoom))
-    density = ndimage.uniform_filter(wrong.astype(np.float32), side, mode="constant")
-    centre = np.unravel_index(density.argmax(), wrong.shape)
-    top, left = (
-        int(np.clip(at - side // 2, 0, max(0, length - side)))
-        for at, length in zip(centre, wrong.shape)
-    )
-    return slice(top, top + side), slice(left, left + side)
-
-
-def _frame(axis: Axes, top: float, left: float, side: float) -> None:
+def frame(axis: Axes, top: float, left: float, side: float) -> None:
     """Draws the frame of a square of pixels."""
     corner = (left - 0.5, top - 0.5)
     axis.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor="cyan", linewidth=2))
@@ -416,15 +373,15 @@ def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
     numbers = torch.arange(grid * grid, dtype=torch.float32).reshape(1, 1, grid, grid)
     numbers = numbers.expand(len(views.first), -1, -1, -1)  # (2B, 1, G, G)
     partners = views.realign(numbers)[:, 0, cell[0], cell[1]].long()  # (2B,)
-    figure, axes = _grid(2, n)
+    figure, axes = panels(2, n)
     for i in range(n):
         cells = cell, divmod(int(partners[i]), grid)
         for axis, view, (row, column) in zip(axes[:, i], (views.first[i], views.second[i]), cells):
-            _show(axis, view.permute(1, 2, 0).numpy())
+            show(axis, view.permute(1, 2, 0).numpy())
             for line in np.arange(1, grid) * side / grid - 0.5:
                 axis.axhline(line, color="white", linewidth=0.3)
                 axis.axvline(line, color="white", linewidth=0.3)
-            _frame(axis, row * side / grid, column * side / grid, side / grid)
+            frame(axis, row * side / grid, column * side / grid, side / grid)
     axes[0, 0].set_title("first views", fontsize=11, loc="left")
     axes[1, 0].set_title("second views", fontsize=11, loc="left")
     return figure

@@ -90,7 +90,7 @@ def loss_curves(log: list[dict], settings: Settings) -> tuple[Figure, pd.DataFra
     Returns:
         The figure and the numbers that it shows, one row for each epoch.
 
-    Taught in notebook 02, section 5.
+    Taught in notebook 02, section 7.
     """
     table = pd.DataFrame(log).drop(columns="seconds", errors="ignore")
     table.index = pd.Index(range(1, len(table) + 1), name="epoch")

@@ -307,7 +307,7 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
     Raises:
         DataError: Fewer than two images.
 
-    Taught in notebook 02, section 6.
+    Taught in notebook 02, section 7.
     """
     with _evaluating(net):
         one, other = _patches_of_two_views(net, images, settings, seed)
@@ -361,6 +361,6 @@ def health_table(
     Returns:
         One column for each sign.
 
-    Taught in notebook 02, section 6.
+    Taught in notebook 02, section 7.
     """
     return pd.DataFrame({name: health(net, images, settings, seed) for name, net in nets.items()}).T

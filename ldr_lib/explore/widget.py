@@ -33,7 +33,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
     Several points refine the query; points marked dissimilar keep pixels out. A threshold turns
     similarity into a segmentation with its area. Clusters can be shown one by one. Masks are saved
     as PNG files and points as JSON. Mouse, touch and keyboard all work. Where images cannot be
-    shown, a sentence in the widget's place says why.
+    shown, the widget says why in a sentence.
 
     Args:
         model: A trained network.

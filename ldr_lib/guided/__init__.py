@@ -1,7 +1,7 @@
 """Room of notebook 04: clusters guided to anatomical structures by topological priors.
 
-The way of a mask: `vessel_prior` opens a `MaskBank`; `VesselPairs` or `SimulatedPairs` renders
-images with their masks (any `PairMaker` does); `train_guided` trains the network on them;
+The path of a mask: `vessel_prior` opens a `MaskBank`; `VesselPairs` or `SimulatedPairs` renders
+images with their masks (any `PairMaker` can do it); `train_guided` trains the network on them;
 `predict_structure` finds the structure in an image.
 """
 

@@ -1,4 +1,4 @@
-"""What a guided training computes: its stages, sizes and lengths."""
+"""What a guided training computes: losses of its stages, sizes and lengths."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,9 @@ METHODS = {
     "rendered": _RENDERED,
     "combined": (*_RENDERED, {"calibrate": 1.0, "confident": 1.0}),
 }
-"""Loss weights of the stages of each way of guiding."""
+"""Loss weights of the stages of each method. Region discrimination has a hundredth of its published
+weight in "rendered", because there it only accompanies the rendered pairs.
+"""
 
 _COMMON = dict(n_clusters=8, pairs=1, view_size=128, steps=50, learning_rate=3e-3)
 _NETWORKS = {
@@ -28,7 +30,7 @@ _EPOCHS = {
     "class": {"vessel": 7, "disc": 4, "chest": 3},
     "study": {"vessel": 34, "disc": 28, "chest": 14},
 }
-"""Epochs of the first stage."""
+"""Epochs of the first stage, by tier and network."""
 
 TRAINING = {
     network: {
@@ -53,10 +55,10 @@ class GuidedSettings(Settings):
     "confident" and "adversary".
 
     Attributes:
-        rendered: Rendered images a step; with a teacher half of them are real ones instead.
-        simulated: Number of simulated images that structures other than vessels are rendered from.
-        later_rate: Learning rate of the later stages as a share of `learning_rate`: they refine.
-        upright: Views of real images keep their upper side above, give or take 10 degrees.
+        rendered: Rendered images in a step; in a stage with a teacher half of them are real ones.
+        simulated: Number of simulated images from which structures other than vessels are rendered.
+        later_rate: Learning rate of the later stages as a share of `learning_rate`.
+        upright: Whether views of real images are rotated by at most 10 degrees.
 
     Taught in notebook 04, section 4.
     """
@@ -90,9 +92,12 @@ class GuidedSettings(Settings):
                 priors and controls, "study" is what the shipped weights were trained with. LDR_TIER
                 overrides it.
             network: "vessel", "disc" or "chest", as in `guide_for`.
-            seed: Of the training.
+            seed: Fixes the initial weights, the images and their views.
             method: As in `method_stages`.
-            changes: Further attributes to set.
+            changes: Further attributes to set; None takes the tier's value.
+
+        Returns:
+            The settings, with the tier in force as `tier`.
 
         Raises:
             ValueError: Unknown tier, network or method.
@@ -106,17 +111,21 @@ class GuidedSettings(Settings):
         stages = method_stages(method)
         values = values_for(TRAINING, network, tier, "guided network")
         values |= {"stages": stages, "epochs": values["epochs"][: len(stages)], "seed": seed}
-        return cls(**values | changes)
+        given = {name: value for name, value in changes.items() if value is not None}
+        return cls(**values | given)
 
 
 def method_stages(method: str) -> tuple[dict, ...]:
-    """Loss weights of the stages of a way of guiding.
+    """Loss weights of the stages of a method.
 
     Args:
-        method: "adversarial", the published one: a discriminator judges the guided clusters.
-            "rendered": rendered pairs supervise them, in the second stage while region
-            discrimination runs on real images. "combined": a third stage in which the network also
-            learns from its confident pseudo-labels of real images.
+        method: "adversarial", as published: a discriminator judges the guided clusters. "rendered",
+            ours: rendered pairs supervise the guided clusters, in the second stage together with
+            region discrimination on real images. "combined", ours: "rendered" and a third stage in
+            which the network also learns from its confident pseudo-labels of real images.
+
+    Returns:
+        One dictionary of loss weights for each stage.
 
     Raises:
         ValueError: Unknown method.

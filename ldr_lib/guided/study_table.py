@@ -8,57 +8,39 @@ from ..structures import guide_for
 from .predict import READINGS
 from .study import NAME
 
+ORDER = ("vessel", "disc", "fovea", "lungs", "heart")
+"""Structures in the order of the table."""
+
 
 def study_table() -> pd.DataFrame:
     """What the committed runs measured: one row for each way, mean ± standard deviation over its
     seeds.
 
+    Returns:
+        Rows indexed by structure and way; columns "Dice", for vessels "clDice", for the fovea
+        "found" (share of images in which its centre lies within half a disc diameter of the true
+        one), further measures that the records hold, and "seeds". All cells are text, "" where
+        nothing was measured.
+
     Taught in notebook 04, section 9.
     """
-    ways, rows = {}, {}
-    for record in committed_records(NAME):
+    records = committed_records(NAME)
+    ways = {}
+    for record in records:
         if "control" in record["parameters"]:
             ways.setdefault(_way(record["parameters"]), []).append(record["metrics"])
+    rows = {}
     for (guided, name, tier), runs in ways.items():
-        for guided_structure in guide_for(guided).structures:
-            structure = guided_structure.name
-            for by in READINGS:
-                scores = [
-                    pd.Series(run[f"{structure} by {by}"])
-                    for run in runs
-                    if f"{structure} by {by}" in run
-                ]
-                if scores and by == guided_structure.by:
-                    rows[structure, name] = _spread(pd.DataFrame(scores))
-                elif scores and tier == "study":
-                    rows[structure, f"{name}, by {by}"] = _spread(pd.DataFrame(scores))
-            scores = [
-                {"found": run[structure]["within half a disc diameter"]}
-                for run in runs
-                if structure in run
-            ]
-            if scores:
-                rows[structure, name] = _spread(pd.DataFrame(scores))
-    for record in (
-        r for r in committed_records(NAME) if r["parameters"].get("modality") == "baselines"
-    ):
-        for structure, table in record["metrics"].items():
-            for name, value in table.items():
-                value = (
-                    value
-                    if isinstance(value, dict)
-                    else {"found" if structure == "fovea" else "Dice": value}
-                )
-                rows[structure, name] = {key: f"{number:.3f}" for key, number in value.items()} | {
-                    "seeds": ""
-                }
+        rows |= _rows_of_runs(guided, name, tier, runs)
+    for record in records:
+        if record["parameters"].get("modality") == "baselines":
+            rows |= _rows_of_baselines(record["metrics"])
     table = pd.DataFrame(rows).T.fillna("")
-    order = ("vessel", "disc", "fovea", "lungs", "heart")
-    return table.loc[[key for structure in order for key in table.index if key[0] == structure]]
+    return table.loc[[key for structure in ORDER for key in table.index if key[0] == structure]]
 
 
 def study_markdown() -> str:
-    """`study_table` as the README shows it."""
+    """`study_table` in Markdown."""
     table = study_table()
     body = [
         [structure, way, *values] for (structure, way), values in zip(table.index, table.values)
@@ -66,26 +48,108 @@ def study_markdown() -> str:
     return as_markdown(["structure", "way", *table.columns], body)
 
 
+def study_images(structure: str, **parameters) -> pd.DataFrame:
+    """Dice of the committed runs, image by image.
+
+    Args:
+        structure: "vessel", "disc", "lungs" or "heart", read off as its guide says.
+        parameters: Values that the records' parameters must have, for example guided="vessel",
+            prior="octa", method="combined", control="none", tier="study".
+
+    Returns:
+        One row per seed and one column per test image.
+
+    Raises:
+        ValueError: No record has these parameters.
+
+    Taught in notebook 04, section 9.
+    """
+    records = committed_records(NAME, **parameters)
+    if not records:
+        raise ValueError(f"no committed run of notebook 04 has the parameters {parameters}")
+    by = guide_for(records[0]["parameters"]["guided"])[structure].by
+    tables = [
+        pd.DataFrame(record["metrics"][f"{structure} by {by}, images"]).T["Dice"]
+        for record in records
+    ]
+    return pd.DataFrame(tables, index=[record["seed"] for record in records])
+
+
+def baseline_images(structure: str, name: str) -> pd.Series:
+    """Dice of a committed baseline, image by image.
+
+    Args:
+        structure: "vessel", "disc", "lungs" or "heart".
+        name: Of the baseline, for example "frangi, oracle threshold".
+
+    Returns:
+        One value per test image.
+
+    Raises:
+        ValueError: There is no such record or no such baseline in it.
+
+    Taught in notebook 04, section 9.
+    """
+    for record in committed_records(NAME, modality="baselines"):
+        tables = record["metrics"].get(f"{structure}, images", {})
+        if name in tables:
+            return pd.Series(tables[name])
+    raise ValueError(f'no committed baseline "{name}" of the structure "{structure}"')
+
+
+def _rows_of_runs(guided: str, name: str, tier: str, runs: list[dict]) -> dict:
+    """Rows of one way: the reading that the guide names, and in long runs the other one too."""
+    rows = {}
+    for structure in guide_for(guided).structures:
+        for by in READINGS:
+            key = f"{structure.name} by {by}"
+            scores = [run[key] for run in runs if key in run]
+            if scores and by == structure.by:
+                rows[structure.name, name] = _spread(scores)
+            elif scores and tier == "study":
+                rows[structure.name, f"{name}, by {by}"] = _spread(scores)
+        found = [
+            {"found": run[structure.name]["within half a disc diameter"]}
+            for run in runs
+            if structure.name in run
+        ]
+        if found:
+            rows[structure.name, name] = _spread(found)
+    return rows
+
+
+def _rows_of_baselines(metrics: dict) -> dict:
+    """Rows of what needs no training and so has no seeds."""
+    rows = {}
+    for structure, table in metrics.items():
+        if structure not in ORDER:
+            continue  # tables image by image
+        measure = "found" if structure == "fovea" else "Dice"
+        for name, value in table.items():
+            values = value if isinstance(value, dict) else {measure: value}
+            shown = {column: f"{number:.3f}" for column, number in values.items()}
+            rows[structure, name] = shown | {"seeds": ""}
+    return rows
+
+
 def _way(parameters: dict) -> tuple[str, str, str]:
-    """Guide, what was done in words, and tier of a record."""
+    """Guided network, what was done in words, and tier of a record."""
     guided, control, tier = (parameters[key] for key in ("guided", "control", "tier"))
     words = []
-    if control not in ("untrained", "one label"):
-        words = (
-            [parameters["method"]]
-            if guided != "vessel"
-            else [f"{parameters['prior']} prior", parameters["method"]]
-        )
-    words += (
-        [{"one label": "supervised with one label"}.get(control, control)]
-        if control != "none"
-        else []
-    )
-    return guided, ", ".join(words + ([tier] if tier != "study" else [])), tier
+    if control not in ("untrained", "one label"):  # those use neither a prior nor a method
+        words = [parameters["method"]]
+        if guided == "vessel":
+            words.insert(0, f"{parameters['prior']} prior")
+    if control != "none":
+        words.append("supervised with one label" if control == "one label" else control)
+    if tier != "study":
+        words.append(tier)
+    return guided, ", ".join(words), tier
 
 
-def _spread(scores: pd.DataFrame) -> dict[str, str]:
-    spread = scores.std() if len(scores) > 1 else scores.mean() * np.nan
-    return {name: f"{scores[name].mean():.3f} ± {spread[name]:.3f}" for name in scores} | {
-        "seeds": str(len(scores))
-    }
+def _spread(scores: list[dict]) -> dict[str, str]:
+    """Mean ± standard deviation over runs of each measure, and the number of runs."""
+    table = pd.DataFrame(scores)
+    spread = table.std() if len(table) > 1 else table.mean() * np.nan
+    shown = {name: f"{table[name].mean():.3f} ± {spread[name]:.3f}" for name in table}
+    return shown | {"seeds": str(len(table))}

@@ -32,6 +32,7 @@ ABSTRACT = {
         "both-nmi-embedding-only",
         "both-dice-embedding-only",
         "both-auc-embedding-only",
+        "transfer-regions",
     ),
     "The embedding measures the similarity of local regions.": (
         "quick-auc-untrained",

@@ -157,7 +157,7 @@ class Run:
         """Saves a matplotlib figure as PNG and what it draws as CSV beside it."""
         path = self.folder / f"{name}.png"
         with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=80, bbox_inches="tight")
+            figure.savefig(temporary, format="png", dpi=100, bbox_inches="tight")
         if numbers is not None:
             with atomic_write(path.with_suffix(".csv")) as temporary:
                 numbers.round(4).to_csv(temporary)

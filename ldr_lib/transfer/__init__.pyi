@@ -1,6 +1,9 @@
 from .experiment import initial_encoder as initial_encoder
 from .experiment import labelled_images as labelled_images
 from .experiment import segmenters as segmenters
+from .figures import gains_forest as gains_forest
+from .figures import label_curves as label_curves
+from .figures import segmentations as segmentations
 from .pretraining import PretrainingSettings as PretrainingSettings
 from .pretraining import pretrain as pretrain
 from .segmenter import Segmenter as Segmenter
@@ -9,10 +12,10 @@ from .segmenter import fine_tune as fine_tune
 from .segmenter import score as score
 from .segmenter import segment as segment
 from .segmenter import train_decoder as train_decoder
+from .table import gain_intervals as gain_intervals
 from .table import gains as gains
-from .table import initialisations_side_by_side as initialisations_side_by_side
-from .table import label_curves as label_curves
 from .table import paired_gains as paired_gains
+from .table import paired_images as paired_images
 from .table import transfer_markdown as transfer_markdown
 from .table import transfer_records as transfer_records
 from .table import transfer_table as transfer_table

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from ..data.augment import LabelledPairs
 from ..data.datasets import DATASETS, open_dataset
-from ..data.errors import DataError
+from ..data.errors import DataError, one_of
 from ..data.prepare import Prepared, prepare
 from ..network import Encoder
 from ..pretrained import (
@@ -81,9 +81,8 @@ def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
         return load_weights(encoder, path)
     if Path(init).is_file():
         return load_weights(encoder, init)
-    raise DataError(
-        f'unknown init "{init}"; known are {", ".join(INITS)}, or the path of a safetensors file'
-    )
+    known = (*INITS, "or the path of a safetensors file")
+    return one_of(init, known, "initialisation")
 
 
 def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) -> np.ndarray:

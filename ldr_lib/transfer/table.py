@@ -1,13 +1,10 @@
-"""What the kept cells of the transfer table say: the table itself, what a start gains over another,
-label-efficiency curves.
-"""
+"""What the committed cells say: the transfer table, paired gains, and where they come from."""
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 
 from ..data.errors import DataError
+from ..runs.intervals import Difference, paired_difference
 from ..runs.records import as_markdown, committed_records
 from .pretraining import NAME
 from .tasks import REAL_TASKS
@@ -21,24 +18,27 @@ ORDER = (
     "patch",
     "patch_mixup",
     "ldr",
-    "ldr-1",
-    "ldr-2",
     "whole",
     "simulated",
     "guided",
 )
+"""Initialisations in the order of the tables; a further pretraining such as "ldr-1" follows its method."""
 MEASURES = ("Dice", "clDice", "HD95", "between images")
+PROTOCOLS = ("frozen", "fine-tuned")
+KEYS = ["task", "protocol", "labels", "seed"]
+"""What two cells must share to be compared."""
 
 
 def transfer_records(tier: str = "study") -> pd.DataFrame:
-    """The kept cells, one row per cell and protocol.
+    """The committed cells, one row per cell and protocol.
 
     Args:
         tier: As in `TransferSettings.for_tier`.
 
     Returns:
         Columns task, init, labels (0: all), seed, protocol, "Dice" (mean over the test images),
-        "between images" (their standard deviation) and "clDice" or "HD95".
+        "between images" (their standard deviation), "clDice" or "HD95", and "images" (a Series of
+        Dice by test image).
 
     Raises:
         DataError: No cell of this tier is kept.
@@ -50,18 +50,18 @@ def transfer_records(tier: str = "study") -> pd.DataFrame:
         if "task" not in record["parameters"]:
             continue
         about = {key: record["parameters"][key] for key in ("task", "init", "labels", "seed")}
-        for protocol in ("frozen", "fine-tuned"):
+        for protocol in PROTOCOLS:
             if protocol in record["metrics"]:
                 images = pd.DataFrame(record["metrics"][f"{protocol}, images"]).T
                 rows.append(
                     about
                     | {"protocol": protocol}
                     | record["metrics"][protocol]
-                    | {"between images": images["Dice"].std()}
+                    | {"between images": images["Dice"].std(), "images": images["Dice"]}
                 )
     if not rows:
         raise DataError(
-            f"no cell of tier {tier} is kept with the project; python -m ldr_lib transfer ... measures one"
+            f"no cell of tier {tier} has a record; python -m ldr_lib transfer ... measures one"
         )
     return pd.DataFrame(rows)
 
@@ -74,7 +74,7 @@ def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame
         measure: One of `MEASURES`.
 
     Returns:
-        A row for each task, protocol and start, a column for each number of labels; fewer than
+        A row for each task, protocol and initialisation, a column for each number of labels; fewer than
         three seeds are said in brackets.
 
     Taught in notebook 05, section 5.
@@ -83,12 +83,12 @@ def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame
 
 
 def gains(records: pd.DataFrame, over: str = "random", measure: str = "Dice") -> pd.DataFrame:
-    """What each start gains over another one, cell by cell with the same task, protocol, labelled
+    """What each initialisation gains over another one, cell by cell with the same task, protocol, labelled
     images and seed.
 
     Args:
         records: As `transfer_records` returns them.
-        over: The other start.
+        over: The other initialisation.
         measure: One of `MEASURES`.
 
     Returns:
@@ -103,14 +103,95 @@ def gains(records: pd.DataFrame, over: str = "random", measure: str = "Dice") ->
 def paired_gains(
     records: pd.DataFrame, over: str = "random", measure: str = "Dice"
 ) -> pd.DataFrame:
-    """The single differences behind `gains`: the rows of all other starts, with a column "gain"."""
-    keys = ["task", "protocol", "labels", "seed"]
-    other = records[records["init"] == over].set_index(keys)[measure]
+    """The single differences behind `gains`: the rows of all other initialisations, with a column "gain"."""
+    other = records[records["init"] == over].set_index(KEYS)[measure]
     rest = records[~records["init"].isin([over])].dropna(subset=[measure]).copy()
     rest["gain"] = (
-        rest[measure].to_numpy() - other.reindex(pd.MultiIndex.from_frame(rest[keys])).to_numpy()
+        rest[measure].to_numpy() - other.reindex(pd.MultiIndex.from_frame(rest[KEYS])).to_numpy()
     )
     return rest.dropna(subset=["gain"])
+
+
+def paired_images(
+    records: pd.DataFrame,
+    task: str,
+    protocol: str,
+    init: str,
+    over: str = "random",
+    labels: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dice of two initialisations on the same test images, from the same labelled subsets.
+
+    Args:
+        records: As `transfer_records` returns them.
+        task: Name of the task.
+        protocol: "frozen" or "fine-tuned".
+        init: An initialisation.
+        over: The other one.
+        labels: Number of labelled images; 0 for all.
+
+    Returns:
+        Two arrays (seeds, images).
+
+    Raises:
+        DataError: The two have no seed in common.
+
+    Taught in notebook 05, section 7.
+    """
+    cell = records.query("task == @task and protocol == @protocol and labels == @labels")
+    ours, theirs = (cell[cell["init"] == name].set_index("seed")["images"] for name in (init, over))
+    seeds = ours.index.intersection(theirs.index).sort_values()
+    if seeds.empty:
+        raise DataError(f"no cell of {task}, {protocol}, has both {init} and {over}")
+    images = ours[seeds[0]].index
+    arrays = [np.stack([side[seed][images] for seed in seeds]) for side in (ours, theirs)]
+    return arrays[0], arrays[1]
+
+
+def gain_intervals(
+    records: pd.DataFrame, inits: tuple[str, ...], over: str = "random", labels: int = 1
+) -> pd.DataFrame:
+    """Paired gains with their 95 % intervals over labelled subsets and test images.
+
+    Args:
+        records: As `transfer_records` returns them.
+        inits: Initialisations.
+        over: What they are compared with.
+        labels: Number of labelled images; 0 for all.
+
+    Returns:
+        A row for each task, protocol and initialisation that was measured: "gain", "low", "high", "state", "seeds", "images".
+
+    Taught in notebook 05, section 5.
+    """
+    rows = {}
+    for task in REAL_TASKS:
+        for protocol in PROTOCOLS:
+            for init in inits:
+                try:
+                    pair = paired_images(records, task, protocol, init, over, labels)
+                except DataError:
+                    continue
+                rows[task, protocol, init] = _row(paired_difference(*pair))
+    return pd.DataFrame(rows).T.rename_axis(["task", "protocol", "init"])
+
+
+def _row(gain: Difference) -> dict:
+    return {
+        "gain": gain.mean,
+        "low": gain.low,
+        "high": gain.high,
+        "state": gain.state(),
+        "seeds": gain.runs,
+        "images": gain.images,
+    }
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Sorts tasks, protocols and initialisations; a further pretraining follows its method."""
+    known = (*REAL_TASKS, *PROTOCOLS, *ORDER)
+    method = name.partition("-")[0] if name not in known else name
+    return (known.index(method) if method in known else len(known)), name
 
 
 def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> pd.DataFrame:
@@ -122,17 +203,16 @@ def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> 
     shown = (
         rows.groupby(["task", "protocol", "init", "labels"])[measure].agg(words).unstack("labels")
     )
-    rank = {name: i for i, name in enumerate((*REAL_TASKS, "frozen", "fine-tuned", *ORDER))}
-    shown = shown.sort_index(key=lambda level: level.map(lambda name: rank.get(name, len(rank))))
+    shown = shown.sort_index(key=lambda level: level.map(_rank))
     shown = shown[sorted(shown.columns, key=lambda n: n or np.inf)]
     return shown.rename(columns=lambda n: f"{n or 'all'} label{'' if n == 1 else 's'}").fillna("")
 
 
 def transfer_markdown(
-    records: pd.DataFrame, starts: tuple[str, ...] = ("random", "instance", "ldr")
+    records: pd.DataFrame, inits: tuple[str, ...] = ("random", "instance", "ldr")
 ) -> str:
-    """Mean Dice of some starts and their gain over the random one, as the README shows them."""
-    shown = records[records["init"].isin(starts)]
+    """Mean Dice of some initialisations and their gain over the random one, as figures/README.md shows them."""
+    shown = records[records["init"].isin(inits)]
     table, gain = transfer_table(shown), gains(shown)
     beside = gain.reindex(index=table.index, columns=table.columns, fill_value="").fillna("")
     body = [
@@ -145,98 +225,4 @@ def transfer_markdown(
         ]
         for row in table.index
     ]
-    return as_markdown(["task", "protocol", "start", *table.columns], body)
-
-
-def label_curves(
-    records: pd.DataFrame,
-    starts: tuple[str, ...] = ("random", "scratch", "autoencoder", "instance", "dense", "ldr"),
-) -> Figure:
-    """Dice against the number of labelled images, one line for each start with the spread over
-    seeds.
-
-    Args:
-        records: As `transfer_records` returns them.
-        starts: Which to show.
-
-    Returns:
-        A figure with a column for each task and a row for each protocol.
-
-    Taught in notebook 05, section 5.
-    """
-    shown = records[records["init"].isin(starts)].sort_values(
-        "labels", key=lambda n: n.replace(0, 10**6)
-    )
-    shown = shown.assign(
-        labelled=shown["labels"].map(lambda n: str(n or "all")),
-        structure=shown["task"].str.split("_").str[0],
-    )
-    grid = sns.relplot(
-        shown,
-        x="labelled",
-        y="Dice",
-        hue="init",
-        style="init",
-        hue_order=starts,
-        style_order=starts,
-        row="protocol",
-        col="structure",
-        kind="line",
-        errorbar="sd",
-        markers=True,
-        dashes=False,
-        palette="colorblind",
-        height=2.3,
-        aspect=1.05,
-        facet_kws={"sharey": "col"},
-    )
-    grid.set_titles("{col_name}, {row_name}").set_xlabels("labelled images")
-    grid.legend.set_title("start")
-    return grid.figure
-
-
-def initialisations_side_by_side(
-    records: pd.DataFrame,
-    labels: int = 1,
-    starts: tuple[str, ...] = ("random", "autoencoder", "instance", "dense", "ldr"),
-) -> Figure:
-    """Dice of each start at one number of labelled images: a dot for each seed, a bar from lowest
-    to highest.
-
-    Args:
-        records: As `transfer_records` returns them.
-        labels: Number of labelled images; 0 for all.
-        starts: Which to show.
-
-    Returns:
-        A figure with a column for each task and a row for each protocol.
-
-    Taught in notebook 05, section 5.
-    """
-    shown = records[records["init"].isin(starts) & (records["labels"] == labels)]
-    shown = shown.assign(structure=shown["task"].str.split("_").str[0])
-    grid = sns.catplot(
-        shown,
-        x="Dice",
-        y="init",
-        hue="init",
-        order=starts,
-        hue_order=starts,
-        row="protocol",
-        col="structure",
-        row_order=("frozen", "fine-tuned"),
-        kind="strip",
-        jitter=False,
-        palette="colorblind",
-        legend=False,
-        height=1.9,
-        aspect=1.15,
-        sharex="col",
-    )
-    for (row, column), of_panel in shown.groupby(["protocol", "structure"]):
-        axis = grid.axes[grid.row_names.index(row), grid.col_names.index(column)]
-        axis.grid(axis="x", alpha=0.4)
-        for at, start in enumerate(starts):
-            of_start = of_panel[of_panel["init"] == start]["Dice"]
-            axis.hlines(at, of_start.min(), of_start.max(), color="0.4", lw=1)
-    return grid.set_titles("{col_name}, {row_name}").set_ylabels("").figure
+    return as_markdown(["task", "protocol", "initialisation", *table.columns], body)

@@ -22,8 +22,8 @@ def listed(tmp_path, monkeypatch):
     return write
 
 
-ENTRY = """- {id: a, says: b, sentence: "{structure} found better than noise", metric: Dice, data: [x],
-  notebook: nb, figure: f.png, bound: 0.1}
+ENTRY = """- {id: a, says: b, sentence: "{structure} found better than noise", metric: Dice,
+  data: [x], notebook: nb, figure: f.png, bound: 0.1}
 """
 
 

@@ -1,4 +1,4 @@
-"""The cells of the transfer table: what is labelled, where a start comes from, what is kept and
+"""The cells of the transfer table: what is labelled, where an initialisation comes from, what is kept and
 what is still missing.
 """
 
@@ -8,27 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from ldr_lib import transfer
 from ldr_lib.data.datasets import DATASETS
 from ldr_lib.data.errors import DataError
 from ldr_lib.pretrained import random_encoder
+from ldr_lib.runs import paths
+from ldr_lib.runs import records as records_module
+from ldr_lib.transfer import experiment as transfer
 from ldr_lib.transfer.experiment import cell, cells, initial_encoder, labelled_images, missing_cells
+from ldr_lib.transfer.figures import gains_forest, label_curves
 from ldr_lib.transfer.pretraining import pretrained_folder, save_encoder
-from ldr_lib.transfer.table import (
-    gains,
-    initialisations_side_by_side,
-    label_curves,
-    transfer_records,
-    transfer_table,
-)
+from ldr_lib.transfer.table import _rank, gains, paired_images, transfer_records, transfer_table
 from ldr_lib.transfer.tasks import TASKS, task
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project of its own to keep records in."""
-    for module in ("ldr_lib.transfer", "ldr_lib.runs"):
-        monkeypatch.setattr(f"{module}.project_root", lambda: tmp_path)
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(records_module, "project_root", lambda: tmp_path)
     monkeypatch.setenv("LDR_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(DATASETS["simulated_fundus"], "n_train", 6)
     monkeypatch.setattr(DATASETS["simulated_fundus"], "n_test", 2)
@@ -39,7 +36,7 @@ def test_registry_names_known_datasets_and_structures():
     assert len(TASKS) == 19
     for name, one in TASKS.items():
         assert one.structure in DATASETS[one.dataset].structures, name
-    with pytest.raises(DataError, match='unknown task "liver"; known are vessel_rite'):
+    with pytest.raises(ValueError, match='unknown task "liver"; known are vessel_rite'):
         task("liver")
 
 
@@ -99,7 +96,7 @@ def test_a_grid_goes_on_after_a_cell_that_fails(project, capsys):
     said = capsys.readouterr().out
     assert (
         "patch" in said
-        and "python -m ldr_lib.pretraining fundus --method patch --seed 0 makes it" in said
+        and "python -m ldr_lib pretrain fundus --method patch --seed 0 makes it" in said
     )
     assert len(transfer_records("smoke")) == 2
 
@@ -107,6 +104,8 @@ def test_a_grid_goes_on_after_a_cell_that_fails(project, capsys):
 def test_the_table_shows_mean_and_spread_over_seeds(project):
     records = [
         {
+            "name": transfer.NAME,
+            "claims": {},
             "parameters": dict(task="disc_drions", init=init, labels=1, tier="study", seed=seed),
             "seed": seed,
             "metrics": {
@@ -131,19 +130,50 @@ def test_the_table_shows_mean_and_spread_over_seeds(project):
         paired.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "+0.150 ± 0.071 (2)"
         and len(paired) == 1
     )
-    assert len(label_curves(transfer_records()).axes) == 1
-    drawn = [
-        c
-        for a in initialisations_side_by_side(transfer_records()).axes
-        for c in a.collections
-        if len(c.get_offsets()) > 1
-    ]
-    assert sorted(len(c.get_offsets()) for c in drawn) == [2, 3]
+    assert len(label_curves(transfer_records(), ("ldr",)).axes) == 2  # one for each protocol
+
+
+def test_gains_are_paired_by_labelled_subset_and_test_image(project):
+    folder = project / "figures" / transfer.NAME / "records"
+    folder.mkdir(parents=True)
+    dice = {"ldr": ((0.5, 0.6), (0.7, 0.6)), "random": ((0.4, 0.4), (0.5, 0.5))}
+    for init, seeds in dice.items():
+        for seed, values in enumerate(seeds):
+            images = {name: {"Dice": value} for name, value in zip("ab", values)}
+            record = {
+                "name": transfer.NAME,
+                "claims": {},
+                "parameters": dict(
+                    task="disc_drions", init=init, labels=1, tier="study", seed=seed
+                ),
+                "seed": seed,
+                "metrics": {"frozen": {"Dice": sum(values) / 2}, "frozen, images": images},
+            }
+            (folder / f"{init}{seed}.json").write_text(json.dumps(record))
+    records = transfer_records()
+    ours, theirs = paired_images(records, "disc_drions", "frozen", "ldr")
+    assert ours.tolist() == [[0.5, 0.6], [0.7, 0.6]] and theirs.tolist() == [[0.4, 0.4], [0.5, 0.5]]
+    figure, table = gains_forest(records, ("ldr", "dense"))
+    row = table.loc[("disc_drions", "frozen", "ldr")]
+    assert len(table) == 1 and row["gain"] == pytest.approx(0.15) and row["state"] == "supported"
+    assert [axis.get_xlim() for axis in figure.axes] == [figure.axes[0].get_xlim()] * 2
+    with pytest.raises(
+        DataError, match="no cell of disc_drions, frozen, has both dense and random"
+    ):
+        paired_images(records, "disc_drions", "frozen", "dense")
+
+
+def test_a_further_pretraining_stands_behind_its_method():
+    names = ["whole", "ldr-2", "random", "ldr", "ldr-1", "dense", "own"]
+    assert sorted(names, key=_rank) == ["random", "dense", "ldr", "ldr-1", "ldr-2", "whole", "own"]
 
 
 def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
     one = task("disc_drions")
-    weights = lambda init, seed=0: initial_encoder(init, one, seed).groups[3][0][0].weight
+
+    def weights(init, seed=0):
+        return initial_encoder(init, one, seed).groups[3][0][0].weight
+
     assert torch.equal(weights("random", 4), weights("scratch", 4)) and not torch.equal(
         weights("random", 4), weights("random", 5)
     )
@@ -165,11 +195,9 @@ def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
     assert torch.equal(
         weights("ldr-2"), random_encoder(3, 9).groups[3][0][0].weight
     ) and not torch.equal(weights("ldr-2"), weights("ldr"))
-    with pytest.raises(
-        DataError, match="ldr_lib.pretraining fundus --method patch --seed 3 makes it"
-    ):
+    with pytest.raises(DataError, match="ldr_lib pretrain fundus --method patch --seed 3 makes it"):
         initial_encoder("patch-3", one, 0)
-    with pytest.raises(DataError, match='unknown init "magic"; known are random, scratch, ldr'):
+    with pytest.raises(ValueError, match='unknown initialisation "magic"; known are random, scr'):
         initial_encoder("magic", one, 0)
     with pytest.raises(DataError, match="does not fit the encoder"):
         initial_encoder(str(tmp_path / "own.safetensors"), task("lungs_covid19_cxr_seg"), 0)

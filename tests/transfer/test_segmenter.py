@@ -58,9 +58,27 @@ def test_loss_equals_its_formula():
     logits, t = rng.normal(size=(3, 1, 8, 8)), rng.integers(0, 2, (3, 1, 8, 8)).astype(float)
     p = 1 / (1 + np.exp(-logits))
     expected = 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
-    assert soft_dice_loss(torch.from_numpy(logits), torch.from_numpy(t)).item() == pytest.approx(
-        expected, rel=1e-5
-    )
+    loss = soft_dice_loss(torch.from_numpy(p), torch.from_numpy(t))
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_equals_that_of_monai():
+    from monai.losses import DiceLoss
+
+    torch.manual_seed(0)
+    p, t = torch.rand(3, 2, 8, 8), (torch.rand(3, 2, 8, 8) > 0.6).float()
+    monai = DiceLoss(batch=True, smooth_nr=1, smooth_dr=1)
+    torch.testing.assert_close(soft_dice_loss(p, t), monai(p, t))
+
+
+def test_budgets_grow_with_the_tier_and_the_environment_overrides_it(monkeypatch):
+    steps = [TransferSettings.for_tier(tier).steps for tier in ("smoke", "class", "study", "full")]
+    assert steps == [2, 40, 80, 2000]
+    monkeypatch.setenv("LDR_TIER", "smoke")
+    assert TransferSettings.for_tier("full").tier == "smoke"
+    with pytest.raises(ValueError, match='unknown tier "huge"; known are smoke, class, study'):
+        monkeypatch.delenv("LDR_TIER")
+        TransferSettings.for_tier("huge")
 
 
 def test_decoder_has_the_published_widths():

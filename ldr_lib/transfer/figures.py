@@ -1,0 +1,138 @@
+"""Figures of the transfer table: gains with intervals, gains over labels, segmentations side by side."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from .table import PROTOCOLS, gain_intervals, paired_gains
+
+INITS = ("autoencoder", "instance", "dense", "ldr")
+"""Pretrainings that are compared with a random encoder."""
+
+
+def gains_forest(
+    records: pd.DataFrame, inits: tuple[str, ...] = INITS, over: str = "random", labels: int = 1
+) -> tuple[Figure, pd.DataFrame]:
+    """Forest plot of the paired gains: a dot and its 95 % interval for each initialisation.
+
+    Args:
+        records: As `transfer_records` returns them.
+        inits: Initialisations.
+        over: What they are compared with.
+        labels: Number of labelled images; 0 for all.
+
+    Returns:
+        The figure, a column for each task and a row for each protocol, one scale; and the numbers,
+        as `gain_intervals` returns them.
+
+    Taught in notebook 05, section 5.
+    """
+    table = gain_intervals(records, inits, over, labels)
+    tasks = list(dict.fromkeys(table.index.get_level_values("task")))
+    figure, axes = plt.subplots(
+        len(PROTOCOLS),
+        len(tasks),
+        figsize=(15, 0.45 * len(inits) * len(PROTOCOLS) + 1.6),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    colours = dict(zip(inits, sns.color_palette("colorblind", len(inits))))
+    for line, protocol in zip(axes, PROTOCOLS):
+        for axis, task in zip(line, tasks):
+            axis.axvline(0, color="0.3", linewidth=1)
+            for at, init in enumerate(inits):
+                if (task, protocol, init) in table.index:
+                    row = table.loc[(task, protocol, init)]
+                    axis.plot([row["low"], row["high"]], [at, at], color=colours[init], linewidth=3)
+                    axis.plot(row["gain"], at, "o", color=colours[init], markersize=8)
+            axis.set_title(f"{task.split('_')[0]}, {protocol}")
+            axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].set_yticks(range(len(inits)), inits)
+    axes[0, 0].invert_yaxis()
+    figure.supxlabel(f"gain in Dice over {over}, with 95 % interval")
+    return figure, table
+
+
+def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figure:
+    """Gain over a random encoder against the number of labelled images, with the spread over seeds.
+
+    Args:
+        records: As `transfer_records` returns them.
+        inits: Initialisations.
+
+    Returns:
+        A figure with a column for each task and a row for each protocol, all on one scale.
+
+    Taught in notebook 05, section 5.
+    """
+    gains = paired_gains(records[records["init"].isin(("random", *inits))])
+    gains = gains.sort_values("labels", key=lambda n: n.replace(0, 10**6))
+    gains = gains.assign(
+        labelled=gains["labels"].map(lambda n: str(n or "all")),
+        structure=gains["task"].str.split("_").str[0],
+    )
+    order = [init for init in inits if init in set(gains["init"])]
+    grid = sns.relplot(
+        gains,
+        x="labelled",
+        y="gain",
+        hue="init",
+        style="init",
+        hue_order=order,
+        style_order=order,
+        row="protocol",
+        row_order=PROTOCOLS,
+        col="structure",
+        kind="line",
+        errorbar="sd",
+        err_kws={"alpha": 0.12},
+        markers=True,
+        dashes=False,
+        palette="colorblind",
+        height=3,
+        aspect=1.1,
+    )
+    grid.refline(y=0, color="0.3", linestyle="-")
+    grid.set_titles("{col_name}, {row_name}")
+    grid.set_axis_labels("labelled images", "gain in Dice over random")
+    grid.legend.set_title("pretraining")
+    return grid.figure
+
+
+def segmentations(
+    images: list[np.ndarray],
+    truths: list[np.ndarray],
+    found: dict[str, list[np.ndarray]],
+    scores: dict[str, list[float]],
+) -> Figure:
+    """Test images with the outlines of the truth and of what each network found.
+
+    Args:
+        images: (H, W) or (H, W, 3) uint8, one for each column.
+        truths: (H, W) bool.
+        found: Row title to the masks.
+        scores: Row title to the Dice of each image, written above it.
+
+    Taught in notebook 05, section 4.
+    """
+    figure, axes = plt.subplots(
+        len(found),
+        len(images),
+        figsize=(15, 15 * len(found) / len(images)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for line, (title, masks) in zip(axes, found.items()):
+        for i, axis in enumerate(line):
+            axis.imshow(images[i].squeeze(), cmap="gray" if images[i].squeeze().ndim == 2 else None)
+            axis.contour(truths[i], [0.5], colors="white", linewidths=1.5)
+            if masks[i].any():
+                axis.contour(masks[i], [0.5], colors="#00e5ff", linewidths=1.5)
+            axis.set_axis_off()
+            axis.set_title(f"{title}: Dice {scores[title][i]:.2f}", fontsize=12)
+    figure.supxlabel("white: truth; blue: found")
+    return figure
