@@ -358,8 +358,8 @@ def confident_loss(
         >>> round(confident_loss(torch.tensor([0.5, 0.1]).reshape(1, 1, 1, 2), teacher).item(), 3)
         0.693
 
-    Source: the refinement stage of the extension (Chen et al. 2021b), simplified. Taught in
-    notebook 04, section 4.
+    Source: the refinement stage of the extension (Chen et al. 2021b), simplified.
+    Taught in notebook 04, section 4.
     """
     confident = ((teacher_maps > confidence) | (teacher_maps < 1 - confidence)).float()
     pseudo_labels = (teacher_maps > 0.5).float()  # (B, n, H, W), like `confident`
@@ -479,8 +479,8 @@ def masked_reconstruction(
         >>> masked_reconstruction(x + 0.5, x, torch.ones(1, 1, 4, 4)).item()
         0.25
 
-    Source: Vincent et al., JMLR 2010 (denoising); Pathak et al., CVPR 2016 (hidden regions). Taught
-    in notebook 05, section 3.
+    Source: Vincent et al., JMLR 2010 (denoising); Pathak et al., CVPR 2016 (hidden regions).
+    Taught in notebook 05, section 3.
     """
     errors = (filled.float() - images).square() * hidden  # (B, C, H, W)
     return errors.sum() / (hidden.sum() * images.shape[1]).clamp(min=1)

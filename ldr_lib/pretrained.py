@@ -44,7 +44,7 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
         64, 128 and 128 channels at 1/1 to 1/16 of the size.
 
     Raises:
-        DataError: Unknown modality or method.
+        ValueError: Unknown modality or method.
 
     Example:
         >>> [feature.shape[1] for feature in load_encoder("fundus")(torch.rand(1, 3, 128, 128))]
@@ -79,10 +79,11 @@ def load_representation(modality: str, device: str = "auto") -> TwoBranchNet:
         `weights/encoders.md` says how it was made.
 
     Raises:
-        DataError: Unknown modality.
+        ValueError: Unknown modality.
 
     Example:
-        >>> embeddings, clusters = represent(load_representation("fundus"), prepare(photographs, 256).images)
+        >>> load_representation("fundus").n_clusters
+        16
 
     Taught in notebook 03, section 1.
     """
@@ -108,10 +109,11 @@ def load_weights(encoder: Encoder, path: Path | str) -> Encoder:
     """
     try:
         with safe_open(path, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
         raise DataError(
-            f"{path} cannot be read as weights ({error}); they are safetensors files, pickles are never opened"
+            f"{path} cannot be read as weights ({error}); they are safetensors files, pickles "
+            "are never opened"
         ) from error
     inside = {
         name.removeprefix("encoder."): value.float()
@@ -125,13 +127,15 @@ def load_weights(encoder: Encoder, path: Path | str) -> Encoder:
     missing = before.keys() - found.keys()
     if missing:
         raise DataError(
-            f"{path} lacks {len(missing)} of {len(before)} weights of the encoder, for example {min(missing)}; is it of another network?"
+            f"{path} lacks {len(missing)} of {len(before)} weights of the encoder, for example "
+            f"{min(missing)}; is it of another network?"
         )
     other = [name for name in before if found[name].shape != before[name].shape]
     if other:
         name = other[0]
         raise DataError(
-            f"{path} does not fit the encoder: {name} has shape {tuple(found[name].shape)} and {tuple(before[name].shape)} is "
+            f"{path} does not fit the encoder: {name} has shape {tuple(found[name].shape)} and "
+            f"{tuple(before[name].shape)} is "
             f"needed ({encoder.in_channels} image channels)"
         )
     encoder.load_state_dict({name: found[name].to(value.dtype) for name, value in before.items()})
@@ -143,7 +147,8 @@ def load_weights(encoder: Encoder, path: Path | str) -> Encoder:
     ]
     if same:
         raise DataError(
-            f"{len(same)} weights of {path} equal those that the encoder had before, for example {same[0]}: nothing was transferred"
+            f"{len(same)} weights of {path} equal those that the encoder had before, for example "
+            f"{same[0]}: nothing was transferred"
         )
     return encoder
 
@@ -209,7 +214,8 @@ class GuidedNets(torch.nn.ModuleList):
         """
         if any(net.guide is None for net in self):
             raise DataError(
-                "this network was not guided: no cluster stands for a structure. Use train_guided or load_pretrained."
+                "this network was not guided: no cluster stands for a structure. Use "
+                "train_guided or load_pretrained."
             )
         for net in self:
             if structure in net.guide.names:
@@ -231,7 +237,7 @@ def load_pretrained(name: str, device: str = "auto") -> GuidedNets:
         The networks in evaluation mode, ready for `predict_structure`.
 
     Raises:
-        DataError: Unknown name.
+        ValueError: Unknown name.
 
     Taught in notebook 04, section 9.
     """

@@ -44,7 +44,8 @@ def check(what: str, got, expected, mistakes: dict | None = None, tolerance: flo
         f"{what}: has shape {answer.shape}, and {right.shape} is expected"
     )
     assert np.isfinite(answer).all(), (
-        f"{what}: holds values that are not finite. Is something divided by zero, or the logarithm of zero taken?"
+        f"{what}: holds values that are not finite. Is something divided by zero, or the "
+        "logarithm of zero taken?"
     )
     if np.abs(answer - right).max() <= tolerance:
         return
@@ -140,7 +141,8 @@ def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame
         )
     if not rows:
         raise DataError(
-            f"{course} holds no graded submission of {assignment}; run nbgrader autograde {assignment} there first"
+            f"{course} holds no graded submission of {assignment}; run nbgrader autograde "
+            f"{assignment} there first"
         )
     return pd.DataFrame(rows).sort_values(
         "Dice", ascending=False, na_position="last", ignore_index=True

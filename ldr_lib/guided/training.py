@@ -169,7 +169,7 @@ class MakeGuidedBatch(Callback):
         self.learn.xb, self.learn.yb = (batch,), (batch,)
 
 
-class AfterEpoch(Callback):
+class CallAfterEpoch(Callback):
     """Calls a function with the network after every epoch."""
 
     def __init__(self, function: Callable[[TwoBranchNet], None], net: TwoBranchNet):
@@ -340,7 +340,7 @@ def train_guided(
             folder / "log.csv",
             make_teacher_pairs,
         )
-        return learn.add_cb(AfterEpoch(after_epoch, net)) if after_epoch else learn
+        return learn.add_cb(CallAfterEpoch(after_epoch, net)) if after_epoch else learn
 
     rows = run_stages(players, learner, settings, folder, data, resume)
     save_model(net, folder / "model.safetensors")

@@ -138,7 +138,8 @@ def run_sweep(notebook: Path, cells: list[dict], jobs: int = 2, cluster: str = "
             outcome[str(cell)] = ("failed" if error else "finished", round(seconds / 60, 2), error)
             bar.step()
             print(
-                f"{outcome[str(cell)][0]:9s} {cell_folder(notebook, cell).name}  {seconds:.0f} s  {error}",
+                f"{outcome[str(cell)][0]:9s} {cell_folder(notebook, cell).name}  {seconds:.0f} s "
+                f" {error}",
                 flush=True,
             )
     bar.close()

@@ -66,17 +66,15 @@ def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
     if init in ("random", "scratch"):
         return encoder
     if init == "guided":
-        return load_weights(
-            encoder,
-            WEIGHTS
-            / f"{'chest' if modality == 'chest' else 'vessel' if one.is_thin else 'disc'}.safetensors",
-        )
+        network = "chest" if modality == "chest" else "vessel" if one.is_thin else "disc"
+        return load_weights(encoder, WEIGHTS / f"{network}.safetensors")
     method, _, number = init.partition("-")
     if method in METHODS and (number or "0").isdecimal():
         path = pretrained_folder(modality, method, int(number or 0)) / "encoder.safetensors"
         if not path.exists():
             raise DataError(
-                f"{path} is not there; python -m ldr_lib pretrain {modality} --method {method} --seed {number or 0} makes it"
+                f"{path} is not there; python -m ldr_lib pretrain {modality} --method {method} "
+                f"--seed {number or 0} makes it"
             )
         return load_weights(encoder, path)
     if Path(init).is_file():
@@ -110,8 +108,10 @@ def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) ->
     shown = np.array([i for i in rest if prepared.masks[task.structure][i].any()], int)
     if len(shown) < max(1, n_labels):
         raise DataError(
-            f"{n_labels or 'at least 1'} labelled images of {task.dataset} are asked for and {len(shown)} of {len(rest)} training "
-            f"images have a mask of {task.structure} that is not empty (a fifth is kept for validation)"
+            f"{n_labels or 'at least 1'} labelled images of {task.dataset} are asked for and "
+            f"{len(shown)} of {len(rest)} training "
+            f"images have a mask of {task.structure} that is not empty (a fifth is kept for "
+            "validation)"
         )
     return (
         shown

@@ -1,4 +1,6 @@
-"""Figures of the transfer table: gains with intervals, gains over labels, segmentations side by side."""
+"""Figures of the transfer table: gains with intervals, gains over labels, segmentations side by
+side.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

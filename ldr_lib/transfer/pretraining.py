@@ -309,7 +309,9 @@ def ship(tier: str = "study") -> Path:
             settings, metrics = record["metrics"]["settings"], record["metrics"]
             steps = settings["steps"] * sum(settings["epochs"])
             rows.append(
-                f"| {modality} | {method} | {metrics['images']} | {steps} | {5 * settings['pairs']} of {settings['view_size']} px | {metrics['seconds'] / 60:.0f} |"
+                f"| {modality} | {method} | {metrics['images']} | {steps} | "
+                f"{5 * settings['pairs']} of {settings['view_size']} px | "
+                f"{metrics['seconds'] / 60:.0f} |"
             )
     sets = {name: DATASETS[name] for parts in UNLABELLED.values() for name, _ in parts}
     head = card_head("ldr_lib encoders", list(sets.values()), {})
@@ -321,8 +323,8 @@ def ship(tier: str = "study") -> Path:
     card = f"""{head}
 # Pretrained encoders
 
-Weights of `ldr_lib.load_encoder(modality, method)`, and for the method ldr of the whole two-branch network,
-`ldr_lib.load_representation(modality)`; trained without labels: {used}.
+Weights of `ldr_lib.load_encoder(modality, method)`, and for the method ldr of the whole
+two-branch network, `ldr_lib.load_representation(modality)`; trained without labels: {used}.
 
 | modality | method | images | steps | views a step | minutes on one core |
 |---|---|---|---|---|---|
@@ -330,7 +332,8 @@ Weights of `ldr_lib.load_encoder(modality, method)`, and for the method ldr of t
 
 - **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets.values())}.
 - **Seed** 0; not chosen among seeds. Weights rounded to half precision.
-- **Made by** `python -m ldr_lib pretrain MODALITY --method METHOD`; measured on segmentation: figures/{NAME}.
+- **Made by** `python -m ldr_lib pretrain MODALITY --method METHOD`.
+- **Measured** on segmentation: figures/{NAME}.
 
 For research and teaching, not for diagnosis.
 """

@@ -269,6 +269,7 @@ def score(net: Segmenter, task: Task, dataset) -> pd.DataFrame:
         )
     if not rows:
         raise DataError(
-            f"no image of the {dataset.split} split of {dataset.name} has a mask of {task.structure}"
+            f"no image of the {dataset.split} split of {dataset.name} has a mask of "
+            f"{task.structure}"
         )
     return pd.DataFrame(rows).T

@@ -22,7 +22,9 @@ ORDER = (
     "simulated",
     "guided",
 )
-"""Initialisations in the order of the tables; a further pretraining such as "ldr-1" follows its method."""
+"""Initialisations in the order of the tables; a further pretraining such as "ldr-1" follows its
+method.
+"""
 MEASURES = ("Dice", "clDice", "HD95", "between images")
 PROTOCOLS = ("frozen", "fine-tuned")
 KEYS = ["task", "protocol", "labels", "seed"]
@@ -74,8 +76,8 @@ def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame
         measure: One of `MEASURES`.
 
     Returns:
-        A row for each task, protocol and initialisation, a column for each number of labels; fewer than
-        three seeds are said in brackets.
+        A row for each task, protocol and initialisation, a column for each number of labels; fewer
+        than three seeds are said in brackets.
 
     Taught in notebook 05, section 5.
     """
@@ -83,8 +85,8 @@ def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame
 
 
 def gains(records: pd.DataFrame, over: str = "random", measure: str = "Dice") -> pd.DataFrame:
-    """What each initialisation gains over another one, cell by cell with the same task, protocol, labelled
-    images and seed.
+    """What each initialisation gains over another one, cell by cell with the same task, protocol,
+    labelled images and seed.
 
     Args:
         records: As `transfer_records` returns them.
@@ -103,7 +105,9 @@ def gains(records: pd.DataFrame, over: str = "random", measure: str = "Dice") ->
 def paired_gains(
     records: pd.DataFrame, over: str = "random", measure: str = "Dice"
 ) -> pd.DataFrame:
-    """The single differences behind `gains`: the rows of all other initialisations, with a column "gain"."""
+    """The single differences behind `gains`: the rows of all other initialisations, with a column
+    "gain".
+    """
     other = records[records["init"] == over].set_index(KEYS)[measure]
     rest = records[~records["init"].isin([over])].dropna(subset=[measure]).copy()
     rest["gain"] = (
@@ -160,7 +164,8 @@ def gain_intervals(
         labels: Number of labelled images; 0 for all.
 
     Returns:
-        A row for each task, protocol and initialisation that was measured: "gain", "low", "high", "state", "seeds", "images".
+        A row for each task, protocol and initialisation that was measured: "gain", "low", "high",
+            "state", "seeds", "images".
 
     Taught in notebook 05, section 5.
     """
@@ -211,7 +216,9 @@ def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> 
 def transfer_markdown(
     records: pd.DataFrame, inits: tuple[str, ...] = ("random", "instance", "ldr")
 ) -> str:
-    """Mean Dice of some initialisations and their gain over the random one, as figures/README.md shows them."""
+    """Mean Dice of some initialisations and their gain over the random one, as figures/README.md
+    shows them.
+    """
     shown = records[records["init"].isin(inits)]
     table, gain = transfer_table(shown), gains(shown)
     beside = gain.reindex(index=table.index, columns=table.columns, fill_value="").fillna("")

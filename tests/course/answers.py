@@ -98,7 +98,8 @@ WRONG = [
         "softmax over the wrong axis",
         function(
             "probabilities(z, temperature=0.1)",
-            "logits = (z @ z.detach().T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
+            "logits = (z @ z.detach().T / temperature).masked_fill(torch.eye(len(z), "
+            "dtype=torch.bool), -torch.inf)",
             "return logits.softmax(0)",
         ),
         ["probabilities_test"],
@@ -109,7 +110,8 @@ WRONG = [
         "forgot stop-gradient",
         function(
             "probabilities(z, temperature=0.1)",
-            "logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
+            "logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), "
+            "-torch.inf)",
             "return logits.softmax(1)",
         ),
         ["probabilities_test"],
@@ -130,7 +132,8 @@ WRONG = [
         "multiplied by the temperature",
         function(
             "probabilities(z, temperature=0.1)",
-            "logits = (z @ z.detach().T * temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
+            "logits = (z @ z.detach().T * temperature).masked_fill(torch.eye(len(z), "
+            "dtype=torch.bool), -torch.inf)",
             "return logits.softmax(1)",
         ),
         ["probabilities_test", "patch_loss_test"],
@@ -427,7 +430,8 @@ RIGHT = [
         function(
             "patch_grid(v, grid)",
             "s = v.shape[-1] // grid",
-            "rows = [torch.stack([v[:, :, i * s:(i + 1) * s, j * s:(j + 1) * s].mean((2, 3)) for j in range(grid)], -1) for i in range(grid)]",
+            "rows = [torch.stack([v[:, :, i * s:(i + 1) * s, j * s:(j + 1) * s].mean((2, 3)) for "
+            "j in range(grid)], -1) for i in range(grid)]",
             "z = torch.stack(rows, 2)",
             "return z / z.norm(dim=1, keepdim=True)",
         ),
@@ -449,7 +453,8 @@ RIGHT = [
         "einsum",
         function(
             "mix(a, b, lam)",
-            "return torch.einsum('b,bchw->bchw', lam, a) + torch.einsum('b,bchw->bchw', 1 - lam, b)",
+            "return torch.einsum('b,bchw->bchw', lam, a) + torch.einsum('b,bchw->bchw', 1 - lam, "
+            "b)",
         ),
     ),
     (
@@ -460,7 +465,8 @@ RIGHT = [
             "probabilities(z, temperature=0.1)",
             "s = z.double() @ z.detach().double().T / temperature",
             "s = s - torch.diag(torch.full((len(z),), torch.inf))",
-            "return torch.exp(s - s.max(1, keepdim=True).values.detach()) / torch.exp(s - s.max(1, keepdim=True).values.detach()).sum(1, keepdim=True)",
+            "return torch.exp(s - s.max(1, keepdim=True).values.detach()) / torch.exp(s - "
+            "s.max(1, keepdim=True).values.detach()).sum(1, keepdim=True)",
         ),
     ),
     (
@@ -495,7 +501,8 @@ RIGHT = [
         function(
             "region_vectors(v, a)",
             "v, a = v.double(), a.double()",
-            "r = torch.stack([torch.stack([(v[n] * a[n, k]).mean((1, 2)) for k in range(a.shape[1])]) for n in range(len(v))])",
+            "r = torch.stack([torch.stack([(v[n] * a[n, k]).mean((1, 2)) for k in "
+            "range(a.shape[1])]) for n in range(len(v))])",
             "return r / r.norm(dim=2, keepdim=True)",
         ),
     ),
@@ -507,7 +514,8 @@ RIGHT = [
             "region_loss(r, temperature=0.2)",
             "n, k, d = r.shape",
             "c = F.normalize(r.sum(0), dim=1)",
-            "return F.cross_entropy((r @ c.T / temperature).reshape(n * k, k), torch.arange(k).repeat(n))",
+            "return F.cross_entropy((r @ c.T / temperature).reshape(n * k, k), "
+            "torch.arange(k).repeat(n))",
         ),
     ),
     (
@@ -517,7 +525,8 @@ RIGHT = [
         function(
             "area_loss(a)",
             "areas = a.flatten(2).mean(2)",
-            "return torch.pow(areas - areas.new_tensor(1.0 / areas.shape[1]), 2).sum() / areas.numel()",
+            "return torch.pow(areas - areas.new_tensor(1.0 / areas.shape[1]), 2).sum() / "
+            "areas.numel()",
         ),
     ),
     (
@@ -560,7 +569,8 @@ RIGHT = [
             "segment(image, label, inside, others)",
             "x = filter_bank(np.concatenate([image[None], others]))",
             "model = LogisticRegression(max_iter=500).fit(x[0][inside], label[inside])",
-            "sure = model.predict_proba(x[1:].reshape(-1, x.shape[-1]))[:, 1].reshape(others.shape[:3])",
+            "sure = model.predict_proba(x[1:].reshape(-1, x.shape[-1]))[:, "
+            "1].reshape(others.shape[:3])",
             "return (sure > 0.4) & others.any(-1)",
         ),
     ),

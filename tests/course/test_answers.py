@@ -102,7 +102,9 @@ def test_course_messages_teach():
     said = grade(
         "patches",
         {
-            "probabilities": "def probabilities(z, temperature=0.1):\n    return (z @ z.detach().T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf).softmax(0)"
+            "probabilities": "def probabilities(z, temperature=0.1):\n    return (z @ "
+            "z.detach().T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), "
+            "-torch.inf).softmax(0)"
         },
     )[1]
     assert "the softmax runs over the wrong axis" in said["probabilities_test"]
@@ -111,7 +113,8 @@ def test_course_messages_teach():
     said = grade(
         "views",
         {
-            "patch_grid": "from ldr_lib.losses import patch_grid as kit\ndef patch_grid(v, grid):\n    return kit(v, grid)"
+            "patch_grid": "from ldr_lib.losses import patch_grid as kit\ndef patch_grid(v, "
+            "grid):\n    return kit(v, grid)"
         },
     )[1]
     assert "write it out from the equation" in said["patch_grid_test"]

@@ -1,10 +1,17 @@
-"""Classical ways and guesses do what their names say; clDice and centres."""
+"""Baselines without training do what their names say; clDice and centres."""
 
 import numpy as np
 import pytest
 
 from ldr_lib.data.simulate import chest, fundus
-from ldr_lib.guided.classical import brightest_blob, otsu_lungs, vesselness
+from ldr_lib.guided.classical import (
+    brightest_blob,
+    central_circle,
+    mean_mask,
+    otsu_lungs,
+    resize_mask,
+    vesselness,
+)
 from ldr_lib.metrics import centre, centreline_dice, dice
 
 
@@ -23,6 +30,23 @@ def test_ridge_filters_rank_vessels_high_and_the_rim_low(eye, kind):
 
 def test_brightest_blob_lies_on_the_disc(eye):
     assert dice(brightest_blob(eye.image), eye.masks["disc"]) > 0.5
+
+
+def test_the_circle_in_the_middle_follows_the_field_of_view_and_is_as_large_as_a_fovea(eye):
+    circle, inside = central_circle(eye.image), eye.masks["field_of_view"]
+    assert centre(circle) == pytest.approx(centre(inside), abs=1.5)
+    foveas = [fundus(300, seed, lesions=False).masks["fovea"].sum() for seed in range(8)]
+    assert np.median(foveas) / 2 < circle.sum() < 2 * np.median(foveas)
+    moved = np.pad(eye.image, ((40, 0), (0, 90), (0, 0)))
+    assert centre(central_circle(moved)) == pytest.approx(np.add(centre(circle), (40, 0)), abs=1.5)
+
+
+def test_mean_masks_overlap_their_structure():
+    sample = chest(200, 3)
+    for structure, mask in (("lungs", "lungs_whole"), ("heart", "heart")):
+        mean = resize_mask(mean_mask(structure, 8), sample.image.shape)
+        assert mean.shape == sample.image.shape and mean.dtype == bool
+        assert dice(mean, sample.masks[mask]) > 0.6
 
 
 def test_dark_regions_in_the_body_are_mostly_lungs():

@@ -1,4 +1,4 @@
-"""Shapes read off a map: pieces, dents, ellipses."""
+"""Known shapes applied to a map: number of components, convex hulls, ellipses."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from ldr_lib.guided.postprocess import best_ellipse, fill_convex_hulls, largest_
 from ldr_lib.metrics import dice
 
 
-def test_only_as_many_pieces_as_the_structure_has():
+def test_only_as_many_components_are_kept_as_the_structure_has():
     map_ = np.zeros((20, 20), np.float32)
     map_[2:8, 2:8], map_[12:14, 12:14], map_[17, 3] = 0.9, 0.8, 0.4
     assert (largest_components(map_, 1) > 0.5).sum() == 36 and (
@@ -18,7 +18,7 @@ def test_only_as_many_pieces_as_the_structure_has():
     )[17, 3] == pytest.approx(0.4)
 
 
-def test_dents_are_filled_and_the_outside_stays():
+def test_convex_hulls_are_filled_and_the_outside_stays():
     map_ = np.full((20, 20), 0.1, np.float32)
     map_[5:15, 5:15] = 0.9
     map_[5:12, 9:11] = 0.2
@@ -26,7 +26,7 @@ def test_dents_are_filled_and_the_outside_stays():
     assert (filled[5:15, 5:15] > 0.5).all() and np.array_equal(filled[:5], map_[:5])
     assert np.array_equal(fill_convex_hulls(map_ / 2), map_ / 2)
     map_[:, 9:11] = 0.2
-    assert np.array_equal(fill_convex_hulls(map_), map_), "two pieces are not joined"
+    assert np.array_equal(fill_convex_hulls(map_), map_), "two components are not joined"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,18 @@
-"""Prior masks from folders and rules, and the pieces drawn from them."""
+"""Prior masks from folders and rules, and the crops sampled from them."""
 
 import numpy as np
 import pytest
 import torch
 
 from ldr_lib.data.errors import DataError
-from ldr_lib.guided.priors import _calibre, mask_bank, masks_in, vessel_prior, vessel_trees
+from ldr_lib.guided.priors import (
+    _calibre,
+    mask_bank,
+    masks_in,
+    simulated_shapes,
+    vessel_prior,
+    vessel_trees,
+)
 
 
 def lines(width, size=256):
@@ -19,22 +26,21 @@ def test_calibre_is_the_width_of_the_lines():
     assert mask_bank([lines(9)], "lines", 256).calibres[0] == pytest.approx(9, abs=1.5)
 
 
-def test_size_of_the_files_does_not_matter_to_the_drawn_width():
+def test_size_of_the_files_does_not_change_the_sampled_width():
     torch.manual_seed(0)
     for size in (96, 256, 900):
         bank = mask_bank([lines(max(3, size // 40), size)], "lines", 512)
-        drawn = bank.draw(40, 128, (4.0, 4.0)).numpy()[:, 0] > 0.5
-        assert np.median([_calibre(piece) for piece in drawn if piece.any()]) == pytest.approx(
-            4, abs=1.3
-        )
+        crops = bank.sample(40, 128, (4.0, 4.0)).numpy()[:, 0] > 0.5
+        widths = [_calibre(crop) for crop in crops if crop.any()]
+        assert np.median(widths) == pytest.approx(4, abs=1.3)
 
 
-def test_drawing_is_repeatable_and_varied():
+def test_sampling_is_repeatable_and_varied():
     bank = vessel_trees(2, seed=1, size=128)
     torch.manual_seed(5)
-    first = bank.draw(4, 64, (2.0, 4.0))
+    first = bank.sample(4, 64, (2.0, 4.0))
     torch.manual_seed(5)
-    assert torch.equal(first, bank.draw(4, 64, (2.0, 4.0)))
+    assert torch.equal(first, bank.sample(4, 64, (2.0, 4.0)))
     assert first.min() >= 0 and first.max() <= 1 and not torch.equal(first[0], first[1])
 
 
@@ -49,11 +55,11 @@ def test_trees_depend_on_the_seed_only():
     [
         (np.zeros((64, 64), np.uint8), "empty"),
         (np.full((64, 64), 255, np.uint8), "full"),
-        (np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1)), "grey picture"),
+        (np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1)), "grey image"),
         (np.pad(np.full((8, 8), 255, np.uint8), 4), "at least 32"),
     ],
 )
-def test_masks_that_say_nothing_are_named(tmp_path, save, content, message):
+def test_masks_without_a_shape_are_named(tmp_path, save, content, message):
     save(tmp_path / "good.png", lines(9).astype(np.uint8) * 255)
     save(tmp_path / "odd.png", content)
     with pytest.raises(DataError, match=message) as error:
@@ -70,6 +76,15 @@ def test_missing_and_empty_folders(tmp_path):
         mask_bank([], "nothing")
     with pytest.raises(DataError, match="octa_vessel_masks does not exist"):
         vessel_prior("octa", str(tmp_path))
+
+
+def test_simulated_shapes_have_a_colour_for_each_structure():
+    eyes, chests = simulated_shapes("fundus", 2), simulated_shapes("chest", 2)
+    assert eyes.shape == chests.shape == (2, 192, 192, 3) and eyes.dtype == np.uint8
+    lungs, heart = chests[..., 0] > 0, chests[..., 1] > 0
+    assert (lungs & heart).any() and (lungs & ~heart).any() and (heart & ~lungs).any()
+    with pytest.raises(ValueError, match='unknown modality "knee"; known are fundus, chest'):
+        simulated_shapes("knee", 1)
 
 
 @pytest.mark.realdata

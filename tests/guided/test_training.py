@@ -8,10 +8,13 @@ import torch
 
 from ldr_lib.data.augment import standardise
 from ldr_lib.data.errors import DataError
+from ldr_lib.data.views import ViewMaker
+from ldr_lib.guided import training
+from ldr_lib.guided.adversary import Discriminator
 from ldr_lib.guided.predict import teacher_maps
 from ldr_lib.guided.priors import vessel_trees
 from ldr_lib.guided.settings import METHODS, GuidedSettings, method_stages
-from ldr_lib.guided.training import train_guided
+from ldr_lib.guided.training import GuidedBatch, guided_learner, train_guided
 from ldr_lib.guided.vessel_pairs import VesselPairs
 from ldr_lib.losses import calibration_loss, confident_loss, guided_loss
 from ldr_lib.network import TwoBranchNet
@@ -40,17 +43,16 @@ def test_guided_loss_equals_its_formula():
     overlaps = [
         (2 * (p[:, s] * t[:, s]).sum() + 1) / (p[:, s].sum() + t[:, s].sum() + 1) for s in range(3)
     ]
-    tensor = lambda x: torch.from_numpy(x).float()
-    assert guided_loss(tensor(p), tensor(t)).item() == pytest.approx(
-        entropy + 1 - np.mean(overlaps), rel=1e-4
-    )
-    assert calibration_loss(tensor(p), tensor(t)).item() == pytest.approx(entropy, rel=1e-5)
+    maps, targets = torch.from_numpy(p).float(), torch.from_numpy(t).float()
+    expected = entropy + 1 - np.mean(overlaps)
+    assert guided_loss(maps, targets).item() == pytest.approx(expected, rel=1e-4)
+    assert calibration_loss(maps, targets).item() == pytest.approx(entropy, rel=1e-5)
 
 
-def test_only_where_the_teacher_is_sure_is_anything_asked():
-    taught = torch.tensor([0.9, 0.5, 0.1, 0.79]).reshape(1, 1, 1, 4)
+def test_only_confident_pseudo_labels_have_a_gradient():
+    teacher = torch.tensor([0.9, 0.5, 0.1, 0.79]).reshape(1, 1, 1, 4)
     maps = torch.tensor([0.6, 0.2, 0.4, 0.3]).reshape(1, 1, 1, 4).requires_grad_()
-    loss = confident_loss(maps, taught)
+    loss = confident_loss(maps, teacher)
     assert loss.item() == pytest.approx(-(np.log(0.6) + np.log(0.6)) / 2, rel=1e-5)
     loss.backward()
     assert (
@@ -66,7 +68,7 @@ def stages(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_and_moves_the_network(data, tmp_path, method):
     images, make_pairs = data
-    seen = []
+    after = []
     net, rows = train_guided(
         images,
         make_pairs,
@@ -74,12 +76,11 @@ def test_every_method_trains_and_moves_the_network(data, tmp_path, method):
         replace(TINY, **stages(method)),
         tmp_path,
         "cpu",
-        after_epoch=lambda net: seen.append(net.training),
+        after_epoch=after.append,
     )
     torch.manual_seed(0)
-    assert len(rows) == len(seen) == sum(stages(method)["epochs"]) and net.guide == guide_for(
-        "vessel"
-    )
+    assert len(rows) == len(after) == sum(stages(method)["epochs"])
+    assert net.guide == guide_for("vessel") and all(each is net for each in after)
     named = [set(stage) for stage in method_stages(method)]
     assert all(named[row["stage"] - 1] <= row.keys() for row in rows)
     assert not torch.equal(
@@ -97,9 +98,11 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     class Interrupted(Exception):
         pass
 
-    def stop(net, count=[0]):
-        count[0] += 1
-        if count[0] == 4:
+    epochs = []
+
+    def stop(net):
+        epochs.append(net)
+        if len(epochs) == 4:
             raise Interrupted("the power went")
 
     with pytest.raises(Interrupted):
@@ -119,8 +122,9 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
         torch.equal(a, b)
         for a, b in zip(whole.state_dict().values(), resumed.state_dict().values())
     )
-    strip = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
-    assert strip(rows) == strip(again)
+    for row in (*rows, *again):
+        del row["seconds"]
+    assert rows == again
 
 
 def test_a_guided_cluster_learns_its_prior(data, tmp_path):
@@ -134,23 +138,19 @@ def test_a_guided_cluster_learns_its_prior(data, tmp_path):
 
 def test_mistakes_are_named(data, tmp_path):
     images, make_pairs = data
-    with pytest.raises(
-        DataError, match='unknown method "magic"; known are adversarial, rendered, combined'
-    ):
+    unknown = 'unknown method "magic"; known are adversarial, rendered, combined'
+    with pytest.raises(ValueError, match=unknown):
         method_stages("magic")
     with pytest.raises(DataError, match="give both the same channels and size"):
         train_guided(images[..., :1], make_pairs, guide_for("vessel"), TINY, tmp_path, "cpu")
-    with pytest.raises(DataError, match='there is no guide "knee"; known are vessel, disc, chest'):
-        guide_for("knee")
-    with pytest.raises(DataError, match="unknown tier"):
-        GuidedSettings.for_tier("huge", "vessel")
+    net = TwoBranchNet(3, 32, 8)
+    with pytest.raises(DataError, match="the network has no guide"):
+        guided_learner(net, Discriminator(), images, make_pairs, TINY)
     with pytest.raises(ValueError, match="unknown loss"):
         replace(TINY, stages=({"guided": 1, "magic": 1}, {}))
 
 
-def test_a_training_starts_from_the_network_it_is_given_and_learns_from_the_images_it_is_shown(
-    data, tmp_path
-):
+def test_initialisation_and_pseudo_labels_come_from_the_network_that_is_given(data, tmp_path):
     images, make_pairs = data
     torch.manual_seed(9)
     start = TwoBranchNet(3, 32, 8)
@@ -169,10 +169,50 @@ def test_a_training_starts_from_the_network_it_is_given_and_learns_from_the_imag
         tmp_path,
         "cpu",
         start=start,
-        teach=images[:2],
+        teacher_images=images[:2],
     )
-    taught = np.load(tmp_path / "taught.npy")
+    pseudo_labels = np.load(tmp_path / "teacher.npy")
     start.guide = guide_for("vessel")
-    assert taught.shape == (2, 1, 64, 64) and np.array_equal(
-        taught, teacher_maps(start, images[:2])
-    )
+    assert pseudo_labels.shape == (2, 1, 64, 64)
+    assert np.array_equal(pseudo_labels, teacher_maps(start, images[:2]))
+
+
+def test_the_discriminator_judges_softened_masks(data, tmp_path, monkeypatch):
+    images, make_pairs = data
+    judged = []
+    losses = training.adversarial_losses
+
+    def record(discriminator, maps, masks):
+        judged.append(masks)
+        return losses(discriminator, maps, masks)
+
+    monkeypatch.setattr(training, "adversarial_losses", record)
+    settings = replace(TINY, **stages("adversarial"))
+    train_guided(images, make_pairs, guide_for("vessel"), settings, tmp_path, "cpu")
+    assert judged and all(((mask > 0.001) & (mask < 0.999)).float().mean() > 0.9 for mask in judged)
+
+
+def test_batches_are_split_as_they_were_stacked(data):
+    images, make_pairs = data
+    settings = replace(TINY, pairs=2)
+    make_views = ViewMaker(settings.view_size, settings.crop_scale)
+    torch.manual_seed(0)
+    views = make_views(torch.from_numpy(images[:4]).permute(0, 3, 1, 2))
+    rendered, teacher = make_pairs(3), make_pairs(2)
+    batch = GuidedBatch(views, rendered, teacher, use_rendered=True)
+    stacked = batch.stack()
+    of_views, others = batch.split(stacked)
+    assert torch.equal(of_views, views.stack()) and len(others) == 5
+    unmixed = batch.unmixed(stacked)
+    parts = batch.split_unmixed(unmixed)
+    assert [len(part) for part in parts] == [views.n_unmixed, 3, 2]
+    assert torch.equal(parts[0], views.stack()[: views.n_unmixed])
+    assert torch.equal(parts[1], rendered.images) and torch.equal(parts[2], teacher.images)
+    only_masks = GuidedBatch(views, rendered, None, use_rendered=False)
+    assert [
+        len(part) for part in only_masks.split_unmixed(only_masks.unmixed(only_masks.stack()))
+    ] == [
+        views.n_unmixed,
+        0,
+        0,
+    ]

@@ -61,7 +61,9 @@ def test_dense_contrast_equals_its_formula():
     net.encoder = Pixels()
     first, second = torch.rand(4, 3, 48, 32), torch.rand(4, 3, 48, 32)
     f, s = (net.encoder(x)[-1] for x in (first, second))
-    plain = lambda x: x.detach().double().numpy()
+
+    def plain(x):
+        return x.detach().double().numpy()
 
     def one_way(query, key):
         g, h = (unit(plain(net.image_head(x.mean((2, 3)))), 1) for x in (query, key))

@@ -1,5 +1,5 @@
-"""The cells of the transfer table: what is labelled, where an initialisation comes from, what is kept and
-what is still missing.
+"""The cells of the transfer table: what is labelled, where an initialisation comes from, what is
+kept and what is still missing.
 """
 
 import json

@@ -85,10 +85,10 @@ def test_a_checkpoint_of_another_method_is_refused(images, tmp_path):
 
 def test_what_is_unknown_is_named(images, tmp_path):
     with pytest.raises(
-        DataError, match='unknown pretraining "magic"; known are patch, patch_mixup, ldr, instance'
+        ValueError, match='unknown pretraining "magic"; known are patch, patch_mixup, ldr, instance'
     ):
         pretrain("magic", images, TINY, tmp_path)
-    with pytest.raises(DataError, match='no pretraining for "liver"'):
+    with pytest.raises(ValueError, match='unknown modality "liver"'):
         PretrainingSettings.for_tier("study", "liver")
-    with pytest.raises(DataError, match='unknown tier "long"'):
+    with pytest.raises(ValueError, match='unknown tier "long"'):
         PretrainingSettings.for_tier("long", "chest")
