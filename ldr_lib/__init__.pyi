@@ -27,6 +27,7 @@ from .guided.settings import GuidedSettings as GuidedSettings
 from .guided.training import train_guided as train_guided
 from .network import Encoder as Encoder
 from .network import TwoBranchNet as TwoBranchNet
+from .pretrained import GuidedNets as GuidedNets
 from .pretrained import load_encoder as load_encoder
 from .pretrained import load_pretrained as load_pretrained
 from .pretrained import load_representation as load_representation

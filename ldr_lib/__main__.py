@@ -22,7 +22,9 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Tier = Annotated[str, typer.Option(help="smoke, short, class, study or full: how long it trains.")]
 Parameter = Annotated[
     list[str],
-    typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the notebook, may be repeated."),
+    typer.Option(
+        "-p", metavar="NAME=VALUE", help="Sets a parameter, as -p seed=1; may be repeated."
+    ),
 ]
 DATA = os.environ.get("LDR_DATA", "")
 
@@ -57,7 +59,10 @@ def _parameters(given: list[str]) -> dict:
         name, equals, value = word.partition("=")
         if not name or not equals:
             raise ValueError(f'a parameter is given as NAME=VALUE, not "{word}"')
-        found[name] = yaml.safe_load(value)
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"the value of {word} cannot be read ({error})") from error
     return found
 
 
@@ -76,7 +81,10 @@ def sweep(
     notebook: Annotated[Path, typer.Argument(help="The notebook.")],
     grid: Annotated[
         list[str],
-        typer.Option(metavar="NAME=VALUE,VALUE", help="An axis of the grid, may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE,VALUE",
+            help="Values of a parameter, as --grid seed=0,1,2; all combinations are run.",
+        ),
     ] = (),
     p: Parameter = (),
     f: Annotated[Path | None, typer.Option("-f", help="A YAML file of parameters.")] = None,
@@ -88,7 +96,10 @@ def sweep(
         bool, typer.Option(help="Keep the records with the project, under figures/.")
     ] = False,
 ) -> None:
-    """Run a notebook over a grid of parameters; finished runs are skipped."""
+    """Run a notebook over a grid of parameters; finished runs are skipped.
+
+    Example: python -m ldr_lib sweep notebooks/02_two_branch_training.ipynb --grid seed=0,1,2
+    """
     from .runs.notebooks import read_parameters
     from .runs.sweep import grid_of, keep_records, run_sweep
 
@@ -106,7 +117,7 @@ def compare(
     first: Annotated[Path, typer.Argument(help="Folder of a run, or its record.json.")],
     second: Annotated[Path, typer.Argument(help="Another one.")],
 ) -> None:
-    """Say what differs between two runs."""
+    """Say what differs between two runs: parameters, versions, code, images and results."""
     from .runs.records import compare as differences
 
     typer.echo(differences(first, second).to_string() or "nothing differs")
@@ -116,9 +127,14 @@ def compare(
 def summary(
     notebook: Annotated[Path, typer.Argument(help="The notebook.")], p: Parameter = ()
 ) -> None:
-    """Print the table of a notebook's committed records, in Markdown."""
+    """Print means and standard deviations over a notebook's committed records, in Markdown.
+
+    Example: python -m ldr_lib summary notebooks/00_quickstart.ipynb -p dataset=chase_db1
+    """
+    from .runs.notebooks import parameters_of
     from .runs.records import summary as table
 
+    parameters_of(notebook)  # says so where there is no such notebook
     typer.echo(table(notebook.stem, **_parameters(p)))
 
 
@@ -126,7 +142,11 @@ def summary(
 def pretrain(
     modality: Annotated[str, typer.Argument(help="fundus or chest.")],
     method: Annotated[
-        str, typer.Option(help="ldr, patch, patch_mixup, instance, dense, autoencoder ...")
+        str,
+        typer.Option(
+            help="ldr, patch, patch_mixup, instance, dense, autoencoder, simulated (ldr on "
+            "simulated images) or whole (ldr on whole images)."
+        ),
     ] = "ldr",
     seed: Seed = 0,
     tier: Tier = "study",
@@ -146,14 +166,19 @@ def guided(
     ] = "simulated",
     method: Annotated[str, typer.Option(help="rendered, combined or adversarial.")] = "rendered",
     control: Annotated[
-        str, typer.Option(help="What a comparison takes away or exchanges.")
+        str,
+        typer.Option(
+            help="What a comparison exchanges: none, shuffled, other structure, no region, "
+            "no distractors, untrained, one label or from representation."
+        ),
     ] = "none",
     seed: Seed = 0,
     tier: Tier = "study",
     data_dir: DataDir = DATA,
 ) -> None:
-    """Train a network guided by a prior, test it on real images and keep its record (notebook
-    04).
+    """Train a network guided by a prior, test it on real images, keep its record (notebook 04).
+
+    Example: python -m ldr_lib guided vessel --prior octa --tier short
     """
     from .guided.study import study
 
@@ -163,11 +188,14 @@ def guided(
 @command
 def transfer(
     task: Annotated[
-        list[str], typer.Argument(help="Tasks, or real: the four whose images are at hand.")
+        list[str], typer.Argument(help="Tasks, as disc_drions; real takes the four on real images.")
     ],
     init: Annotated[
         list[str],
-        typer.Option(help="Initialisation, or path of a safetensors file; may be repeated."),
+        typer.Option(
+            help="Initialisation: random, ldr, instance, dense, autoencoder ... or the path of a "
+            "safetensors file; may be repeated."
+        ),
     ] = ("ldr",),
     labels: Annotated[
         list[int], typer.Option(help="Labelled images, 0 takes all; may be repeated.")
@@ -177,8 +205,9 @@ def transfer(
     jobs: Annotated[int, typer.Option(min=1, help="Cells at once.")] = 1,
     data_dir: DataDir = DATA,
 ) -> None:
-    """Measure segmentation with few labels; all combinations without a record are run (notebook
-    05).
+    """Measure segmentation with few labels; combinations without a record are run (notebook 05).
+
+    Example: python -m ldr_lib transfer disc_drions --init random --init ldr --labels 1
     """
     from .transfer.experiment import cells
 
@@ -213,9 +242,7 @@ def ship(
     what: Annotated[str, typer.Argument(help="encoders, vessel, disc, chest, or figure.")],
     data_dir: DataDir = DATA,
 ) -> None:
-    """Put trained weights and their cards into the package, or draw the picture of what they
-    find.
-    """
+    """Put trained weights and their cards into the package, or draw what they find (figure)."""
     from .data.errors import one_of
     from .guided.shipping import SHIPPED_RUNS, real_figure
     from .guided.shipping import ship as ship_guided
@@ -257,7 +284,7 @@ def benchmark(
 def leaderboard(
     course: Annotated[Path, typer.Argument(help="Folder of the course, after autograding.")],
 ) -> None:
-    """Print the scores of the course's project, best first."""
+    """Print the scores of the graded project, best student first."""
     from .teaching import leaderboard as scores
 
     typer.echo(scores(course).to_string())

@@ -183,7 +183,7 @@ def prototypes(
     Returns:
         (K, D) unit vectors; zeros for a cluster without pixels.
 
-    Taught in notebook 03, section 4.
+    Source: c_k in Chen et al. 2021, section 3.3, with each pixel wholly in one cluster.
     """
     belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]  # (P, K) one-hot
     sums = belongs.T @ embeddings[inside]  # (K, P) (P, D) -> (K, D)
@@ -328,7 +328,7 @@ def compare(
         intensities, k-means" (see `ldr_lib.data.prepare.local_normalize`), then for each network
         "<name>, clusters" and "<name>, k-means".
 
-    Taught in notebook 00, section 4 and notebook 02, section 6.
+    Taught in notebook 00, section 4 and notebook 02, section 9.
     """
     inside = np.asarray(prepared.masks["field_of_view"])
     n_clusters = next(iter(nets.values())).n_clusters

@@ -285,7 +285,7 @@ def notebook_map() -> str:
                 f"{minutes:.1f} min, {held:.1f} GB",
             ]
         )
-    return as_markdown(["notebook", "question", "two cores"], body)
+    return as_markdown(["notebook", "question", "one thread, cores shared"], body)
 
 
 def _record(name: str, folder: Path | None = None) -> dict:

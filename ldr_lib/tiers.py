@@ -9,9 +9,9 @@ PATCH_STAGE = {"patch": 1.0, "mixup": 1.0}
 BOTH_BRANCHES = {"patch": 1.0, "mixup": 1.0, "region": 10.0, "entropy": 0.1}
 """Stage 2 as published and as in the authors' released program, which computes no area term."""
 SHORT_BOTH_BRANCHES = BOTH_BRANCHES | {"entropy": 1.0, "area": 50.0}
-"""Stage 2 of short trainings. The weights of entropy and area are ours: with the published ones the
-clusters stay undecided for the first few hundred steps. The area term is described for the
-conference version of the paper; it pulls all K clusters to equal areas.
+"""Stage 2 of short trainings. The weights of entropy and area are ours, meant to make clusters
+decide and stay in use within a few hundred steps. The area term is described for the conference
+version of the paper; it pulls all K clusters to equal areas.
 """
 
 _SHORT = dict(

@@ -45,6 +45,8 @@ def test_every_command_has_help():
         (["sweep", "notebooks/00_quickstart.ipynb", "--grid", "seed"], "name=value,value"),
         (["sweep", "notebooks/00_quickstart.ipynb", "--grid", "seed=[1"], "cannot be read"),
         (["sweep", "notebooks/00_quickstart.ipynb", "-p", "seed"], "NAME=VALUE"),
+        (["sweep", "notebooks/00_quickstart.ipynb", "-p", "seed=[1"], "cannot be read"),
+        (["summary", "absent.ipynb"], "absent.ipynb cannot be read as a notebook"),
         (["sweep", "notebooks/00_quickstart.ipynb", "-f", "absent.yaml"], "absent.yaml"),
         (["sweep", "notebooks/00_quickstart.ipynb", "--jobs", "0"], "greater than or equal to 1"),
         (["compare", "absent", "absent"], "absent is no run record"),

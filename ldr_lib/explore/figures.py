@@ -128,7 +128,7 @@ def contact_sheet(
         DataError: An image is neither uint8 nor floats in [0, 1].
         ValueError: A map reaches beyond the scale.
 
-    Taught in notebook 01, section 1.
+    Taught in notebook 01, section 2.
     """
     images, scale = [np.asarray(image) for image in images], scale or (0.0, 1.0)
     rows = math.ceil(len(images) / columns)

@@ -132,7 +132,10 @@ def predict_structure(
             no field of view.
 
     Example:
-        >>> vessels = predict_structure(load_pretrained("fundus"), photograph, "vessel") > 0.5
+        >>> photograph = open_dataset("simulated_fundus")[0].image
+        >>> map_ = predict_structure(load_pretrained("fundus", "cpu"), photograph, "disc")
+        >>> map_.shape == photograph.shape[:2]
+        True
 
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,14 @@ class Claim:
         sentence: How the notebook prints it; a word in braces stands for any word, as
             `{structure}`.
         metric: What is compared.
-        data: Datasets on which it is tested.
+        data: Datasets on which it is tested: values of the notebook's parameter `dataset`.
         notebook: Name of the notebook that tests it.
         figure: Of that notebook, where one can see it.
         source: "method" (a claim of the paper) or "kit" (one of ours).
         mechanism: "published" where the paper's own method is tested, "ours" where a variant of
             ours is.
+        tested_on: The dataset as the report names it, where it is another than that of the
+            parameter `dataset`.
         bound: By how much one number has to exceed the other.
         inside: Whether one run of the notebook compares seeds itself, from committed records.
     """
@@ -41,6 +44,7 @@ class Claim:
     figure: str
     source: str = "kit"
     mechanism: str = "published"
+    tested_on: str = ""
     bound: float = 0.0
     inside: bool = False
 
@@ -59,8 +63,7 @@ class Claim:
     @property
     def images(self) -> str:
         """ "simulated", "real", or "real and simulated"."""
-        simulated = [name.startswith("simulated") for name in self.data]
-        return "simulated" if all(simulated) else "real and simulated" if any(simulated) else "real"
+        return kind_of_images(self.data)
 
     @property
     def command(self) -> str:
@@ -69,6 +72,17 @@ class Claim:
             return f"python -m ldr_lib execute notebooks/{self.notebook}.ipynb"
         grid = f"--grid dataset={','.join(self.data)} --grid seed=0,1,2"
         return f"python -m ldr_lib sweep notebooks/{self.notebook}.ipynb {grid}"
+
+
+def kind_of_images(datasets: Iterable[str]) -> str:
+    """ "simulated", "real", or "real and simulated".
+
+    Example:
+        >>> kind_of_images(["chase_db1", "simulated_fundus"])
+        'real and simulated'
+    """
+    kinds = {"simulated" if name.startswith("simulated") else "real" for name in datasets}
+    return " and ".join(sorted(kinds))
 
 
 @functools.cache

@@ -45,7 +45,7 @@ def _code_of(path: Path, changed: int) -> str:
 
 
 def used_code() -> dict[str, str]:
-    """Fingerprints of the modules of this package that are loaded and can change a number."""
+    """Fingerprints of the loaded modules of this package that can change a number."""
     found = {}
     for name, module in sorted(sys.modules.items()):
         part = name.removeprefix("ldr_lib.")
@@ -75,7 +75,9 @@ def changes_since(record: dict, notebooks: Path) -> list[str]:
     for part, fingerprint in record["code"].items():
         path = PACKAGE / part.replace(".", "/")
         path = path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
-        if not path.exists() or code_of(path) != fingerprint:
+        if not path.exists():
+            changed.append(f"{part} (no longer there)")
+        elif code_of(path) != fingerprint:
             changed.append(part)
     path = notebooks / f"{record['name']}.ipynb"
     if "cells" in record and path.exists():
@@ -106,8 +108,7 @@ def stale_records() -> pd.DataFrame:
 
     Returns:
         A row for each record: "notebook", "record", "changed" ("" where it is current) and
-            "versions" (packages of another
-        version, in words).
+        "versions" (packages of another version, in words).
 
     Raises:
         DataError: A record cannot be read; it is named.

@@ -1,4 +1,4 @@
-"""How sure is a difference? Paired bootstrap over test images and seeds."""
+"""How certain is a difference? Its 95 % interval over test images and seeds."""
 
 from dataclasses import dataclass
 
@@ -42,15 +42,25 @@ class Difference:
 def paired_difference(better: np.ndarray, worse: np.ndarray, seed: int = 0) -> Difference:
     """The mean difference of paired values and its 95 % interval.
 
-    With several test images both seeds and images are drawn with replacement, 4,000 times, and the
-    2.5th and 97.5th percentile of the mean are taken: the same images are tested under every seed,
-    so rows and columns are drawn independently. With one number a run the interval is Student's
-    over runs; with a single number there is none.
+    Two intervals are computed, and the wider end counts on either side:
+
+    - the paired bootstrap over test images: seeds and images are drawn with replacement, 4,000
+      times, and the 2.5th and 97.5th percentile of the mean are taken. The same images are tested
+      under every seed, so rows and columns are drawn independently;
+    - Student's interval over the means of the runs.
+
+    The second is needed because three seeds are too few for a bootstrap: where seeds differ more
+    than images, its interval lies above zero whenever all three seeds do, by chance one time in
+    eight. One run has the bootstrap alone, one number a run has Student's alone, and a single
+    number has no interval.
 
     Args:
         better: (runs, images), (images,) or a number; nan where an image lacks the structure.
         worse: The same shape; values are paired.
-        seed: Fixes the draws.
+        seed: Fixes the resampling.
+
+    Returns:
+        Mean and interval; nan for an interval that cannot be computed.
 
     Raises:
         ValueError: The shapes differ.
@@ -65,19 +75,37 @@ def paired_difference(better: np.ndarray, worse: np.ndarray, seed: int = 0) -> D
     if better.shape != worse.shape:
         raise ValueError(f"paired values must have one shape, not {better.shape} and {worse.shape}")
     gaps = better - worse
-    gaps = gaps[:, ~np.isnan(gaps).all(0)]  # images without the structure
+    measured = ~np.isnan(gaps)
+    gaps = gaps[measured.any(1)][:, measured.any(0)]  # without images that lack the structure
     runs, images = gaps.shape
     if not gaps.size:
-        return Difference(np.nan, np.nan, np.nan, runs, 0)
+        return Difference(np.nan, np.nan, np.nan, runs, images)
     mean = float(np.nanmean(gaps))
-    if images == 1:
-        values = gaps[:, 0]
-        spread = values.std(ddof=1) / np.sqrt(runs) if runs > 1 else np.nan
-        reach = stats.t.ppf(0.975, runs - 1) * spread if runs > 1 else np.nan
-        return Difference(mean, mean - reach, mean + reach, runs, images)
-    rng = np.random.default_rng(seed)
+    intervals = []
+    if runs > 1:
+        intervals.append(_student(np.nanmean(gaps, axis=1)))
+    if images > 1:
+        intervals.append(_bootstrap(gaps, np.random.default_rng(seed)))
+    if not intervals:
+        return Difference(mean, np.nan, np.nan, runs, images)
+    lows, highs = zip(*intervals)
+    return Difference(mean, float(min(lows)), float(max(highs)), runs, images)
+
+
+def _student(of_runs: np.ndarray) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of (runs,) values."""
+    runs = len(of_runs)
+    reach = stats.t.ppf(0.975, runs - 1) * of_runs.std(ddof=1) / np.sqrt(runs)
+    return of_runs.mean() - reach, of_runs.mean() + reach
+
+
+def _bootstrap(gaps: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean of (runs, images) values, both resampled."""
+    runs, images = gaps.shape
     rows = rng.integers(runs, size=(RESAMPLES, runs, 1))
     columns = rng.integers(images, size=(RESAMPLES, 1, images))
-    means = np.nanmean(gaps[rows, columns], axis=(1, 2))
+    resampled = gaps[rows, columns]  # (RESAMPLES, runs, images)
+    counts = (~np.isnan(resampled)).sum((1, 2))
+    means = np.nansum(resampled, axis=(1, 2))[counts > 0] / counts[counts > 0]
     low, high = np.percentile(means, [2.5, 97.5])
-    return Difference(mean, float(low), float(high), runs, images)
+    return low, high

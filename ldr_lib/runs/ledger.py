@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.files import atomic_write
-from .claims import Claim, all_claims
+from .claims import Claim, all_claims, kind_of_images
 from .fingerprints import changes_since, other_versions, read_record
 from .intervals import paired_difference
 from .notebooks import parameters_of
@@ -54,10 +54,13 @@ ABSTRACT = {
         "guided-shuffled",
         "guided-random",
         "guided-chest",
+        "guided-unguided",
     ),
 }
 """What the abstract claims, in our words, and the claims of the ledger that test it."""
 OTHER = "What no sentence of the abstract says, but this kit tests."
+WHOSE = {"published": "the paper's", "ours": "our variant"}
+"""Whose method a claim tests, in words."""
 
 
 def evidence(tier: str = "class") -> list[dict]:
@@ -125,7 +128,8 @@ def build_ledger(tier: str = "class") -> pd.DataFrame:
             used = [
                 r for r in of_notebook if claim.inside or r["parameters"].get("dataset") == data
             ]
-            rows |= {(claim.id, name): row for name, row in _rows_of(claim, used, data).items()}
+            found = _rows_of(claim, used, claim.tested_on or data)
+            rows |= {(claim.id, name): row for name, row in found.items()}
     return pd.DataFrame(rows).T.rename_axis(["claim", "data"])
 
 
@@ -154,11 +158,11 @@ def _row(claim: Claim, outcomes: list[tuple[dict, dict]], data: str) -> dict:
     else:
         better = worse = np.empty((0, 1))
     difference = paired_difference(better, worse)
-    seeds = {record["seed"] for record in records}
     state = difference.state(claim.bound)
+    seeds = difference.runs if claim.inside else len({record["seed"] for record in records})
     if not outcomes:
         state = "not run"
-    elif not claim.inside and len(seeds) < SEEDS:
+    elif seeds < SEEDS:
         state = "too few runs"
     changed = {c for record in records for c in changes_since(record, _notebooks())}
     tested = [words for words, ids in ABSTRACT.items() if claim.id in ids]
@@ -167,11 +171,7 @@ def _row(claim: Claim, outcomes: list[tuple[dict, dict]], data: str) -> dict:
         "says": claim.says,
         "source": claim.source,
         "mechanism": claim.mechanism,
-        "on": "simulated"
-        if data.startswith("simulated")
-        else claim.images
-        if claim.inside
-        else "real",
+        "on": claim.images if claim.inside else kind_of_images([data]),
         "metric": claim.metric,
         "state": state,
         "better": _mean(better),
@@ -217,6 +217,21 @@ def describe_row(row: pd.Series) -> str:
     )
 
 
+def chance_of(table: pd.DataFrame) -> str:
+    """How many tests were made and how many would succeed by chance, as a sentence.
+
+    Args:
+        table: As `build_ledger` returns it.
+
+    Taught in notebook 06, section 2.
+    """
+    tests = int(table["low"].notna().sum())
+    return (
+        f"{tests} differences have an interval. Where nothing is different, one interval in forty "
+        f"lies above zero by chance: {tests / 40:.1f} of {tests}, if none of the claims were true."
+    )
+
+
 def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
     """What the abstract claims, in words, and what was measured here.
 
@@ -224,9 +239,8 @@ def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
         table: As `build_ledger` returns it.
 
     Returns:
-        A row for each test: "the abstract claims", "tested by", "data", "mechanism", "measured
-            here", and an empty column
-        "paper" for the reader's own page references.
+        A row for each test: "the abstract claims", "tested by", "data", "whose method", "measured
+        here", and an empty column "paper" for the reader's own page references.
 
     Taught in notebook 06, section 4.
     """
@@ -235,7 +249,7 @@ def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
             "the abstract claims": row["abstract"],
             "tested by": row["says"],
             "data": data,
-            "mechanism": row["mechanism"],
+            "whose method": WHOSE[row["mechanism"]],
             "measured here": describe_row(row),
             "paper": "",
         }
@@ -243,8 +257,8 @@ def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
         for (_, data), row in table.iterrows()
         if row["abstract"] == words
     ]
-    columns = ["the abstract claims", "tested by", "data", "mechanism", "measured here", "paper"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["the abstract claims", "tested by", "data", "whose method", "measured here"]
+    return pd.DataFrame(rows, columns=[*columns, "paper"])
 
 
 def write_report(table: pd.DataFrame, path: Path | str) -> Path:
@@ -268,13 +282,14 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
         if (project_root() / figure).exists()
     }
     rows = [
-        {"anchor": f"row-{number}", "data": data, "sentence": describe_row(row)} | row.to_dict()
+        {"anchor": f"row-{number}", "data": data, "whose": WHOSE[row["mechanism"]]} | row.to_dict()
         for number, ((_, data), row) in enumerate(table.iterrows())
     ]
     page = environment.get_template("report.jinja2").render(
         rows=rows,
         groups=[words for words in (*ABSTRACT, OTHER) if words in set(table["abstract"])],
         counts={state: int((table["state"] == state).sum()) for state in STATES},
+        chance=chance_of(table),
         stale=int((table["stale"] != "").sum()),
         figures=figures,
         commands=list(dict.fromkeys(table["command"])),

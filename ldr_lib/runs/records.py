@@ -52,11 +52,16 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
     return folder if same else None
 
 
-def _refuse_fewer_than_three(records: list[dict]) -> None:
+def _tables(records: list[dict], table: str) -> list[pd.DataFrame]:
+    """A table of each record, rows and columns as they were recorded."""
     if len(records) < 3:
         raise ValueError(
             f"a comparison needs at least three seeds; {len(records)} records were found"
         )
+    found = [record.get("metrics", {}).get(table) for record in records]
+    if not all(isinstance(rows, dict) for rows in found):
+        raise ValueError(f'the records of {records[0]["name"]} hold no table "{table}"')
+    return [pd.DataFrame(rows).T for rows in found]
 
 
 def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -70,10 +75,9 @@ def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFr
         Mean and standard deviation (n - 1), DataFrames of the table's shape.
 
     Raises:
-        ValueError: Fewer than three records.
+        ValueError: Fewer than three records, or they hold no such table.
     """
-    _refuse_fewer_than_three(records)
-    tables = [pd.DataFrame(record["metrics"][table]).T for record in records]
+    tables = _tables(records, table)
     stacked = pd.concat(tables, keys=range(len(tables)))
     by_row = stacked.groupby(level=1, sort=False)
     return by_row.mean(), by_row.std()
@@ -93,13 +97,10 @@ def summary(name: str, table: str = "agreement", **parameters) -> str:
         standard deviation over runs.
 
     Raises:
-        ValueError: Fewer than three records.
+        ValueError: Fewer than three records, or they hold no such table.
     """
-    records = committed_records(name, **parameters)
-    _refuse_fewer_than_three(records)
     better = []
-    for record in records:
-        rows = pd.DataFrame(record["metrics"][table]).T
+    for rows in _tables(committed_records(name, **parameters), table):
         better.append(rows.groupby(rows.index.str.rsplit(", ").str[0], sort=False).max())
     by_row = pd.concat(better).groupby(level=0, sort=False)
     shown = by_row.mean().map("{:.2f}".format) + " ± " + by_row.std().map("{:.2f}".format)
@@ -120,11 +121,13 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
         records: As `committed_records` returns them.
 
     Returns:
-        One row per claim: "better", "worse", "difference" with its 95 % interval over seeds and
-            test images, and "state".
+        One row for each claim that all records hold: "better", "worse", "difference" with its 95 %
+        interval over seeds and test images, and "state".
     """
     rows = {}
     for sentence in records[0]["claims"]:
+        if not all(sentence in record["claims"] for record in records):
+            continue
         better, worse = (
             stack_runs([record["claims"][sentence][side] for record in records])
             for side in ("better", "worse")
@@ -140,10 +143,19 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
 
 
 def stack_runs(values: list) -> np.ndarray:
-    """Values of several runs as (runs, images): numbers, or lists over images in which None stands
-    for nan.
+    """Values of several runs as one array.
+
+    Args:
+        values: One entry for each run: a number, a list over images in which None stands for nan,
+            or a list of such lists.
+
+    Returns:
+        (runs, images); (runs, 1) means where the runs differ in their number of images.
     """
-    return np.concatenate([np.atleast_2d(np.array(value, dtype=float)) for value in values])
+    runs = [np.atleast_2d(np.array(value, dtype=float)) for value in values]
+    if len({run.shape[1] for run in runs}) > 1:
+        runs = [np.nanmean(run, axis=1, keepdims=True) for run in runs]
+    return np.concatenate(runs)
 
 
 def compare(first: Path, second: Path) -> pd.DataFrame:

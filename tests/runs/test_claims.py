@@ -52,7 +52,7 @@ def test_a_claim_holds_only_beyond_its_bound(listed, tmp_path):
     "text, words",
     [
         (ENTRY + ENTRY, "two claims of the id a"),
-        (ENTRY.replace("metric: Dice, ", ""), r"entry 1 \(a\): .*metric"),
+        (ENTRY.replace("metric: Dice,", ""), r"entry 1 \(a\): .*metric"),
         (ENTRY.replace("bound", "bond"), r"entry 1 \(a\): .*bond"),
         (ENTRY.replace("bound: 0.1", "source: paper"), r'unknown source "paper"; known are method'),
         ("a: 1", "must hold a list of claims"),

@@ -62,7 +62,7 @@ def test_what_changed_is_named(tmp_path, monkeypatch):
     assert stale.changes_since(record, tmp_path) == []
     assert stale.changes_since(record | {"code": {"losses": "old", "gone": "x"}}, tmp_path) == [
         "losses",
-        "gone",
+        "gone (no longer there)",
     ]
     notebook(tmp_path / "nb.ipynb", "x = 2", parameters="seed = 0\nk = 1")
     assert stale.changes_since(record, tmp_path) == ["the notebook's cells", "parameters k"]

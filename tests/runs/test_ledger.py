@@ -115,6 +115,48 @@ def test_fewer_than_three_seeds_are_too_few_unless_the_run_compares_seeds_itself
     assert row["state"] == "supported" and row["runs"] == 3
 
 
+def test_a_run_that_compares_seeds_itself_needs_three_of_them_too(project):
+    project(0, {"all well": [IMAGES, IMAGES]})
+    assert ledger.build_ledger().loc[("whole", "x"), "state"] == "too few runs"
+
+
+def test_records_of_other_numbers_of_images_are_pooled_as_one_number_a_run(project):
+    for seed, gaps in enumerate(([0.1, 0.3], 0.1, [0.2, 0.3, 0.4])):
+        project(seed, {"vessel found": gaps})
+    row = ledger.build_ledger().loc[("found", "x")]
+    assert (row["runs"], row["images"]) == (3, 1)
+    assert row["difference"] == pytest.approx((0.2 + 0.1 + 0.3) / 3)
+
+
+def test_a_claim_of_several_things_has_a_row_for_each(project):
+    for seed in range(3):
+        project(seed, {"vessel found": IMAGES, "disc found": [-0.1, -0.2, -0.1, -0.1]})
+    states = ledger.build_ledger().loc["found"]["state"]
+    assert states["x: vessel"] == "supported" and states["x: disc"] == "not supported"
+
+
+def test_old_records_that_say_holds_do_not_stop_the_ledger(project, tmp_path):
+    for seed in range(3):
+        project(seed, {"vessel found": 0.1})
+    for path in (tmp_path / "figures" / "nb" / "records").glob("*.json"):
+        record = json.loads(path.read_text())
+        del record["code"]
+        record["claims"]["vessel found"]["holds"] = True
+        del record["claims"]["vessel found"]["state"]
+        path.write_text(json.dumps(record))
+    row = ledger.build_ledger().loc[("found", "x")]
+    assert row["runs"] == 3 and row["stale"] == "recorded before code was fingerprinted"
+
+
+def test_how_many_successes_chance_explains_is_said(project):
+    for seed in range(3):
+        project(seed, {"vessel found": IMAGES})
+    words = ledger.chance_of(ledger.build_ledger())
+    assert words.startswith("1 differences have an interval.") and words.endswith(
+        "claims were true."
+    )
+
+
 def test_single_numbers_get_the_interval_over_runs(project):
     for seed, gap in enumerate((0.1, 0.2, 0.3)):
         project(seed, {"vessel found": gap})
@@ -149,7 +191,9 @@ def test_the_page_holds_every_claim_and_asks_nobody(project, tmp_path):
     for words in ("Vessels are found", "not supported", "not run", "Vessels come out."):
         assert words in page
     assert "http" not in page and 'src="/' not in page
-    assert list(ledger.compare_with_abstract(ledger.build_ledger())["data"]) == ["x", "y"]
+    beside = ledger.compare_with_abstract(ledger.build_ledger())
+    assert list(beside["data"]) == ["x", "y"] and set(beside["whose method"]) == {"the paper's"}
+    assert set(beside["paper"]) == {""}  # for the reader's page references
 
 
 def test_what_a_claim_names_is_escaped_on_the_page(project, tmp_path, monkeypatch):

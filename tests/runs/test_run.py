@@ -106,7 +106,7 @@ def test_means_over_seeds_come_from_matching_records_only(project):
     assert spread.loc["b", "NMI"] == 0 and list(mean.index) == ["a", "b"]
     claims = runs.claims_over(found)
     assert claims.loc["good", "state"] == "undecided" and claims.loc["good", "better"] == 0.3
-    assert claims.loc["good", "difference"].startswith("+0.025 [-0.0")
+    assert claims.loc["good", "difference"].startswith("+0.025 [-0.223")
     with pytest.raises(ValueError, match="at least three seeds; 2 records"):
         runs.over_seeds(found[:2], "t")
     assert runs.committed_records("absent") == []

@@ -10,6 +10,8 @@ from .study import NAME
 
 ORDER = ("vessel", "disc", "fovea", "lungs", "heart")
 """Structures in the order of the table."""
+MEASURES = ("Dice", "clDice", "oracle Dice", "average precision", "found", "seeds")
+"""Columns in the order of the table."""
 
 
 def study_table() -> pd.DataFrame:
@@ -17,10 +19,9 @@ def study_table() -> pd.DataFrame:
     seeds.
 
     Returns:
-        Rows indexed by structure and way; columns "Dice", for vessels "clDice", for the fovea
-        "found" (share of images in which its centre lies within half a disc diameter of the true
-        one), further measures that the records hold, and "seeds". All cells are text, "" where
-        nothing was measured.
+        Rows indexed by structure and way; columns are those of `MEASURES` that the records hold.
+        "found" is the share of images in which the centre of the fovea lies within half a disc
+        diameter of the true one. All cells are text, "" where nothing was measured.
 
     Taught in notebook 04, section 9.
     """
@@ -36,7 +37,9 @@ def study_table() -> pd.DataFrame:
         if record["parameters"].get("modality") == "baselines":
             rows |= _rows_of_baselines(record["metrics"])
     table = pd.DataFrame(rows).T.fillna("")
-    return table.loc[[key for structure in ORDER for key in table.index if key[0] == structure]]
+    columns = [name for name in MEASURES if name in table]
+    keys = [key for structure in ORDER for key in table.index if key[0] == structure]
+    return table.loc[keys, columns]
 
 
 def study_markdown() -> str:

@@ -1,0 +1,224 @@
+"""The study: each control changes just what it says, and what cannot be run is refused."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from ldr_lib import load_representation
+from ldr_lib.checkpoint import save_model
+from ldr_lib.data.augment import LabelledPairs
+from ldr_lib.data.simulate import chest, fundus
+from ldr_lib.guided import study
+from ldr_lib.guided.priors import vessel_trees
+from ldr_lib.guided.settings import GuidedSettings, method_stages
+from ldr_lib.guided.simulated_pairs import SimulatedPairs
+from ldr_lib.guided.vessel_pairs import VesselPairs
+from ldr_lib.metrics import dice
+from ldr_lib.network import TwoBranchNet
+from ldr_lib.structures import guide_for
+
+
+class Labelled(SimpleNamespace):
+    """Stands for the labelled training split of CHASE_DB1: image i is of value 20 + i."""
+
+    def __len__(self):
+        return 20
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    """Runs of the study with everything costly replaced; receives what `train_guided` was given."""
+    calls = []
+
+    def train_guided(images, make_pairs, guide, settings, folder, **others):
+        net = TwoBranchNet(images.shape[-1], 32, settings.n_clusters)
+        net.guide = guide
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(net, folder / "model.safetensors")
+        given = dict(pairs=make_pairs, guide=guide, settings=settings, folder=folder, **others)
+        calls.append(SimpleNamespace(images=images, **given))
+        return net, [{"stage": 1, "guided": 0.5}] * sum(settings.epochs)
+
+    def real_images(modality, data_dir, size):
+        rng = np.random.default_rng(0)
+        images = rng.integers(40, 200, (4, 64, 64, 3 if modality == "fundus" else 1), np.uint8)
+        inside, few = np.ones((4, 64, 64), bool), np.array([0, 2])
+        return study.RealImages(images, inside, few, "fingerprint")
+
+    values = np.arange(20, 40, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 64, 64, 3), "u1")
+    inside = np.ones((20, 64, 64), bool)
+    labelled = Labelled(
+        originals=values, masks={"field_of_view": inside, "vessel": values[..., 0] > 30}
+    )
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path))
+    monkeypatch.setattr(study, "train_guided", train_guided)
+    monkeypatch.setattr(study, "real_images", real_images)
+    monkeypatch.setattr(
+        study, "vessel_prior", lambda *_: replace(vessel_trees(2, 0, 64), name="trees")
+    )
+    monkeypatch.setattr(
+        study, "disc_prior", lambda seed: replace(vessel_trees(2, 1, 64), name="discs")
+    )
+    monkeypatch.setattr(study, "open_dataset", lambda *_: None)
+    monkeypatch.setattr(study, "prepare", lambda *_: labelled)
+    monkeypatch.setattr(study, "scores_for_record", lambda net, structure, *_: {structure: 0.5})
+    monkeypatch.setattr(study.Run, "keep", lambda run, label: (label, run.record))
+    return calls
+
+
+def test_the_method_itself_renders_vessels_of_the_prior_from_random_weights(calls):
+    label, record = study.study("vessel", "octa", tier="short", seed=2)
+    (call,) = calls
+    assert label == "vessel_octa_rendered_none_short_2" and record["metrics"]["vessel"] == 0.5
+    assert isinstance(call.pairs, VesselPairs) and call.pairs.prior.name == "trees"
+    assert call.pairs.distractors and not call.pairs.shuffled and call.start is None
+    assert call.settings == GuidedSettings.for_tier("short", "vessel", 2)
+    assert call.guide == guide_for("vessel") and call.data == "fingerprint"
+    assert np.array_equal(call.teacher_images, call.images[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    "control, changed",
+    [
+        ("shuffled", {"shuffled": True}),
+        ("no distractors", {"distractors": False}),
+        ("other structure", {"prior": "discs"}),
+        ("no region", {"stages": ({"guided": 1.0}, {"guided": 1.0})}),
+        ("untrained", {"epochs": (0, 0)}),
+        ("from representation", {"start": True, "n_clusters": 8}),
+    ],
+)
+def test_each_control_changes_just_what_it_says(calls, control, changed):
+    study.study("vessel", "octa", control=control, tier="short")
+    study.study("vessel", "octa", tier="short")
+    described = []
+    for call in calls:
+        description = dict(
+            shuffled=call.pairs.shuffled,
+            distractors=call.pairs.distractors,
+            prior=call.pairs.prior.name,
+            start=call.start is not None,
+        )
+        described.append(description | vars(call.settings))
+    of_control, of_method = described
+    expected = of_method | changed
+    expected["n_clusters"] = of_control["n_clusters"]  # that of the representation
+    assert of_control == expected
+    if control != "from representation":
+        assert of_control["n_clusters"] == of_method["n_clusters"]
+
+
+def test_the_representation_is_the_shipped_one(calls):
+    study.study("vessel", "octa", control="from representation", tier="short")
+    shipped, used = load_representation("fundus", "cpu").state_dict(), calls[0].start.state_dict()
+    assert all(torch.equal(shipped[name], used[name]) for name in shipped)
+
+
+@pytest.mark.parametrize("seed, image", [(0, 0), (3, 18), (4, 4)])
+def test_one_label_is_one_labelled_image_chosen_by_the_seed(calls, seed, image):
+    study.study("vessel", "octa", control="one label", tier="short", seed=seed)
+    (call,) = calls
+    assert isinstance(call.pairs, LabelledPairs) and len(call.pairs.images) == 1
+    assert call.settings.stages == ({"guided": 1.0}, {"calibrate": 1.0})
+    assert call.pairs.masks[0, 1].all() == (20 + image > 30), "the mask is that of the image"
+
+
+def test_organs_are_rendered_from_simulation(calls):
+    study.study("chest", tier="smoke")
+    (call,) = calls
+    assert isinstance(call.pairs, SimulatedPairs) and len(call.pairs.images) == 8
+    assert call.guide == guide_for("chest") and call.images.shape[-1] == 1
+
+
+def test_combined_continues_from_the_rendered_run(calls):
+    label, _ = study.study("vessel", "octa", "combined", tier="short", seed=1)
+    rendered, third = calls
+    assert rendered.folder.name == "vessel_octa_rendered_none_short_1"
+    assert rendered.settings.stages == method_stages("rendered")
+    assert third.settings.stages == method_stages("combined")[2:]
+    assert third.settings.epochs == (1,) and third.folder.name == label
+    assert third.start is not None
+    study.study("vessel", "octa", "combined", tier="short", seed=1)
+    assert len(calls) == 3, "the rendered run is there already"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(guided="vessel", control="magic"), 'unknown control "magic"; known are none'),
+        (dict(guided="knee"), 'unknown guided network "knee"'),
+        (dict(guided="disc", control="shuffled"), 'is for the network "vessel", not "disc"'),
+        (dict(guided="chest", control="one label"), 'is for the network "vessel", not "chest"'),
+        (dict(guided="disc", prior="octa"), "guided by simulated shapes only"),
+        (dict(guided="vessel", control="no region", method="combined"), "changes the stages"),
+        (dict(guided="vessel", control="untrained", method="adversarial"), "changes the stages"),
+    ],
+)
+def test_runs_that_make_no_sense_are_refused(calls, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        study.study(**arguments)
+    assert not calls
+
+
+def test_a_folder_of_masks_is_recorded_by_its_name_alone(calls):
+    label, record = study.study("vessel", "/home/someone/masks", tier="short")
+    assert label == "vessel_masks_rendered_none_short_0"
+    assert record["parameters"]["prior"] == "masks"
+
+
+def test_baselines_of_vessels_are_scored_image_by_image():
+    samples = [fundus(200, seed, lesions=False) for seed in range(2)]
+    tables = study.vessel_baselines(samples)
+    assert list(tables) == [
+        f"{kind}, {name}"
+        for kind in ("frangi", "sato")
+        for name in ("top tenth", "oracle threshold")
+    ]
+    assert all(
+        table.shape == (2, 2) and list(table) == ["Dice", "clDice"] for table in tables.values()
+    )
+    for kind in ("frangi", "sato"):
+        oracle, fixed = (tables[f"{kind}, {n}"]["Dice"] for n in ("oracle threshold", "top tenth"))
+        assert oracle.mean() >= fixed.mean() - 1e-9
+    for sample in samples:
+        sample.masks["vessel_second_observer"] = sample.masks["vessel"]
+    assert study.vessel_baselines(samples)["second observer"]["Dice"].tolist() == [1, 1]
+
+
+def test_baselines_of_organs_are_masks_of_the_images():
+    eye, body = fundus(200, 4, lesions=False), chest(200, 3)
+    (disc,) = study.organ_baselines([eye.image], "disc")["brightest blob"]
+    (fovea,) = study.organ_baselines([eye.image], "fovea")["circle in the middle"]
+    lungs = study.organ_baselines([body.image], "lungs")
+    assert dice(disc, eye.masks["disc"]) > 0.4 and fovea.shape == eye.image.shape[:2]
+    assert list(lungs) == ["mean simulated mask", "Otsu inside the body"]
+    assert dice(lungs["mean simulated mask"][0], body.masks["lungs_whole"]) > 0.6
+    with pytest.raises(ValueError, match='unknown structure "vessel"; known are disc, fovea'):
+        study.organ_baselines([eye.image], "vessel")
+
+
+def test_scores_are_in_the_order_of_the_images(monkeypatch):
+    samples = [SimpleNamespace(name=f"image {i}", image=i) for i in range(2)]
+    truths = [np.eye(8) > 0, np.ones((6, 6)) > 0]
+    for sample, truth in zip(samples, truths):
+        sample.masks = {"vessel": truth}
+    monkeypatch.setattr(study, "open_dataset", lambda *_: samples)
+    monkeypatch.setattr(study, "predict_structure", lambda net, i, *_: truths[i] * (0.9 - 0.5 * i))
+    table = study.score_structure(None, "vessel", "")
+    assert list(table.index) == ["image 0", "image 1"]
+    assert table["Dice"].tolist() == [1, 0] and table["clDice"].tolist()[0] == 1
+    assert table["oracle Dice"].tolist() == table["average precision"].tolist() == [1, 1]
+
+
+def test_the_fovea_is_localised_in_disc_diameters(monkeypatch):
+    middle = study.fovea_localisation(None, 4)
+    assert len(middle) == 4 and (middle["distance"] > 0).all()
+    monkeypatch.setattr(
+        study, "predict_structure", lambda net, image, name: np.zeros(image.shape[:2])
+    )
+    nothing = study.fovea_localisation(TwoBranchNet(), 4)
+    assert np.isinf(nothing["distance"]).all()
+    assert (nothing["within half a disc diameter"] == 0).all()
