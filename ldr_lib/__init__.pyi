@@ -32,6 +32,6 @@ from .pretrained import load_encoder as load_encoder
 from .pretrained import load_pretrained as load_pretrained
 from .pretrained import load_representation as load_representation
 from .runs.run import Run as Run
-from .training import Settings as Settings
+from .settings import Settings as Settings
 from .training import stage_learner as stage_learner
 from .training import train as train

@@ -232,7 +232,7 @@ def records(
 @command
 def baselines(data_dir: DataDir = DATA) -> None:
     """Measure filters, thresholds and mean masks on the test images of notebook 04."""
-    from .guided.study import baselines as measure
+    from .guided.baselines import baselines as measure
 
     typer.echo(measure(data_dir))
 

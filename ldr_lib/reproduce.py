@@ -13,6 +13,7 @@ import yaml
 from joblib import Parallel, delayed
 
 from .data.errors import DataError, one_of
+from .guided import baselines as guided_baselines
 from .guided import study as guided_study
 from .runs.fingerprints import is_current
 from .runs.paths import project_root, record_path
@@ -175,7 +176,7 @@ RUNNERS = {
     "sweep": Runner(_notebook_record, _make_notebook),
     "baselines": Runner(
         lambda _: record_path(guided_study.NAME, "baselines"),
-        lambda _, data_dir: guided_study.baselines(data_dir),
+        lambda _, data_dir: guided_baselines.baselines(data_dir),
     ),
     "guided": Runner(
         lambda options: record_path(guided_study.NAME, guided_study.run_label(**_guided(options))),

@@ -1,18 +1,13 @@
-"""The two stages of training as fastai Learners with small callbacks.
+"""The two stages of training as fastai Learners.
 
 Shapes in comments: B pairs of source images (2B sources, 4B views, B mixed images), D embedding
 dimensions, K clusters, G cells along each side of the patch grid, s pixels along a view's side.
 """
 
-import csv
 import json
-import math
-import time
-import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,10 +18,10 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
+from .callbacks import LossLog, MakeViews, SeedEpoch, Snapshots
 from .checkpoint import Checkpoint, TrainingState, restore, restore_optimizer, save_model
 from .data.batches import image_batches
 from .data.errors import DataError
-from .data.files import Progress, atomic_write
 from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
 from .losses import (
@@ -39,107 +34,7 @@ from .losses import (
     region_discrimination,
 )
 from .network import TwoBranchNet
-from .tiers import BOTH_BRANCHES, PATCH_STAGE, TRAINING, values_for
-
-
-class CollapseWarning(UserWarning):
-    """The clusters are merging or most pixels go to one of them."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides what a training run computes.
-
-    Attributes:
-        tier: Name of the tier that these values belong to, "custom" for values of one's own.
-        image_size: Side in pixels to which `ldr_lib.prepare` brings the images.
-        embedding_dim: Dimension D of the embedding space.
-        n_clusters: Number K of clusters.
-        pairs: B; a step sees 2B source images as 4B views and B mixed images.
-        view_size: Side s of the views in pixels.
-        crop_scale: Smallest and largest share of the image's side that a crop covers, in (0, 1].
-        grid: Cells G along each side of the patch grid.
-        stages: One dictionary of loss weights per stage; keys "patch", "mixup", "region",
-            "entropy", "area".
-        epochs: Epochs of each stage, as many numbers as stages.
-        steps: Steps per epoch.
-        learning_rate: Highest learning rate of Adam.
-        schedule: "one_cycle", or "published": halved every 10 epochs.
-        seed: Fixes the initial weights, the order of images and their views.
-
-    Raises:
-        ValueError: A value makes no sense; the message says which.
-
-    Example:
-        >>> Settings(n_clusters=8, steps=20).epochs
-        (4, 4)
-
-    Source: the defaults of size, clusters, pairs, grid, dimension and loss weights are those of
-    Chen et al. 2021. Taught in notebook 02, section 6.
-    """
-
-    known_losses: ClassVar[tuple[str, ...]] = ("patch", "mixup", "region", "entropy", "area")
-
-    tier: str = "custom"
-    image_size: int = 512
-    embedding_dim: int = 32
-    n_clusters: int = 16
-    pairs: int = 4
-    view_size: int = 128
-    crop_scale: tuple[float, float] = (0.9, 1.0)
-    grid: int = 8
-    stages: tuple[dict, ...] = (PATCH_STAGE, BOTH_BRANCHES)
-    epochs: tuple[int, ...] = (4, 4)
-    steps: int = 50
-    learning_rate: float = 1e-3
-    schedule: str = "one_cycle"
-    seed: int = 0
-
-    def __post_init__(self):
-        if len(self.stages) != len(self.epochs):
-            raise ValueError(
-                f"{len(self.stages)} stages need as many numbers of epochs, not {self.epochs}"
-            )
-        if self.schedule not in ("one_cycle", "published"):
-            raise ValueError(f'schedule must be "one_cycle" or "published", not {self.schedule!r}')
-        for stage in self.stages:
-            if unknown := set(stage) - set(self.known_losses):
-                raise ValueError(
-                    f"unknown loss {sorted(unknown)}; known are {sorted(self.known_losses)}"
-                )
-        for name in ("pairs", "view_size", "grid", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-
-    @classmethod
-    def for_tier(
-        cls, tier: str = "class", modality: str = "fundus", seed: int = 0, **changes
-    ) -> "Settings":
-        """The settings of a tier.
-
-        Args:
-            tier: "smoke" (seconds, to test that everything runs), "class" (minutes on two cores) or
-                "full" (the published schedule, for a GPU). The environment variable LDR_TIER
-                overrides it.
-            modality: "fundus" or "chest".
-            seed: Fixes the initial weights, the order of images and their views.
-            changes: Further attributes to set; None takes the tier's value.
-
-        Returns:
-            The settings, with the tier in force as `tier`.
-
-        Raises:
-            ValueError: Unknown tier or modality.
-
-        Example:
-            >>> Settings.for_tier("class", "fundus", seed=0, n_clusters=4).n_clusters
-            4
-
-        Taught in notebook 02, section 6.
-        """
-        values = values_for(TRAINING, modality, tier, "modality") | {"seed": seed}
-        given = {name: value for name, value in changes.items() if value is not None}
-        return cls(**values | given)
+from .settings import Settings
 
 
 class LocalDiscrimination:
@@ -215,129 +110,6 @@ class _StageNet(torch.nn.Module):
             if self.clusters:
                 assignments = self.net.assignments(views.unmixed(shared), size)  # (4B, K, s, s)
             return self.net.embeddings(shared, size), assignments  # (5B, D, s, s)
-
-
-class MakeViews(Callback):
-    """Replaces the batch of source images by their views, on the device."""
-
-    def __init__(self, make_views: ViewMaker):
-        self.make_views = make_views
-
-    def before_batch(self):
-        images = self.xb[0].to(next(self.model.parameters()).device, non_blocking=True)
-        views = self.make_views(images.permute(0, 3, 1, 2))  # (2B, S, S, C) to (2B, C, S, S)
-        self.learn.xb, self.learn.yb = (views,), (views,)
-
-
-class SeedEpoch(Callback):
-    """Gives each epoch its own random numbers, so that a resumed epoch repeats the interrupted one
-    exactly.
-    """
-
-    order = -100
-
-    def __init__(self, seed: int, stage: int):
-        self.seed, self.stage = seed, stage
-
-    def before_epoch(self):
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.seed, self.stage, self.epoch]).generate_state(1)[0])
-        )
-
-
-class LossLog(Callback):
-    """Averages every loss term over an epoch, measures the cluster areas, and warns of a collapse.
-
-    Args:
-        stage: Number of the stage, from 1.
-        rows: List that receives the rows.
-        path: CSV file kept up to date with the rows, or None.
-        watch: Whether to warn of a collapse.
-
-    Attributes:
-        rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area,
-            seconds.
-    """
-
-    def __init__(self, stage: int, rows: list[dict], path: Path | None = None, watch: bool = True):
-        self.stage, self.rows, self.path, self.watch = stage, rows, path, watch
-
-    def before_fit(self):
-        self.progress = Progress(f"stage {self.stage}", self.n_epoch * len(self.dls.train))
-        self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * len(
-            self.dls.train
-        )
-
-    def before_epoch(self):
-        self.sums, self.areas, self.epoch_started = {}, [], time.perf_counter()
-
-    def after_loss(self):
-        if not torch.isfinite(self.loss):
-            raise FloatingPointError(
-                f"the loss became {self.loss.item()} in epoch {self.epoch}; lower the learning rate"
-            )
-        for name, value in self.loss_func.terms.items():
-            self.sums[name] = self.sums.get(name, 0) + value
-        if self.pred[1] is not None:
-            self.areas.append(self.pred[1].detach().mean((0, 2, 3)))  # (4B, K, s, s) to (K,)
-
-    def after_batch(self):
-        self.progress.step()
-
-    def after_train(self):
-        row = {"stage": self.stage, "epoch": self.epoch}
-        row |= {name: float(value) / len(self.dls.train) for name, value in self.sums.items()}
-        if self.areas:
-            areas = torch.stack(self.areas).mean(0)  # (steps, K) to (K,)
-            row |= {"smallest_area": float(areas.min()), "largest_area": float(areas.max())}
-            if self.watch:
-                self._warn_of_collapse(row, len(areas))
-        self.rows.append(row | {"seconds": round(time.perf_counter() - self.epoch_started, 2)})
-        if self.path:
-            write_log(self.rows, self.path)
-
-    def _warn_of_collapse(self, row: dict, k: int):
-        signs = []
-        if row["largest_area"] > 0.9:
-            signs.append(f"one cluster covers {row['largest_area']:.0%} of the pixels")
-        if row["smallest_area"] < 0.01 / k:
-            signs.append(f"the smallest cluster covers {row['smallest_area']:.2%} of the pixels")
-        if self.epoch > 0 and row.get("region", 0) > 0.9 * math.log(k):
-            signs.append(
-                f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: "
-                "all regions coincide"
-            )
-        if signs:
-            warnings.warn(
-                f"clusters may be collapsing in epoch {self.epoch}: {'; '.join(signs)}. "
-                'Train stage 1 longer, or give the "area" loss a weight.',
-                CollapseWarning,
-                stacklevel=2,
-            )
-
-    def after_fit(self):
-        self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
-
-
-class Snapshots(Callback):
-    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, so that one can
-    see how it changed.
-    """
-
-    def __init__(self, net: TwoBranchNet, folder: Path, stage: int):
-        self.net, self.folder, self.stage = net, folder, stage
-
-    def after_train(self):
-        save_model(self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors")
-
-
-def write_log(rows: list[dict], path: Path) -> None:
-    """Writes the rows of the log as CSV, a column for every name that any row has."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def build_learner(

@@ -21,15 +21,16 @@ from ldr_lib import (
     stage_learner,
     train,
 )
+from ldr_lib.callbacks import CollapseWarning
 from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE, SHORT_BOTH_BRANCHES
-from ldr_lib.training import CollapseWarning, LocalDiscrimination
+from ldr_lib.training import LocalDiscrimination
 
 TINY = Settings(
     n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5
 )
-pytestmark = pytest.mark.filterwarnings("ignore::ldr_lib.training.CollapseWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ldr_lib.callbacks.CollapseWarning")
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_training_can_start_from_a_network_and_does_not_change_it(images, tmp_pa
 PROGRAM = """
     import sys, time, numpy as np
     from ldr_lib import Settings, train
-    from ldr_lib.training import LossLog
+    from ldr_lib.callbacks import LossLog
     images = np.load(sys.argv[1])
     settings = Settings(
         n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5,

@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
 from ..losses import patch_discrimination
-from ..training import Settings
+from ..settings import Settings
 from .figures import LARGEST_PANEL, WIDTH
 
 UNITS = {

@@ -20,7 +20,7 @@ from ..evaluation import Comparison, anatomy_of, k_means
 from ..losses import patch_grid, patch_rows
 from ..metrics import mutual_information, retrieval_auc
 from ..network import TwoBranchNet
-from ..training import Settings
+from ..settings import Settings
 
 NEIGHBOURS = 15
 

@@ -1,5 +1,7 @@
 from .adversary import Discriminator as Discriminator
 from .adversary import soften as soften
+from .baselines import organ_baselines as organ_baselines
+from .baselines import vessel_baselines as vessel_baselines
 from .classical import brightest_blob as brightest_blob
 from .classical import central_circle as central_circle
 from .classical import mean_mask as mean_mask
@@ -24,8 +26,6 @@ from .settings import method_stages as method_stages
 from .show import predict_images as predict_images
 from .show import thumbnails as thumbnails
 from .simulated_pairs import SimulatedPairs as SimulatedPairs
-from .study import organ_baselines as organ_baselines
-from .study import vessel_baselines as vessel_baselines
 from .table import baseline_images as baseline_images
 from .table import study_images as study_images
 from .table import study_markdown as study_markdown

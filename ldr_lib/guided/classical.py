@@ -5,7 +5,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.filters import frangi, sato, threshold_otsu
 
-from ..data.prepare import field_of_view
+from ..data.crop import field_of_view
 from ..data.simulate import chest
 from .simulated_pairs import WHOLE
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from PIL import Image
 
 from ..data.augment import standardise
+from ..data.crop import prepare_sample, to_original
 from ..data.errors import DataError, one_of
 from ..data.files import progress
-from ..data.prepare import prepare_sample, to_original
 from ..data.read import as_colour, as_grey
 from ..data.simulate import Sample
 from ..device import mixed_precision

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..data.errors import one_of
+from ..settings import Settings
 from ..tiers import BOTH_BRANCHES, PATCH_STAGE, values_for
-from ..training import Settings
 
 ON_RENDERED = {"guided", "calibrate"}
 """Losses that are computed on rendered images."""

@@ -9,6 +9,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 
+from ..callbacks import LossLog, SeedEpoch
 from ..checkpoint import save_model
 from ..data.augment import LabelledPairs, PairMaker, Pairs
 from ..data.batches import image_batches
@@ -19,7 +20,7 @@ from ..device import mixed_precision, pick_device, to_device
 from ..losses import adversarial_losses, calibration_loss, confident_loss, guided_loss
 from ..network import TwoBranchNet
 from ..structures import Guide
-from ..training import LocalDiscrimination, LossLog, SeedEpoch, build_learner, run_stages
+from ..training import LocalDiscrimination, build_learner, run_stages
 from .adversary import Discriminator, soften
 from .predict import teacher_maps
 from .settings import ON_RENDERED, GuidedSettings

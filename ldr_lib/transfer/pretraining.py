@@ -12,6 +12,7 @@ import torch
 from fastai.learner import Learner
 from safetensors.torch import save_file
 
+from ..callbacks import LossLog, MakeViews, SeedEpoch
 from ..checkpoint import load_model, save_model
 from ..data.batches import image_batches
 from ..data.datasets import DATASETS, open_dataset
@@ -25,16 +26,9 @@ from ..pretrained import CHANNELS, SHIPPED, WEIGHTS, load_weights, random_encode
 from ..runs.cards import card_head
 from ..runs.paths import runs_folder
 from ..runs.run import Run
+from ..settings import Settings
 from ..tiers import PATCH_STAGE, SHORT_BOTH_BRANCHES, values_for
-from ..training import (
-    LossLog,
-    MakeViews,
-    SeedEpoch,
-    Settings,
-    build_learner,
-    run_stages,
-    train,
-)
+from ..training import build_learner, run_stages, train
 from .baselines import BASELINES
 
 NAME = "05_downstream_transfer"

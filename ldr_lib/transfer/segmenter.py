@@ -12,16 +12,17 @@ from fastai.callback.core import Callback
 from PIL import Image
 from torch import nn
 
+from ..callbacks import SeedEpoch
 from ..data.augment import LabelledPairs
+from ..data.crop import local_normalize, prepare_sample, to_original
 from ..data.errors import DataError
-from ..data.prepare import local_normalize, prepare_sample, to_original
 from ..data.simulate import Sample
 from ..device import mixed_precision, pick_device, to_device
 from ..losses import soft_dice_loss
 from ..metrics import centreline_dice, dice, hausdorff95
 from ..network import Encoder, convolution
 from ..tiers import values_for
-from ..training import SeedEpoch, build_learner
+from ..training import build_learner
 from .tasks import Task
 
 

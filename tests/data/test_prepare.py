@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ldr_lib import DataError, open_dataset, prepare
+from ldr_lib.data.crop import field_of_view, local_normalize, prepare_sample
 from ldr_lib.data.datasets import Folder
-from ldr_lib.data.prepare import field_of_view, local_normalize, prepare_sample
 from ldr_lib.data.simulate import Sample, fundus
 
 

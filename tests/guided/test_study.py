@@ -11,7 +11,7 @@ from ldr_lib import load_representation
 from ldr_lib.checkpoint import save_model
 from ldr_lib.data.augment import LabelledPairs
 from ldr_lib.data.simulate import chest, fundus
-from ldr_lib.guided import study
+from ldr_lib.guided import baselines, study
 from ldr_lib.guided.priors import vessel_trees
 from ldr_lib.guided.settings import GuidedSettings, method_stages
 from ldr_lib.guided.simulated_pairs import SimulatedPairs
@@ -171,7 +171,7 @@ def test_a_folder_of_masks_is_recorded_by_its_name_alone(calls):
 
 def test_baselines_of_vessels_are_scored_image_by_image():
     samples = [fundus(200, seed, lesions=False) for seed in range(2)]
-    tables = study.vessel_baselines(samples)
+    tables = baselines.vessel_baselines(samples)
     assert list(tables) == [
         f"{kind}, {name}"
         for kind in ("frangi", "sato")
@@ -185,19 +185,19 @@ def test_baselines_of_vessels_are_scored_image_by_image():
         assert oracle.mean() >= fixed.mean() - 1e-9
     for sample in samples:
         sample.masks["vessel_second_observer"] = sample.masks["vessel"]
-    assert study.vessel_baselines(samples)["second observer"]["Dice"].tolist() == [1, 1]
+    assert baselines.vessel_baselines(samples)["second observer"]["Dice"].tolist() == [1, 1]
 
 
 def test_baselines_of_organs_are_masks_of_the_images():
     eye, body = fundus(200, 4, lesions=False), chest(200, 3)
-    (disc,) = study.organ_baselines([eye.image], "disc")["brightest blob"]
-    (fovea,) = study.organ_baselines([eye.image], "fovea")["circle in the middle"]
-    lungs = study.organ_baselines([body.image], "lungs")
+    (disc,) = baselines.organ_baselines([eye.image], "disc")["brightest blob"]
+    (fovea,) = baselines.organ_baselines([eye.image], "fovea")["circle in the middle"]
+    lungs = baselines.organ_baselines([body.image], "lungs")
     assert dice(disc, eye.masks["disc"]) > 0.4 and fovea.shape == eye.image.shape[:2]
     assert list(lungs) == ["mean simulated mask", "Otsu inside the body"]
     assert dice(lungs["mean simulated mask"][0], body.masks["lungs_whole"]) > 0.6
     with pytest.raises(ValueError, match='unknown structure "vessel"; known are disc, fovea'):
-        study.organ_baselines([eye.image], "vessel")
+        baselines.organ_baselines([eye.image], "vessel")
 
 
 def test_scores_are_in_the_order_of_the_images(monkeypatch):

@@ -1,0 +1,148 @@
+"""What happens around a training step, as small fastai callbacks: views, seeds, the log of losses,
+snapshots.
+
+Shapes in comments: B pairs of source images (2B sources, 4B views), K clusters, S pixels along an
+image's side, s along a view's side.
+"""
+
+import csv
+import math
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback
+
+from .checkpoint import save_model
+from .data.files import Progress, atomic_write
+from .data.views import ViewMaker
+from .network import TwoBranchNet
+
+
+class CollapseWarning(UserWarning):
+    """The clusters are merging or most pixels go to one of them."""
+
+
+class MakeViews(Callback):
+    """Replaces the batch of source images by their views, on the device."""
+
+    def __init__(self, make_views: ViewMaker):
+        self.make_views = make_views
+
+    def before_batch(self):
+        images = self.xb[0].to(next(self.model.parameters()).device, non_blocking=True)
+        views = self.make_views(images.permute(0, 3, 1, 2))  # (2B, S, S, C) to (2B, C, S, S)
+        self.learn.xb, self.learn.yb = (views,), (views,)
+
+
+class SeedEpoch(Callback):
+    """Gives each epoch its own random numbers, so that a resumed epoch repeats the interrupted one
+    exactly.
+    """
+
+    order = -100
+
+    def __init__(self, seed: int, stage: int):
+        self.seed, self.stage = seed, stage
+
+    def before_epoch(self):
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.seed, self.stage, self.epoch]).generate_state(1)[0])
+        )
+
+
+class LossLog(Callback):
+    """Averages every loss term over an epoch, measures the cluster areas, and warns of a collapse.
+
+    Args:
+        stage: Number of the stage, from 1.
+        rows: List that receives the rows.
+        path: CSV file kept up to date with the rows, or None.
+        watch: Whether to warn of a collapse.
+
+    Attributes:
+        rows: One dictionary per epoch: stage, epoch, each loss, smallest and largest cluster area,
+            seconds.
+    """
+
+    def __init__(self, stage: int, rows: list[dict], path: Path | None = None, watch: bool = True):
+        self.stage, self.rows, self.path, self.watch = stage, rows, path, watch
+
+    def before_fit(self):
+        self.progress = Progress(f"stage {self.stage}", self.n_epoch * len(self.dls.train))
+        self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * len(
+            self.dls.train
+        )
+
+    def before_epoch(self):
+        self.sums, self.areas, self.epoch_started = {}, [], time.perf_counter()
+
+    def after_loss(self):
+        if not torch.isfinite(self.loss):
+            raise FloatingPointError(
+                f"the loss became {self.loss.item()} in epoch {self.epoch}; lower the learning rate"
+            )
+        for name, value in self.loss_func.terms.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+        if self.pred[1] is not None:
+            self.areas.append(self.pred[1].detach().mean((0, 2, 3)))  # (4B, K, s, s) to (K,)
+
+    def after_batch(self):
+        self.progress.step()
+
+    def after_train(self):
+        row = {"stage": self.stage, "epoch": self.epoch}
+        row |= {name: float(value) / len(self.dls.train) for name, value in self.sums.items()}
+        if self.areas:
+            areas = torch.stack(self.areas).mean(0)  # (steps, K) to (K,)
+            row |= {"smallest_area": float(areas.min()), "largest_area": float(areas.max())}
+            if self.watch:
+                self._warn_of_collapse(row, len(areas))
+        self.rows.append(row | {"seconds": round(time.perf_counter() - self.epoch_started, 2)})
+        if self.path:
+            write_log(self.rows, self.path)
+
+    def _warn_of_collapse(self, row: dict, k: int):
+        signs = []
+        if row["largest_area"] > 0.9:
+            signs.append(f"one cluster covers {row['largest_area']:.0%} of the pixels")
+        if row["smallest_area"] < 0.01 / k:
+            signs.append(f"the smallest cluster covers {row['smallest_area']:.2%} of the pixels")
+        if self.epoch > 0 and row.get("region", 0) > 0.9 * math.log(k):
+            signs.append(
+                f"region loss {row['region']:.2f} is near ln K = {math.log(k):.2f}: "
+                "all regions coincide"
+            )
+        if signs:
+            warnings.warn(
+                f"clusters may be collapsing in epoch {self.epoch}: {'; '.join(signs)}. "
+                'Train stage 1 longer, or give the "area" loss a weight.',
+                CollapseWarning,
+                stacklevel=2,
+            )
+
+    def after_fit(self):
+        self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
+
+
+class Snapshots(Callback):
+    """Saves the network after every epoch as `after_<stage>_<epoch>.safetensors`, so that one can
+    see how it changed.
+    """
+
+    def __init__(self, net: TwoBranchNet, folder: Path, stage: int):
+        self.net, self.folder, self.stage = net, folder, stage
+
+    def after_train(self):
+        save_model(self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors")
+
+
+def write_log(rows: list[dict], path: Path) -> None:
+    """Writes the rows of the log as CSV, a column for every name that any row has."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
