@@ -230,6 +230,23 @@ def records(
 
 
 @command
+def confirm(
+    revision: Annotated[str, typer.Argument(help="Revision that made the records.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 2,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Compare short runs of an earlier revision with the present code; where all numbers are equal,
+    the records of that revision count as current.
+    """
+    from .runs.confirm import confirm as compare_runs
+
+    outcome = compare_runs(revision, data_dir, jobs)
+    for name, different in outcome.items():
+        typer.echo(f"{name}: {', '.join(different[:5]) + ' differ' if different else 'equal'}")
+    raise typer.Exit(int(any(outcome.values())))
+
+
+@command
 def baselines(data_dir: DataDir = DATA) -> None:
     """Measure filters, thresholds and mean masks on the test images of notebook 04."""
     from .guided.baselines import baselines as measure

@@ -17,6 +17,7 @@ COMMANDS = [
     "guided",
     "transfer",
     "records",
+    "confirm",
     "baselines",
     "ship",
     "tables",

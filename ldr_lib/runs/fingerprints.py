@@ -25,6 +25,8 @@ COMPUTING_PACKAGES = ("torch", "kornia", "scikit-image")
 """Packages whose versions may change a number."""
 PLACES = ("data_dir", "out_dir")
 """Parameters that say where files lie."""
+CONFIRMATIONS = project_root() / "figures" / "confirmed.json"
+"""Revisions whose short runs gave the same numbers as those of a later one (`runs.confirm`)."""
 
 
 def code_of(path: Path) -> str:
@@ -71,22 +73,56 @@ def changes_since(record: dict, notebooks: Path) -> list[str]:
     """
     if "code" not in record:
         return ["recorded before code was fingerprinted"]
+    notebook = notebooks / f"{record['name']}.ipynb"
+    cells, names = cells_of(notebook) if notebook.exists() else ("", [])
+    changed = _changed_modules(record["code"])
+    if "cells" in record and notebook.exists():
+        if record["cells"] != cells:
+            changed.append("the notebook's cells")
+        if other := (set(record["parameters"]) ^ set(names)) - set(PLACES):
+            changed.append(f"parameters {', '.join(sorted(other))}")
+    return [] if changed and _is_confirmed(record, cells) else changed
+
+
+def _changed_modules(code: dict[str, str]) -> list[str]:
+    """Names of the modules whose present fingerprint differs from a recorded one."""
     changed = []
-    for part, fingerprint in record["code"].items():
+    for part, fingerprint in code.items():
         path = PACKAGE / part.replace(".", "/")
         path = path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")
         if not path.exists():
             changed.append(f"{part} (no longer there)")
         elif code_of(path) != fingerprint:
             changed.append(part)
-    path = notebooks / f"{record['name']}.ipynb"
-    if "cells" in record and path.exists():
-        cells, names = cells_of(path)
-        if record["cells"] != cells:
-            changed.append("the notebook's cells")
-        if other := (set(record["parameters"]) ^ set(names)) - set(PLACES):
-            changed.append(f"parameters {', '.join(sorted(other))}")
     return changed
+
+
+def _is_confirmed(record: dict, cells: str) -> bool:
+    """Whether short runs of the record's revision gave the same numbers as those of the present
+    code.
+    """
+    confirmed = confirmations().get(record.get("git_revision"), {}).get("equal", {})
+    if record["name"] not in confirmed:
+        return False
+    present = confirmed[record["name"]]
+    return present.get("cells", cells) == cells and not _changed_modules(present["code"])
+
+
+def confirmations() -> dict:
+    """Revisions that were confirmed: "on" (the date) and "equal" (name of a notebook to the code
+    and cells that computed the same).
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if not CONFIRMATIONS.exists():
+        return {}
+    try:
+        return json.loads(CONFIRMATIONS.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{CONFIRMATIONS} cannot be read ({error}); restore it from the project's history"
+        ) from error
 
 
 def other_versions(record: dict) -> list[str]:

@@ -172,7 +172,7 @@ def compare(first: Path, second: Path) -> pd.DataFrame:
     Raises:
         DataError: A record is missing or cannot be read.
     """
-    sides = [_flat(read_record(Path(path))) for path in (first, second)]
+    sides = [flat_record(read_record(Path(path))) for path in (first, second)]
     rows = [
         (name, *(side.get(name, "") for side in sides))
         for name in dict.fromkeys([*sides[0], *sides[1]])
@@ -183,7 +183,7 @@ def compare(first: Path, second: Path) -> pd.DataFrame:
     return table.set_index("what")
 
 
-def _flat(value, name: str = "") -> dict:
+def flat_record(value, name: str = "") -> dict:
     """Nested dictionaries as one, with names such as "parameters, seed"; what differs between any
     two runs is left out.
     """
@@ -191,7 +191,7 @@ def _flat(value, name: str = "") -> dict:
         return {name: value}
     left_out = ("started", "wall_seconds", "peak_memory_mib", "figures")
     parts = (
-        _flat(part, f"{name}, {key}" if name else key)
+        flat_record(part, f"{name}, {key}" if name else key)
         for key, part in value.items()
         if name or key not in left_out
     )

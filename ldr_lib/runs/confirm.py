@@ -1,0 +1,132 @@
+"""Does changed code still compute the same? Short runs of an earlier revision and of the present
+one, compared number by number.
+
+A record of a long run is stale when the code behind it has changed. Where the change is one of
+layout, names or messages, repeating the run would cost hours and show nothing. `confirm` makes
+short declared runs in a checkout of the record's revision and in one of the present revision.
+Only where all of their numbers are equal do the records of that revision count as current.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ..data.errors import DataError
+from ..data.files import atomic_write
+from .fingerprints import CONFIRMATIONS, confirmations, read_record
+from .paths import project_root
+from .records import flat_record
+
+GROUP = "probes"
+"""The group of `notebooks/runs.yaml` that is compared."""
+COMPARED = ("metrics", "claims", "data")
+"""Parts of a record that hold what was computed."""
+LEFT_OUT = ("seconds", "minutes", "memory", "settings")
+"""Words in the names of values that two runs of the same code need not share."""
+
+
+def confirm(revision: str, data_dir: str = "", jobs: int = 2) -> dict:
+    """Compares short runs of an earlier revision with those of the present one and notes the
+    outcome in `figures/confirmed.json`.
+
+    Args:
+        revision: A revision of this project's history; it must know the commands that the declared
+            runs use.
+        data_dir: Folder of the datasets.
+        jobs: Runs at once.
+
+    Returns:
+        Name of each run to the names of the values that differ; all lists are empty where the two
+        revisions compute the same.
+
+    Raises:
+        DataError: The project is no git checkout, has uncommitted changes, does not know the
+            revision, or a run fails.
+
+    Taught in notebook 06, section 2.
+    """
+    root = project_root()
+    if _git(root, "status", "--porcelain", "--", "ldr_lib", "notebooks"):
+        raise DataError("commit the changes in ldr_lib and notebooks first, then confirm")
+    full = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    with tempfile.TemporaryDirectory() as place:
+        earlier, present = (
+            _records_of(root, commit, Path(place) / name, data_dir, jobs)
+            for commit, name in ((full, "earlier"), ("HEAD", "present"))
+        )
+    outcome = {
+        name: differing(record, present.get(name, {})) for name, record in sorted(earlier.items())
+    }
+    if not any(outcome.values()):
+        _note(full, [present[name] for name in outcome])
+    return outcome
+
+
+def differing(earlier: dict, present: dict) -> list[str]:
+    """Names of the values of an earlier record that a present one lacks or holds otherwise.
+
+    Values that are new in the present record do not count; neither do times, memory and settings.
+    """
+    then, now = (
+        {name: flat_record(record.get(name, {}), name) for name in COMPARED}
+        for record in (earlier, present)
+    )
+    return [
+        name
+        for part in COMPARED
+        for name, value in then[part].items()
+        if now[part].get(name) != value and not any(word in name for word in LEFT_OUT)
+    ]
+
+
+def _note(revision: str, records: list[dict]) -> None:
+    """Keeps the code and cells of the present runs that computed the same as a revision."""
+    equal = {}
+    for record in records:
+        of_notebook = equal.setdefault(record["name"], {"code": {}})
+        of_notebook["code"] |= record["code"]
+        if "cells" in record:
+            of_notebook["cells"] = record["cells"]
+    noted = confirmations() | {revision: {"on": time.strftime("%Y-%m-%d"), "equal": equal}}
+    with atomic_write(CONFIRMATIONS) as temporary:
+        temporary.write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")
+
+
+def _records_of(root: Path, commit: str, place: Path, data_dir: str, jobs: int) -> dict[str, dict]:
+    """Makes the declared runs in a checkout of one commit."""
+    _git(root, "worktree", "add", "--detach", "--force", str(place), commit)
+    try:
+        for old in place.glob("figures/*/records/*.json"):
+            old.unlink()
+        shutil.copyfile(root / "notebooks" / "runs.yaml", place / "notebooks" / "runs.yaml")
+        words = ["-m", "ldr_lib", "records", GROUP, "--jobs", str(jobs), "--data-dir", data_dir]
+        own = {"PYTHONPATH": str(place), "LDR_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=place,
+            env={name: value for name, value in os.environ.items() if name != "LDR_TIER"} | own,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            said = (done.stdout + done.stderr).strip().splitlines()
+            raise DataError(f"the runs of revision {commit} failed: {' / '.join(said[-5:])}")
+        found = sorted(place.glob("figures/*/records/*.json"))
+        return {f"{path.parents[1].name}/{path.stem}": read_record(path) for path in found}
+    finally:
+        _git(root, "worktree", "remove", "--force", str(place))
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise DataError("git is needed to compare revisions, and was not found") from error
+    except subprocess.CalledProcessError as error:
+        raise DataError(f"git {words[0]}: {error.stderr.strip()}") from error
+    return done.stdout.strip()
