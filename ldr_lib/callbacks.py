@@ -13,11 +13,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelFitException
 
 from .checkpoint import save_model
 from .data.files import Progress, atomic_write
 from .data.views import ViewMaker
+from .distributed import (
+    all_go_on,
+    average,
+    average_gradients,
+    is_first,
+    own_share,
+    own_statistics,
+    same_weights,
+    share_statistics,
+)
 from .network import TwoBranchNet
 
 
@@ -33,13 +43,43 @@ class MakeViews(Callback):
 
     def before_batch(self):
         images = self.xb[0].to(next(self.model.parameters()).device, non_blocking=True)
-        views = self.make_views(images.permute(0, 3, 1, 2))  # (2B, S, S, C) to (2B, C, S, S)
+        images = images.permute(0, 3, 1, 2)  # (2B, S, S, C) to (2B, C, S, S)
+        share = own_share()
+        views = self.make_views(images) if share.of == 1 else self.make_views(images, share)
         self.learn.xb, self.learn.yb = (views,), (views,)
+
+
+class OneBatch(Callback):
+    """Makes the shares of several processes one batch: one set of weights, statistics of BatchNorm
+    over all, the mean of the gradients. Where one process stops between two steps, all stop.
+    """
+
+    order = -200
+
+    def before_fit(self):
+        self.all_know = False
+        same_weights(self.model)
+        share_statistics(self.model)
+
+    def before_batch(self):
+        if not all_go_on(True):
+            self.all_know = True
+            raise CancelFitException
+
+    def before_step(self):
+        average_gradients(self.model.parameters())
+
+    def after_cancel_fit(self):
+        if not self.all_know:
+            all_go_on(False)
+
+    def after_fit(self):
+        own_statistics(self.model)
 
 
 class SeedEpoch(Callback):
     """Gives each epoch its own random numbers, so that a resumed epoch repeats the interrupted one
-    exactly.
+    exactly. Several processes draw the same numbers, those of the whole batch.
     """
 
     order = -100
@@ -54,7 +94,8 @@ class SeedEpoch(Callback):
 
 
 class LossLog(Callback):
-    """Averages every loss term over an epoch, measures the cluster areas, and warns of a collapse.
+    """Averages every loss term over an epoch and all processes, measures the cluster areas, and
+    warns of a collapse. Only the first process writes and warns.
 
     Args:
         stage: Number of the stage, from 1.
@@ -71,10 +112,11 @@ class LossLog(Callback):
         self.stage, self.rows, self.path, self.watch = stage, rows, path, watch
 
     def before_fit(self):
-        self.progress = Progress(f"stage {self.stage}", self.n_epoch * len(self.dls.train))
-        self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * len(
-            self.dls.train
-        )
+        self.progress = None
+        if is_first():
+            steps = len(self.dls.train)
+            self.progress = Progress(f"stage {self.stage}", self.n_epoch * steps)
+            self.progress.done = sum(row["stage"] == self.stage for row in self.rows) * steps
 
     def before_epoch(self):
         self.sums, self.areas, self.epoch_started = {}, [], time.perf_counter()
@@ -90,18 +132,21 @@ class LossLog(Callback):
             self.areas.append(self.pred[1].detach().mean((0, 2, 3)))  # (4B, K, s, s) to (K,)
 
     def after_batch(self):
-        self.progress.step()
+        if self.progress:
+            self.progress.step()
 
     def after_train(self):
         row = {"stage": self.stage, "epoch": self.epoch}
-        row |= {name: float(value) / len(self.dls.train) for name, value in self.sums.items()}
+        row |= {
+            name: float(average(value)) / len(self.dls.train) for name, value in self.sums.items()
+        }
         if self.areas:
-            areas = torch.stack(self.areas).mean(0)  # (steps, K) to (K,)
+            areas = average(torch.stack(self.areas).mean(0))  # (steps, K) to (K,)
             row |= {"smallest_area": float(areas.min()), "largest_area": float(areas.max())}
-            if self.watch:
+            if self.watch and is_first():
                 self._warn_of_collapse(row, len(areas))
         self.rows.append(row | {"seconds": round(time.perf_counter() - self.epoch_started, 2)})
-        if self.path:
+        if self.path and is_first():
             write_log(self.rows, self.path)
 
     def _warn_of_collapse(self, row: dict, k: int):
@@ -124,7 +169,8 @@ class LossLog(Callback):
             )
 
     def after_fit(self):
-        self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
+        if self.progress:
+            self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
 
 
 class Snapshots(Callback):
@@ -136,7 +182,10 @@ class Snapshots(Callback):
         self.net, self.folder, self.stage = net, folder, stage
 
     def after_train(self):
-        save_model(self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors")
+        if is_first():
+            save_model(
+                self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors"
+            )
 
 
 def write_log(rows: list[dict], path: Path) -> None:

@@ -1,12 +1,21 @@
 """Where to compute and in which precision: the only module that distinguishes processors and
 GPUs.
+
+Precision on hardware with bfloat16 (`mixed_precision`): convolutions and their feature maps are
+bfloat16; weights, their gradients and Adam's state, the statistics of BatchNorm, unit vectors,
+cluster assignments and losses are float32 (of the baseline "dense" the scalar products are
+bfloat16). Elsewhere everything is float32. No loss needs to be scaled, because bfloat16 has the
+range of float32.
 """
 
 import ctypes
 import functools
+import os
 import sys
 
 import torch
+
+from .distributed import launched
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -14,7 +23,8 @@ def pick_device(name: str = "auto") -> torch.device:
 
     Args:
         name: "auto" takes a CUDA GPU, else Apple's GPU, else the processor; or any name that torch
-            knows.
+            knows. Of several processes that torchrun starts on a machine each takes the CUDA GPU of
+            its own number, or the processor.
 
     Returns:
         The device, tested by one allocation.
@@ -29,8 +39,18 @@ def pick_device(name: str = "auto") -> torch.device:
     Taught in notebook 02, section 6.
     """
     if name == "auto":
-        has_gpu = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        has_gpu = {
+            "cuda": torch.cuda.is_available(),
+            "mps": torch.backends.mps.is_available() and not launched(),
+        }
         name = next((kind for kind, there in has_gpu.items() if there), "cpu")
+    if name == "cuda" and launched() and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+        if int(os.environ["LOCAL_RANK"]) >= torch.cuda.device_count():
+            raise ValueError(
+                f"every process takes a GPU of its own and this machine has "
+                f"{torch.cuda.device_count()}; start as many processes (--nproc-per-node)"
+            )
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

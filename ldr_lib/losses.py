@@ -3,12 +3,18 @@ the other pretrainings that it is compared with (notebook 05).
 
 Shapes in comments: B images, D embedding dimensions, K clusters, G grid cells along a side, N
 patches (or images, where a docstring says so), n structures, P pixels.
+
+Where several processes train together (`ldr_lib.distributed`), each calls a loss with its share of
+the batch; the mean of what they get is the loss of the whole batch. `gather`, `average` and `total`
+bring what a share must know of the others.
 """
 
 import math
 
 import torch
 import torch.nn.functional as F
+
+from .distributed import average, gather, own_share, total
 
 
 def patch_grid(embeddings: torch.Tensor, grid: int = 8) -> torch.Tensor:
@@ -95,9 +101,12 @@ def patch_discrimination(
         )
     vectors = torch.cat([anchors, positives])  # (2N, D)
     rows = torch.arange(len(vectors), device=vectors.device)  # (2N,)
-    partner = rows.roll(len(anchors))  # row i shows the same patch as row partner[i]
-    logits = vectors @ vectors.detach().T / temperature  # (2N, 2N); detach is the stop-gradient
-    logits = logits.masked_fill(rows[:, None] == rows, -torch.inf)  # a row never picks itself
+    others = gather(vectors.detach())  # (M, D), M = 2N * processes; detach is the stop-gradient
+    first = own_share().number * len(vectors)  # row i is row first + i of `others`
+    partner = first + rows.roll(len(anchors))  # ... and shows the same patch as row partner[i]
+    itself = first + rows[:, None] == torch.arange(len(others), device=vectors.device)  # (2N, M)
+    logits = vectors @ others.T / temperature  # (2N, M)
+    logits = logits.masked_fill(itself, -torch.inf)  # a row never picks itself
     log_p = logits.log_softmax(1)
     log_not_p = torch.log1p(-log_p.exp().clamp(max=1 - 1e-6))
     negatives = log_not_p.sum(1) - log_not_p[rows, partner]  # (2N,)
@@ -216,7 +225,7 @@ def region_discrimination(
     section 5.
     """
     regions = region_vectors(embeddings, clusters)  # (N, K, D)
-    prototypes = F.normalize(regions.mean(0), dim=1)  # (K, D); no stop-gradient
+    prototypes = F.normalize(average(regions.mean(0)), dim=1)  # (K, D); no stop-gradient
     logits = regions @ prototypes.T / temperature  # (N, K, K): region k against prototype j
     return -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()  # diagonal: (N, K)
 
@@ -293,9 +302,9 @@ def soft_dice_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     Source: Chen et al. 2021, section 4 (downstream segmentation). Taught in notebook 05, section 2.
     """
     p, over_images = maps.float(), (0, 2, 3)  # all dimensions but that of the structures
-    intersection = (p * targets).sum(over_images)  # (n,)
-    total = p.sum(over_images) + targets.sum(over_images)  # (n,)
-    return (1 - (2 * intersection + 1) / (total + 1)).mean()
+    intersection = total((p * targets).sum(over_images))  # (n,)
+    both = total(p.sum(over_images) + targets.sum(over_images))  # (n,)
+    return (1 - (2 * intersection + 1) / (both + 1)).mean()
 
 
 def guided_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -365,7 +374,7 @@ def confident_loss(
     pseudo_labels = (teacher_maps > 0.5).float()  # (B, n, H, W), like `confident`
     p = maps.float().clamp(1e-5, 1 - 1e-5)
     entropy = F.binary_cross_entropy(p, pseudo_labels, reduction="none")  # (B, n, H, W)
-    return (entropy * confident).sum() / confident.sum().clamp(min=1)
+    return total((entropy * confident).sum()) / total(confident.sum()).clamp(min=1)
 
 
 def adversarial_losses(
@@ -424,8 +433,9 @@ def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2
     Source: van den Oord et al. 2018, equation 4. Taught in notebook 02, section 3 and notebook 05,
     section 3.
     """
-    rows = torch.arange(len(queries), device=queries.device)
-    return F.cross_entropy(queries @ keys.T / temperature, rows)  # logits: (N, N)
+    own_keys = torch.arange(len(queries), device=queries.device) + own_share().number * len(keys)
+    logits = queries @ gather(keys).T / temperature  # (N, N * processes)
+    return F.cross_entropy(logits, own_keys)
 
 
 def dense_contrast(
@@ -453,11 +463,12 @@ def dense_contrast(
     """
     partner = keys.gather(2, partners[:, None].expand(-1, keys.shape[1], -1))  # (N, D, P)
     positive = (queries * partner).sum(1)  # (N, P)
-    pooled = F.normalize(keys.mean(2).float(), dim=1)  # (N, D)
-    negative = torch.einsum("ndp,md->nmp", queries, pooled)  # (N, N, P)
-    own = torch.eye(len(queries), dtype=torch.bool, device=queries.device)[..., None]  # (N, N, 1)
-    others = negative.masked_fill(own, -torch.inf)  # the own image is no negative
-    logits = torch.cat([positive[:, None], others], 1) / temperature  # (N, 1 + N, P)
+    pooled = gather(F.normalize(keys.mean(2).float(), dim=1))  # (M, D), M = N * processes
+    negative = torch.einsum("ndp,md->nmp", queries, pooled)  # (N, M, P)
+    images = torch.arange(len(pooled), device=queries.device)  # (M,)
+    own = own_share().number * len(queries) + images[: len(queries), None] == images  # (N, M)
+    others = negative.masked_fill(own[..., None], -torch.inf)  # the own image is no negative
+    logits = torch.cat([positive[:, None], others], 1) / temperature  # (N, 1 + M, P)
     return -logits.log_softmax(1)[:, 0].mean()
 
 
@@ -483,4 +494,4 @@ def masked_reconstruction(
     Taught in notebook 05, section 3.
     """
     errors = (filled.float() - images).square() * hidden  # (B, C, H, W)
-    return errors.sum() / (hidden.sum() * images.shape[1]).clamp(min=1)
+    return total(errors.sum()) / total(hidden.sum() * images.shape[1]).clamp(min=1)

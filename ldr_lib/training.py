@@ -7,6 +7,7 @@ dimensions, K clusters, G cells along each side of the patch grid, s pixels alon
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
-from .callbacks import LossLog, MakeViews, SeedEpoch, Snapshots
+from .callbacks import LossLog, MakeViews, OneBatch, SeedEpoch, Snapshots
 from .checkpoint import Checkpoint, TrainingState, restore, restore_optimizer, save_model
 from .data.batches import image_batches
 from .data.errors import DataError
 from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
+from .distributed import from_first, is_first, n_processes, own_share, process_group
 from .losses import (
     cluster_area,
     cluster_entropy,
@@ -134,6 +136,8 @@ def build_learner(
         The Learner, without fastai's own recorder and progress bar.
     """
     device = next(model.parameters()).device
+    if n_processes() > 1:
+        callbacks = [OneBatch(), *callbacks]
     learn = Learner(
         DataLoaders(batches, [], device=device),
         model,
@@ -195,7 +199,12 @@ def stage_learner(
     weights = settings.stages[stage]
     on_gpu = device.type == "cuda"
     batches = image_batches(
-        images, settings.pairs, settings.steps, workers=4 if on_gpu else 0, pin=on_gpu
+        images,
+        settings.pairs,
+        settings.steps,
+        workers=4 if on_gpu else 0,
+        pin=on_gpu,
+        share=own_share(),
     )
     callbacks = [
         SeedEpoch(settings.seed, stage),
@@ -219,7 +228,8 @@ def train(
     resume: bool = False,
     snapshots: bool = False,
 ) -> tuple[TwoBranchNet, list[dict]]:
-    """Trains a network through all stages and saves it.
+    """Trains a network through all stages and saves it. Processes started by torchrun do it
+    together (see `ldr_lib.distributed`); the first one writes.
 
     Args:
         images: (N, S, S, C) uint8, in memory or memory-mapped.
@@ -238,6 +248,7 @@ def train(
 
     Raises:
         DataError: Images, checkpoint or folder cannot be used; the message says why.
+        ValueError: The processes cannot share the pairs equally.
 
     Example:
         >>> import tempfile
@@ -262,8 +273,9 @@ def train(
         learn = stage_learner(net, images, settings, stage, rows, folder / "log.csv")
         return learn.add_cb(Snapshots(net, folder, stage + 1)) if snapshots else learn
 
-    rows = run_stages(net, learner, settings, folder, data, resume)
-    save_model(net, folder / "model.safetensors")
+    with process_group(place):
+        rows = run_stages(net, learner, settings, folder, data, resume)
+        from_first(partial(save_model, net, folder / "model.safetensors"))
     return net, rows
 
 
@@ -290,12 +302,17 @@ def run_stages(
     """
     checkpoint = folder / "checkpoint.safetensors"
     about = json.loads(json.dumps(asdict(settings) | {"data": data}))  # tuples become lists
-    found = restore(checkpoint, about) if resume and checkpoint.exists() else TrainingState()
+
+    def reached() -> TrainingState:
+        return restore(checkpoint, about) if resume and checkpoint.exists() else TrainingState()
+
+    found = from_first(reached)
     if found.net:
         whole.load_state_dict(found.net)
     for stage in range(found.stage, len(settings.stages)):
         learn = learner(stage, found.rows)
-        learn.add_cb(Checkpoint(whole, checkpoint, about, stage, found.rows))
+        if is_first():
+            learn.add_cb(Checkpoint(whole, checkpoint, about, stage, found.rows))
         learn.create_opt()
         first_epoch = 0
         if stage == found.stage:

@@ -6,13 +6,16 @@ import numpy as np
 import torch
 
 from .errors import DataError
+from .share import WHOLE, Share
 
 
 class _EpochBatches(torch.utils.data.Sampler):
-    """Index lists for an epoch of `steps` batches; no image is repeated before all were used."""
+    """A share of the index lists of an epoch of `steps` batches; no image is repeated before all
+    were used.
+    """
 
-    def __init__(self, n_images: int, batch: int, steps: int):
-        self.n_images, self.batch, self.steps = n_images, batch, steps
+    def __init__(self, n_images: int, batch: int, steps: int, share: Share):
+        self.n_images, self.batch, self.steps, self.share = n_images, batch, steps, share
 
     def __len__(self):
         return self.steps
@@ -22,7 +25,8 @@ class _EpochBatches(torch.utils.data.Sampler):
         order = torch.cat(
             [torch.randperm(self.n_images) for _ in range(math.ceil(needed / self.n_images))]
         )
-        yield from order[:needed].reshape(self.steps, self.batch).tolist()
+        batches = order[:needed].reshape(self.steps, self.batch)
+        yield from self.share.take(batches.T, parts=2).T.tolist()  # images b and B + b are mixed
 
 
 class _Rows(torch.utils.data.Dataset):
@@ -42,7 +46,14 @@ def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
     return (batch,)
 
 
-def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, pin: bool = False):
+def image_batches(
+    images: np.ndarray,
+    pairs: int,
+    steps: int,
+    workers: int = 0,
+    pin: bool = False,
+    share: Share = WHOLE,
+):
     """A loader of random batches of images. Torch's seed fixes their order.
 
     Args:
@@ -51,11 +62,14 @@ def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, 
         steps: Batches per epoch.
         workers: Number of processes that read ahead; 0 reads in the main process.
         pin: Whether batches lie in page-locked memory, which a GPU copies faster.
+        share: Which part of every batch is loaded. With the same seed the shares of all processes
+            are together the batch of one process.
 
     Returns:
-        A loader of (2B, H, W, C) uint8 tensors.
+        A loader of (2B, H, W, C) uint8 tensors, or of the share's rows of them.
 
     Raises:
+        ValueError: B pairs cannot be shared equally.
         DataError: Fewer than two images, or an array of another shape or type.
     """
     if (
@@ -70,9 +84,10 @@ def image_batches(images: np.ndarray, pairs: int, steps: int, workers: int = 0, 
         raise DataError(
             f"training compares images with each other and needs at least 2, not {len(images)}"
         )
+    share.equal(pairs, "pairs")
     return torch.utils.data.DataLoader(
         _Rows(images),
-        batch_sampler=_EpochBatches(len(images), 2 * pairs, steps),
+        batch_sampler=_EpochBatches(len(images), 2 * pairs, steps, share),
         collate_fn=_as_tuple,
         generator=torch.Generator(),
         num_workers=workers,

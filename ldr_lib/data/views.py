@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +11,7 @@ with warnings.catch_warnings():
     import kornia.augmentation as augment
 
 from .geometry import affine_grid, uniform
+from .share import WHOLE, Share
 
 
 @dataclass
@@ -116,12 +116,14 @@ class ViewMaker:
     grey: float = 0.2
     upright: bool = False
 
-    def __call__(self, images: torch.Tensor) -> Views:
+    def __call__(self, images: torch.Tensor, share: Share = WHOLE) -> Views:
         """Makes the views.
 
         Args:
             images: (2B, C, H, W) uint8, or float in [0, 1], already on the device; an even number
                 of square images.
+            share: Which part of a larger batch they are. All random numbers of that batch are
+                drawn, so that its shares get the views that they get when made together.
 
         Returns:
             The `Views`. Outside the image they are black.
@@ -139,21 +141,24 @@ class ViewMaker:
             images = images.float() / 255
         elif not images.is_floating_point() or images.min() < 0 or images.max() > 1:
             raise ValueError("images for views must be uint8, or floats in [0, 1]")
-        draw = partial(uniform, n, images.device)
+
+        def draw(low: float, high: float, *shape: int) -> torch.Tensor:
+            return share.take(uniform(share.of * n, images.device, low, high, *shape), parts=2)
 
         side = draw(*self.scale)
         centre = (1 - side)[:, None] * draw(-1, 1, 2)
         turn = draw(-self.rotation, self.rotation)
-        pose = torch.randint(1 if self.upright else 8, (n,), device=images.device)
+        pose = torch.randint(1 if self.upright else 8, (share.of * n,), device=images.device)
+        pose = share.take(pose, parts=2)
         first, second = (
             self._augment(
-                self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k)
+                self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k), share
             )
             for k in (torch.zeros_like(pose), pose)
         )
-        lam = uniform(n // 2, images.device, 0.2, 0.8)
-        share = lam[:, None, None, None]
-        mixed = share * first[: n // 2] + (1 - share) * first[n // 2 :]
+        lam = share.take(uniform(share.of * n // 2, images.device, 0.2, 0.8))
+        part = lam[:, None, None, None]
+        mixed = part * first[: n // 2] + (1 - part) * first[n // 2 :]
         return Views(first, second, mixed, lam, pose)
 
     def _crop(self, images, centre, side, degrees, pose) -> torch.Tensor:
@@ -165,13 +170,24 @@ class ViewMaker:
         grid = affine_grid(a, b, c, d, centre, self.size)
         return F.grid_sample(images, grid, align_corners=False)
 
-    def _augment(self, views: torch.Tensor) -> torch.Tensor:
+    def _augment(self, views: torch.Tensor, share: Share) -> torch.Tensor:
         if self.colour:
             tint = (self.colour, self.colour / 20) if views.shape[1] == 3 else (0.0, 0.0)
-            views = augment.ColorJitter(self.colour, self.colour, *tint, p=1.0)(views)
+            jitter = augment.ColorJitter(self.colour, self.colour, *tint, p=1.0)
+            views = jitter(views, params=_drawn(jitter, views, share))
         if self.grey and views.shape[1] == 3:
-            views = augment.RandomGrayscale(p=self.grey)(views)
+            grey = augment.RandomGrayscale(p=self.grey)
+            views = grey(views, params=_drawn(grey, views, share))
         return views
+
+
+def _drawn(augmentation, views: torch.Tensor, share: Share) -> dict[str, torch.Tensor]:
+    """The share's rows of the random parameters of a whole batch."""
+    drawn = augmentation.forward_parameters((share.of * len(views), *views.shape[1:]))
+    same = ("order", "forward_input_shape")  # one for all images
+    return {
+        name: value if name in same else share.take(value, parts=2) for name, value in drawn.items()
+    }
 
 
 def _rotation(angle: torch.Tensor) -> torch.Tensor:

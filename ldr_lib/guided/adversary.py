@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data.geometry import uniform
+from ..distributed import own_share
 
 
 class Discriminator(nn.Module):
@@ -49,10 +50,11 @@ def soften(masks: torch.Tensor) -> torch.Tensor:
 
     Ours; the paper does not say. Taught in notebook 04, section 2.
     """
-    n = len(masks)
+    mine = own_share()
+    n = mine.of * len(masks)
 
     def draw(low: float, high: float) -> torch.Tensor:
-        return uniform(n, masks.device, low, high, 1, 1, 1)
+        return mine.take(uniform(n, masks.device, low, high, 1, 1, 1))
 
     smooth = F.avg_pool2d(F.pad(masks, (1, 1, 1, 1), mode="replicate"), 3, 1)
     share = draw(0, 1)

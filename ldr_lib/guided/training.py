@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..data.views import ViewMaker, Views
 from ..device import mixed_precision, pick_device, to_device
+from ..distributed import alone, from_first, is_first, own_share, process_group
 from ..losses import adversarial_losses, calibration_loss, confident_loss, guided_loss
 from ..network import TwoBranchNet
 from ..structures import Guide
@@ -139,7 +141,7 @@ class _GuidedNet(torch.nn.Module):
 
 class MakeGuidedBatch(Callback):
     """Replaces the batch of real images by a `GuidedBatch`; with a teacher half of the rendered
-    images are real ones instead.
+    images are real ones instead. Each of several processes renders all pairs and keeps its share.
     """
 
     def __init__(
@@ -155,29 +157,38 @@ class MakeGuidedBatch(Callback):
             make_pairs,
             make_teacher_pairs,
         )
-        self.n_images, self.use_rendered = n_images, use_rendered
+        self.n_teacher = n_images // 2 if make_teacher_pairs else 0
+        self.n_rendered, self.use_rendered = n_images - self.n_teacher, use_rendered
+        own_share().equal(self.n_rendered, "number of rendered images")
+        own_share().equal(self.n_teacher, "number of the teacher's images")
 
     def before_batch(self):
         device, views, teacher = next(self.model.parameters()).device, None, None
         if self.make_views:
             images = self.xb[0].to(device, non_blocking=True)
-            views = self.make_views(images.permute(0, 3, 1, 2))  # (2B, C, H, W)
-        n_teacher = self.n_images // 2 if self.make_teacher_pairs else 0
-        rendered = self.make_pairs(self.n_images - n_teacher, device)
-        if n_teacher:
-            teacher = self.make_teacher_pairs(n_teacher, device)
+            views = self.make_views(images.permute(0, 3, 1, 2), own_share())  # (2B, C, H, W)
+        rendered = _shared(self.make_pairs(self.n_rendered, device))
+        if self.n_teacher:
+            teacher = _shared(self.make_teacher_pairs(self.n_teacher, device))
         batch = GuidedBatch(views, rendered, teacher, self.use_rendered)
         self.learn.xb, self.learn.yb = (batch,), (batch,)
 
 
+def _shared(pairs: Pairs) -> Pairs:
+    take = own_share().take
+    return Pairs(take(pairs.images), take(pairs.targets))
+
+
 class CallAfterEpoch(Callback):
-    """Calls a function with the network after every epoch."""
+    """Calls a function with the network after every epoch, in the first process."""
 
     def __init__(self, function: Callable[[TwoBranchNet], None], net: TwoBranchNet):
         self.function, self.net = function, net
 
     def after_train(self):
-        self.function(self.net)
+        if is_first():
+            with alone():
+                self.function(self.net)
 
 
 def guided_learner(
@@ -246,7 +257,7 @@ def guided_learner(
     rate = settings.learning_rate * (settings.later_rate if stage else 1.0)
     return build_learner(
         _GuidedNet(net, discriminator, weights),
-        image_batches(images, settings.pairs, settings.steps),
+        image_batches(images, settings.pairs, settings.steps, share=own_share()),
         GuidedDiscrimination(weights, settings.grid, net.guide, discriminator),
         [list(net.parameters()), list(discriminator.parameters())],
         [rate, 0.05 * rate],
@@ -272,6 +283,7 @@ def train_guided(
     after_epoch: Callable[[TwoBranchNet], None] | None = None,
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network whose first clusters are guided to the guide's structures, and saves it.
+    Processes started by torchrun do it together (see `ldr_lib.distributed`); the first one writes.
 
     Args:
         images: (N, S, S, C) uint8 real images without labels, `standardise`d.
@@ -290,7 +302,7 @@ def train_guided(
         resume: Continue from the folder's checkpoint if there is one; the result is that of an
             uninterrupted run.
         after_epoch: Called with the network after every epoch, for example to keep its
-            predictions.
+            predictions; by the first process.
 
     Returns:
         The network, and the rows of the log, one per epoch.
@@ -298,10 +310,11 @@ def train_guided(
     Raises:
         DataError: Images, rendered pairs, checkpoint or folder cannot be used; the message says
             why.
+        ValueError: The processes cannot share the batch equally.
 
     Source: Chen et al. 2021, section 3.4. Taught in notebook 04, section 4.
     """
-    folder = Path(folder)
+    folder, place = Path(folder), pick_device(device)
     torch.manual_seed(settings.seed)
     net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
     if start is not None:
@@ -310,21 +323,18 @@ def train_guided(
     players = torch.nn.ModuleDict(
         {"net": net, "discriminator": Discriminator(len(guide.structures))}
     )
-    players = to_device(players, pick_device(device))
+    players = to_device(players, place)
     teacher = folder / "teacher.npy"
-    if not (resume and (folder / "checkpoint.safetensors").exists()):
+    if is_first() and not (resume and (folder / "checkpoint.safetensors").exists()):
         teacher.unlink(missing_ok=True)
 
     def learner(stage: int, rows: list) -> Learner:
         make_teacher_pairs = None
         if "confident" in settings.stages[stage]:
             real = images if teacher_images is None else teacher_images
-            if not teacher.exists():
-                with atomic_write(teacher) as temporary, open(temporary, "wb") as file:
-                    np.save(file, teacher_maps(net, real))
-            make_teacher_pairs = LabelledPairs(  # targets are the teacher's maps (M, n, S, S)
+            make_teacher_pairs = LabelledPairs(
                 real,
-                np.load(teacher),
+                from_first(partial(_kept_maps, net, real, teacher)),  # (M, n, S, S)
                 inside=real.any(-1),
                 size=settings.view_size,
                 scale=settings.crop_scale,
@@ -343,6 +353,15 @@ def train_guided(
         )
         return learn.add_cb(CallAfterEpoch(after_epoch, net)) if after_epoch else learn
 
-    rows = run_stages(players, learner, settings, folder, data, resume)
-    save_model(net, folder / "model.safetensors")
+    with process_group(place):
+        rows = run_stages(players, learner, settings, folder, data, resume)
+        from_first(partial(save_model, net, folder / "model.safetensors"))
     return net, rows
+
+
+def _kept_maps(net: TwoBranchNet, images: np.ndarray, path: Path) -> np.ndarray:
+    """The teacher's maps, made once."""
+    if not path.exists():
+        with atomic_write(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, teacher_maps(net, images))
+    return np.load(path)

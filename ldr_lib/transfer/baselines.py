@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data.views import Views
+from ..distributed import own_share
 from ..losses import dense_contrast, info_nce, masked_reconstruction, patch_discrimination
 from ..network import Decoder, Encoder
 
@@ -98,7 +99,9 @@ class Autoencoder(nn.Module):
 
     def forward(self, views: Views) -> torch.Tensor:
         x = torch.cat(_both(views))
-        hidden = torch.rand(len(x), 1, x.shape[-2] // 16, x.shape[-1] // 16, device=x.device) < 0.5
+        share, blocks = own_share(), [size // 16 for size in x.shape[-2:]]
+        hidden = torch.rand(share.of * len(x), 1, *blocks, device=x.device) < 0.5
+        hidden = share.take(hidden, parts=4)  # first and second views, each in two halves
         hidden = F.interpolate(hidden.float(), x.shape[-2:])
         filled = self.head(self.decoder(self.encoder(x * (1 - hidden) + 0.5 * hidden)))
         return masked_reconstruction(filled, x, hidden)

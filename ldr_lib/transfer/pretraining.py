@@ -21,6 +21,7 @@ from ..data.files import atomic_write
 from ..data.prepare import joint_fingerprint, prepare
 from ..data.views import ViewMaker, Views
 from ..device import mixed_precision, pick_device, to_device
+from ..distributed import from_first, is_first, own_share, process_group
 from ..network import Encoder, init_weights
 from ..pretrained import CHANNELS, SHIPPED, WEIGHTS, load_weights, random_encoder, shipped_file
 from ..runs.cards import card_head
@@ -137,7 +138,7 @@ def pretrain(
     resume: bool = False,
 ) -> tuple[Encoder, list[dict]]:
     """Trains an encoder without labels and saves it; every method sees as many batches of the same
-    views.
+    views. Processes started by torchrun train together (see `ldr_lib.distributed`).
 
     Args:
         method: "ldr" (both stages of local discrimination), "patch" or "patch_mixup" (the embedding
@@ -160,20 +161,21 @@ def pretrain(
     Taught in notebook 05, section 3.
     """
     one_of(method, (*ABLATIONS, *BASELINES), "pretraining")
-    folder = Path(folder)
+    folder, place = Path(folder), pick_device(device)
     at_once = replace(
         settings, stages=ABLATIONS.get(method, ({},))[:1], epochs=(sum(settings.epochs),)
     )
-    if method in ABLATIONS:
-        chosen = settings if method == "ldr" else at_once
-        net, rows = train(images, chosen, folder, device, f"{method}: {data}", resume=resume)
-    else:
-        torch.manual_seed(settings.seed)
-        net = to_device(init_weights(BASELINES[method](images.shape[-1])), pick_device(device))
-        learner = partial(_learner, net, images, at_once, folder)
-        rows = run_stages(net, learner, at_once, folder, f"{method}: {data}", resume)
-    encoder = net.encoder.eval()
-    save_encoder(encoder, folder / "encoder.safetensors")
+    with process_group(place):
+        if method in ABLATIONS:
+            chosen = settings if method == "ldr" else at_once
+            net, rows = train(images, chosen, folder, device, f"{method}: {data}", resume=resume)
+        else:
+            torch.manual_seed(settings.seed)
+            net = to_device(init_weights(BASELINES[method](images.shape[-1])), place)
+            learner = partial(_learner, net, images, at_once, folder)
+            rows = run_stages(net, learner, at_once, folder, f"{method}: {data}", resume)
+        encoder = net.encoder.eval()
+        from_first(partial(save_encoder, encoder, folder / "encoder.safetensors"))
     return encoder, rows
 
 
@@ -187,7 +189,7 @@ def _learner(
 ) -> Learner:
     return build_learner(
         _Pretext(net),
-        image_batches(images, settings.pairs, settings.steps),
+        image_batches(images, settings.pairs, settings.steps, share=own_share()),
         _Given(),
         [list(net.parameters())],
         [settings.learning_rate],
@@ -261,6 +263,8 @@ def pretraining_study(
         data=fingerprint,
         resume=True,
     )
+    if not is_first():
+        return folder / "encoder.safetensors"
     run.data(train=fingerprint)
     last = {name: round(value, 4) for name, value in rows[-1].items()}
     run.metrics(
