@@ -10,7 +10,9 @@ import torch
 from scipy import ndimage
 from sklearn.cluster import MiniBatchKMeans
 
-from .data.errors import DataError
+from .data import checks
+from .data.checks import array, as_unit_floats, finite, instance, mask, named, one_shape, whole
+from .data.errors import DataError, one_of
 from .data.prepare import Prepared
 from .device import mixed_precision
 from .metrics import (
@@ -20,7 +22,7 @@ from .metrics import (
     mutual_information,
     retrieval_auc,
 )
-from .network import TwoBranchNet
+from .network import TwoBranchNet, require_embedding
 
 ANATOMY = {"fundus": ("disc", "fovea", "vessel"), "chest": ("lungs", "heart", "clavicles")}
 
@@ -41,15 +43,19 @@ def represent(
         (N, H, W) int64, None where the network has no clustering branch.
 
     Raises:
-        DataError: The images have another number of channels than the network takes.
-        ValueError: The images are neither uint8 nor floats in [0, 1].
+        DataError: The images are neither uint8 nor floats in [0, 1], or have another number of
+            channels than the network takes; there are none.
+        ValueError: The network does not embed pixels.
 
     Taught in notebook 00, section 3.
     """
-    if images.ndim != 4 or images.shape[-1] != net.in_channels:
+    require_embedding(net)
+    images = array(images, "images", error=DataError)
+    if images.ndim != 4 or images.shape[-1] != net.in_channels or not images.size:
         raise DataError(
             f"the network takes images (N, H, W, {net.in_channels}), not {images.shape}"
         )
+    batch = whole(batch, "batch", 1)
     device, was_training = next(net.parameters()).device, net.training
     has_clusters = getattr(net, "clustering_branch", None) is not None
     net.eval()
@@ -74,14 +80,16 @@ def _network_input(images: np.ndarray) -> torch.Tensor:
     images = np.array(images)
     if images.dtype == np.uint8:
         return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"images must be uint8 or floats in [0, 1], not {images.dtype}")
-    low, high = float(images.min()), float(images.max())
-    if not 0 <= low <= high <= 1:  # also where a value is nan
-        raise ValueError(
-            f"images of floats must lie in [0, 1], these from {low:g} to {high:g}; divide by 255?"
-        )
-    return torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2)
+    return torch.from_numpy(as_unit_floats(images).astype(np.float32)).permute(0, 3, 1, 2)
+
+
+def _pixel_features(values: np.ndarray, inside: np.ndarray, name: str) -> tuple:
+    """Features (N, H, W, D) and the mask (N, H, W) of pixels that count, which fit each other."""
+    values, inside = array(values, name, "NHWD"), mask(inside, "inside", "NHW")
+    one_shape(inside=inside, **{f"the pixels of {name}": values[..., 0]})
+    if not inside.any():
+        raise ValueError("inside holds no pixel")
+    return values, inside
 
 
 def k_means(features: np.ndarray, inside: np.ndarray, n_clusters: int, seed: int = 0) -> np.ndarray:
@@ -96,9 +104,15 @@ def k_means(features: np.ndarray, inside: np.ndarray, n_clusters: int, seed: int
     Returns:
         (N, H, W) int64 labels.
 
+    Raises:
+        ValueError: The shapes do not fit, a feature is not finite, or there are fewer pixels than
+            clusters.
+
     Taught in notebook 00, section 4.
     """
-    pixels = features[inside].astype(np.float32)  # (P, D), of all images together
+    features, inside = _pixel_features(features, inside, "features")
+    pixels = finite(features[inside].astype(np.float32), "features")  # (P, D), of all images
+    n_clusters, seed = whole(n_clusters, "n_clusters", 1, len(pixels)), checks.seed(seed)
     sample = np.random.default_rng(seed).choice(
         len(pixels), min(len(pixels), 50_000), replace=False
     )
@@ -120,9 +134,14 @@ def anatomy_of(prepared: Prepared, modality: str) -> tuple[np.ndarray, list[str]
         Without masks all labels are 0 and there are no names. Where masks overlap the later
         structure counts.
 
+    Raises:
+        ValueError: Unknown modality, or no prepared images.
+
     Taught in notebook 00, section 3.
     """
-    names = [name for name in ANATOMY.get(modality, ()) if name in prepared.masks]
+    instance(prepared, Prepared, "prepared", "images as `prepare` returns them")
+    known = ANATOMY[one_of(modality, ANATOMY, "modality")]
+    names = [name for name in known if name in prepared.masks]
     labels = np.zeros(prepared.images.shape[:3], np.int64)
     for number, name in enumerate(names, start=1):
         labels[prepared.masks[name]] = number
@@ -142,6 +161,10 @@ def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
 
     Returns:
         Number of the image, row, column, and what was chosen in words.
+
+    Raises:
+        DataError: No image has a pixel to choose.
+        ValueError: Unknown modality, or no prepared images.
 
     Taught in notebook 00, section 5.
     """
@@ -183,8 +206,15 @@ def prototypes(
     Returns:
         (K, D) unit vectors; zeros for a cluster without pixels.
 
+    Raises:
+        ValueError: The shapes do not fit, or a cluster is not one of 0 to K - 1.
+
     Source: c_k in Chen et al. 2021, section 3.3, with each pixel wholly in one cluster.
     """
+    embeddings, inside = _pixel_features(embeddings, inside, "embeddings")
+    n_clusters = whole(n_clusters, "n_clusters", 1, 10**5)
+    clusters = checks.labels(clusters, "clusters", n_clusters, "NHW")
+    one_shape(clusters=clusters, inside=inside)
     belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]  # (P, K) one-hot
     sums = belongs.T @ embeddings[inside]  # (K, P) (P, D) -> (K, D)
     return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
@@ -213,11 +243,21 @@ def typical_pixels(
         Cluster to (image, row, column) of its pixels; clusters without a pixel are left out.
         Largest cluster first.
 
+    Raises:
+        ValueError: The shapes do not fit, a cluster is not one of 0 to K - 1, or the margin leaves
+            no pixel.
+
     Taught in notebook 03, section 4.
     """
+    n, inside = whole(n, "n", 1), mask(inside, "inside", "NHW")
+    margin = whole(margin, "margin", 0, (min(inside.shape[1:]) - 1) // 2)
+    embeddings = array(embeddings, "embeddings", "NHWD")
+    clusters = array(clusters, "clusters", "NHW")
     centres = prototypes(embeddings, clusters, inside, n_clusters)
     allowed = np.zeros_like(inside)
-    allowed[:, margin:-margin, margin:-margin] = inside[:, margin:-margin, margin:-margin]
+    height, width = inside.shape[1:]
+    middle = np.s_[:, margin : height - margin, margin : width - margin]
+    allowed[middle] = inside[middle]
     areas = np.bincount(clusters[inside], minlength=n_clusters)
     pixels = {}
     for k in np.argsort(-areas, kind="stable"):
@@ -249,10 +289,15 @@ def agreement(
         (retrieval: area under the ROC curve, average precision); nan where an image lacks the
         structure.
 
+    Raises:
+        ValueError: The shapes do not fit, or the modality is unknown.
+
     Taught in notebook 00, section 4.
     """
-    inside = np.asarray(prepared.masks["field_of_view"])
     anatomy, names = anatomy_of(prepared, modality)
+    features, inside = _pixel_features(features, prepared.masks["field_of_view"], "features")
+    labels = checks.labels(labels, "labels", dims="NHW")
+    one_shape(labels=labels, **{"the prepared images": anatomy})
     columns = {"NMI": [mutual_information(*maps) for maps in zip(labels, anatomy, inside)]}
     for name in names:
         truth = np.asarray(prepared.masks[name]) & inside
@@ -297,17 +342,16 @@ class Comparison:
             structure.
 
         Raises:
-            ValueError: No row has this name.
+            ValueError: No row has this name, or no such column.
 
         Taught in notebook 00, section 6.
         """
-        ways = [
-            rows[column].to_numpy()
-            for row, rows in self.images.items()
-            if row.rpartition(", ")[0] == name
-        ]
+        ways = [rows for row, rows in self.images.items() if row.rpartition(", ")[0] == name]
         if not ways:
             raise ValueError(f'no row "{name}"; there are {", ".join(self.images)}')
+        for rows in ways:
+            one_of(column, rows.columns, "column")
+        ways = [rows[column].to_numpy() for rows in ways]
         return max(ways, key=np.nanmean)
 
 
@@ -328,8 +372,15 @@ def compare(
         intensities, k-means" (see `ldr_lib.data.prepare.local_normalize`), then for each network
         "<name>, clusters" and "<name>, k-means".
 
+    Raises:
+        ValueError: No network, one without clusters, no prepared images, or an unknown modality.
+        DataError: A network takes another number of channels.
+
     Taught in notebook 00, section 4 and notebook 02, section 9.
     """
+    for name, net in named(nets, "nets", "its network").items():
+        instance(net, TwoBranchNet, f"nets[{name!r}]", "a TwoBranchNet")
+    anatomy_of(prepared, modality)
     inside = np.asarray(prepared.masks["field_of_view"])
     n_clusters = next(iter(nets.values())).n_clusters
     intensities = {"raw intensities": prepared.originals}

@@ -8,6 +8,9 @@ from scipy.stats import rankdata
 from skimage.morphology import skeletonize
 from sklearn.metrics import normalized_mutual_info_score
 
+from .data import checks
+from .data.checks import array, finite, mask, one_shape, probabilities, whole
+
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Dice overlap of two boolean masks, 2 |A and B| / (|A| + |B|).
@@ -24,8 +27,8 @@ def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
 
     Taught in notebook 00, section 4.
     """
-    if prediction.shape != truth.shape:
-        raise ValueError(f"masks of one shape are needed, not {prediction.shape} and {truth.shape}")
+    prediction, truth = mask(prediction, "prediction"), mask(truth, "truth")
+    one_shape(prediction=prediction, truth=truth)
     total = prediction.sum() + truth.sum()
     return float(2 * (prediction & truth).sum() / total) if total else 1.0
 
@@ -47,7 +50,18 @@ def mutual_information(labels: np.ndarray, anatomy: np.ndarray, inside: np.ndarr
 
     Taught in notebook 00, section 4.
     """
+    labels, anatomy = checks.labels(labels, "labels"), checks.labels(anatomy, "anatomy")
+    inside = _some(inside)
+    one_shape(labels=labels, anatomy=anatomy, inside=inside)
     return float(normalized_mutual_info_score(anatomy[inside], labels[inside]))
+
+
+def _some(inside: np.ndarray) -> np.ndarray:
+    """A mask that holds at least one pixel."""
+    inside = mask(inside, "inside")
+    if not inside.any():
+        raise ValueError("inside holds no pixel: there is nothing to compare")
+    return inside
 
 
 def best_match_dice(labels: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> tuple[float, int]:
@@ -63,6 +77,8 @@ def best_match_dice(labels: np.ndarray, truth: np.ndarray, inside: np.ndarray) -
 
     Taught in notebook 00, section 4.
     """
+    labels, truth, inside = checks.labels(labels, "labels"), mask(truth, "truth"), _some(inside)
+    one_shape(labels=labels, truth=truth, inside=inside)
     labels, truth = labels[inside], truth[inside]
     areas = np.bincount(labels)
     shared = np.bincount(labels[truth], minlength=len(areas))
@@ -80,19 +96,24 @@ def _ranked_pixels(
         Number of the image; similarity (P, Q) of P of its pixels to the Q queries, which ranks as
         Euclidean nearness; whether each of the P pixels belongs to the structure (P,).
     """
-    rng = np.random.default_rng(seed)
+    features = array(features, "features", "NHWD")
+    truth, inside = mask(truth, "truth", "NHW"), mask(inside, "inside", "NHW")
+    one_shape(truth=truth, inside=inside, **{"the pixels of features": features[..., 0]})
+    whole(queries, "queries", 1, 10**6)
+    rng = np.random.default_rng(checks.seed(seed))
     of_structure = np.flatnonzero(truth & inside)
     if not len(of_structure):
         return
     pixels = features.reshape(-1, features.shape[-1])  # (N * H * W, D)
     chosen = pixels[rng.choice(of_structure, queries)].astype(np.float32)  # (Q, D)
+    finite(chosen, "features")
     for i in range(len(features)):
         ranked = np.flatnonzero(inside[i])
         ranked = rng.choice(ranked, min(2_000, len(ranked)), replace=False)  # (P,)
         positive = truth[i].ravel()[ranked]
         if positive.any() and not positive.all():
             others = features[i].reshape(-1, features.shape[-1])[ranked]
-            others = others.astype(np.float32)  # (P, D)
+            others = finite(others.astype(np.float32), "features")  # (P, D)
             yield i, 2 * others @ chosen.T - (others**2).sum(1, keepdims=True), positive
 
 
@@ -178,8 +199,7 @@ def centreline_dice(prediction: np.ndarray, truth: np.ndarray) -> float:
 
     Source: Shit et al., CVPR 2021. Taught in notebook 04, section 5.
     """
-    if prediction.shape != truth.shape:
-        raise ValueError(f"masks of one shape are needed, not {prediction.shape} and {truth.shape}")
+    prediction, truth = _two_masks(prediction, truth)
     if not prediction.any() and not truth.any():
         return 1.0
     lines, true_lines = skeletonize(prediction), skeletonize(truth)
@@ -188,9 +208,22 @@ def centreline_dice(prediction: np.ndarray, truth: np.ndarray) -> float:
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
+def _two_masks(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    prediction, truth = mask(prediction, "prediction", "HW"), mask(truth, "truth", "HW")
+    one_shape(prediction=prediction, truth=truth)
+    return prediction, truth
+
+
 def centre(map_: np.ndarray) -> tuple[float, float] | None:
-    """Row and column of the centre of mass of what is above one half; None where nothing is."""
-    rows, columns = np.nonzero(map_ > 0.5)
+    """Row and column of the centre of mass of what is above one half; None where nothing is.
+
+    Args:
+        map_: (H, W) in [0, 1], or bool.
+
+    Raises:
+        ValueError: The map has another shape or other values.
+    """
+    rows, columns = np.nonzero(probabilities(map_, "map_") > 0.5)
     return (float(rows.mean()), float(columns.mean())) if len(rows) else None
 
 
@@ -205,10 +238,14 @@ def hausdorff95(prediction: np.ndarray, truth: np.ndarray) -> float:
     Returns:
         Pixels; 0 when both are empty, the image's diagonal when one is.
 
+    Raises:
+        ValueError: The shapes differ, or they are no masks.
+
     Source: as in MONAI. Taught in notebook 05, section 3.
     """
     from monai.metrics import compute_hausdorff_distance
 
+    prediction, truth = _two_masks(prediction, truth)
     if not prediction.any() or not truth.any():
         return 0.0 if prediction.any() == truth.any() else float(np.hypot(*truth.shape))
     masks = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))

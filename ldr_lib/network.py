@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .data.checks import shown, whole
+
 
 def l2_normalize(x: torch.Tensor) -> torch.Tensor:
     """Scales every pixel's vector to length one.
@@ -86,6 +88,41 @@ def init_weights(net: nn.Module) -> nn.Module:
     return net
 
 
+def _require_images(x: torch.Tensor, channels: int, what: str) -> None:
+    """Makes sure that a network is called on images; looks at type and shape only."""
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        raise ValueError(
+            f"this {what} takes tensors of floats in [0, 1], (B, {channels}, H, W), not "
+            f"{shown(x)}; represent takes arrays of images as they are"
+        )
+    if x.ndim != 4 or x.shape[1] != channels or min(x.shape) < 1:
+        raise ValueError(
+            f"this {what} takes image batches (B, {channels}, H, W), not "
+            f"{tuple(x.shape)}; build it with in_channels equal to the channels of your images"
+        )
+
+
+def require_embedding(net: nn.Module, name: str = "net") -> nn.Module:
+    """Makes sure that something embeds every pixel of an image.
+
+    Args:
+        net: A `TwoBranchNet`, or another module with its `embed` and `in_channels`.
+        name: Of the argument, for the message.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if isinstance(net, nn.Module) and hasattr(net, "embed") and hasattr(net, "in_channels"):
+        return net
+    raise ValueError(
+        f"{name} must be a TwoBranchNet, which embeds every pixel, not a {type(net).__name__}; "
+        "load_representation gives one"
+    )
+
+
 class Encoder(nn.Module):
     """Small VGG-16 that returns the feature map of every resolution, finest first.
 
@@ -108,7 +145,7 @@ class Encoder(nn.Module):
 
     def __init__(self, in_channels: int = 3):
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels = whole(in_channels, "in_channels", 1, 1024)
         groups, channels = [], in_channels
         for width, depth in zip(self.widths, self.depths):
             layers = [convolution(channels if i == 0 else width, width) for i in range(depth)]
@@ -117,6 +154,7 @@ class Encoder(nn.Module):
         self.groups = nn.ModuleList(groups)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        _require_images(x, self.in_channels, "encoder")
         features = []
         for level, group in enumerate(self.groups):
             x = group(F.max_pool2d(x, 2) if level else x)  # (B, width, H / 2^level, W / 2^level)
@@ -175,16 +213,9 @@ class TwoBranchNet(nn.Module):
 
     def __init__(self, in_channels: int = 3, embedding_dim: int = 32, n_clusters: int = 16):
         super().__init__()
-        for name, value in dict(
-            in_channels=in_channels, embedding_dim=embedding_dim, n_clusters=n_clusters
-        ).items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
-        self.in_channels, self.embedding_dim, self.n_clusters = (
-            in_channels,
-            embedding_dim,
-            n_clusters,
-        )
+        self.in_channels = whole(in_channels, "in_channels", 1, 1024)
+        self.embedding_dim = whole(embedding_dim, "embedding_dim", 1, 4096)
+        self.n_clusters = whole(n_clusters, "n_clusters", 1, 4096)
         self.guide = None
         self.encoder = Encoder(in_channels)
         self.decoder = Decoder()
@@ -194,18 +225,11 @@ class TwoBranchNet(nn.Module):
         )
         init_weights(self)
 
-    def _check(self, x: torch.Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels or min(x.shape) < 1:
-            raise ValueError(
-                f"this network takes image batches (B, {self.in_channels}, H, W), not "
-                f"{tuple(x.shape)}; build it with in_channels equal to the channels of your images"
-            )
-
     def shared_map(self, x: torch.Tensor) -> torch.Tensor:
         """The (B, 32, H', W') map that both branches read; H' and W' are H and W rounded up to
         multiples of 16.
         """
-        self._check(x)
+        _require_images(x, self.in_channels, "network")
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")  # (B, C, H', W')
         return self.decoder(self.encoder(x))  # (B, 32, H', W')

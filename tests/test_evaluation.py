@@ -60,16 +60,16 @@ def test_represent_takes_floats_as_they_are(two_kinds):
 @pytest.mark.parametrize(
     "images, words",
     [
-        (np.full((1, 32, 32, 3), 200.0), "from 200 to 200; divide by 255"),
-        (np.full((1, 32, 32, 3), -0.1), "must lie in .0, 1., these from -0.1"),
-        (np.full((1, 32, 32, 3), np.nan), "must lie in .0, 1., these from nan"),
+        (np.full((1, 32, 32, 3), 200.0), "values from 200 to 200; divide by 255"),
+        (np.full((1, 32, 32, 3), -0.1), "must lie in .0, 1., these hold values from -0.1"),
+        (np.full((1, 32, 32, 3), np.nan), "must lie in .0, 1., these hold nan"),
         (np.ones((1, 32, 32, 3), np.int64), "uint8 or floats in .0, 1., not int64"),
         (np.ones((1, 32, 32, 3), bool), "not bool"),
     ],
 )
 def test_represent_refuses_images_of_another_range_or_type(images, words):
     net = TwoBranchNet(n_clusters=4)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(DataError, match=words):
         represent(net, images)
     assert net.training
 

@@ -90,5 +90,5 @@ def test_a_batch_of_another_kind_is_refused(batch):
 
 @pytest.mark.parametrize("wrong", [{"in_channels": 0}, {"embedding_dim": -1}, {"n_clusters": 2.5}])
 def test_sizes_must_be_positive_whole_numbers(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a positive whole number"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a whole number from 1"):
         TwoBranchNet(**wrong)

@@ -1,8 +1,11 @@
 """What a guided training computes: losses of its stages, sizes and lengths."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+from ..data.checks import flag, number, whole
 from ..data.errors import one_of
 from ..settings import Settings
 from ..tiers import BOTH_BRANCHES, PATCH_STAGE, values_for
@@ -70,11 +73,24 @@ class GuidedSettings(Settings):
         "confident",
         "adversary",
     )
+    checks: ClassVar[dict[str, Callable]] = Settings.checks | {
+        "rendered": partial(whole, low=1, high=10**5),
+        "simulated": partial(whole, low=1, high=10**6),
+        "later_rate": partial(number, low=0),
+        "upright": flag,
+    }
 
     rendered: int = 12
     simulated: int = 400
     later_rate: float = 0.3
     upright: bool = False
+
+    @property
+    def images_in_step(self) -> int:
+        """Number of images that pass through the network in a step: 5B of the real images, and the
+        rendered ones.
+        """
+        return super().images_in_step + self.rendered
 
     @classmethod
     def for_tier(
@@ -100,7 +116,7 @@ class GuidedSettings(Settings):
             The settings, with the tier in force as `tier`.
 
         Raises:
-            ValueError: Unknown tier, network or method.
+            ValueError: Unknown tier, network or method, or a change that makes no sense.
 
         Example:
             >>> GuidedSettings.for_tier("class", "vessel", method="combined").epochs
@@ -111,8 +127,7 @@ class GuidedSettings(Settings):
         stages = method_stages(method)
         values = values_for(TRAINING, network, tier, "guided network")
         values |= {"stages": stages, "epochs": values["epochs"][: len(stages)], "seed": seed}
-        given = {name: value for name, value in changes.items() if value is not None}
-        return cls(**values | given)
+        return cls(**values | cls.changed(changes))
 
 
 def method_stages(method: str) -> tuple[dict, ...]:
