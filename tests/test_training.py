@@ -311,9 +311,9 @@ def test_unknown_tiers_and_modalities_are_refused(arguments, message):
     "change, message",
     [
         (dict(stages=(PATCH_STAGE,)), "1 stages need as many numbers of epochs"),
-        (dict(schedule="cosine"), 'must be "one_cycle" or "published"'),
+        (dict(schedule="cosine"), 'unknown schedule "cosine"; known are one_cycle, published'),
         (dict(stages=({"patches": 1.0}, {})), r"unknown loss \['patches'\]; known are \['area'"),
-        (dict(pairs=0), "pairs must be at least 1"),
+        (dict(pairs=0), "pairs must be a whole number of at least 1, not 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change, message):
