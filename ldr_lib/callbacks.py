@@ -49,7 +49,7 @@ class MakeViews(Callback):
         self.learn.xb, self.learn.yb = (views,), (views,)
 
 
-class OneBatch(Callback):
+class AllProcesses(Callback):
     """Makes the shares of several processes one batch: one set of weights, statistics of BatchNorm
     over all, the mean of the gradients. Where one process stops between two steps, all stop.
     """

@@ -19,7 +19,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
-from .callbacks import LossLog, MakeViews, OneBatch, SeedEpoch, Snapshots
+from .callbacks import AllProcesses, LossLog, MakeViews, SeedEpoch, Snapshots
 from .checkpoint import Checkpoint, TrainingState, restore, restore_optimizer, save_model
 from .data.batches import image_batches
 from .data.errors import DataError
@@ -137,7 +137,7 @@ def build_learner(
     """
     device = next(model.parameters()).device
     if n_processes() > 1:
-        callbacks = [OneBatch(), *callbacks]
+        callbacks = [AllProcesses(), *callbacks]
     learn = Learner(
         DataLoaders(batches, [], device=device),
         model,
