@@ -1,22 +1,25 @@
 """Writing files whole or not at all, work in processes, and a line that shows progress."""
 
+import errno
 import os
-import shutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from joblib.externals.loky import ProcessPoolExecutor
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from .errors import DataError
+from .locks import remove, temporary_beside
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary name next to `path`. What is written there is renamed to `path` only if no
-    error occurred.
+    error occurred, after it has reached the disk.
 
     Args:
         path: The file or folder that appears whole or not at all. Missing parent folders are made.
@@ -28,24 +31,89 @@ def atomic_write(path: Path) -> Iterator[Path]:
         DataError: The disk is full or the folder cannot be written. An older file stays as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        with temporary_beside(path) as temporary:
+            yield temporary
+            _flush(temporary)
+            if temporary.is_dir():
+                _replace_folder(temporary, path)
+            elif path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "a folder of this name is there", str(path))
+            else:
+                os.replace(temporary, path)
+            _sync(path.parent)
+    except (OSError, SafetensorError) as error:
+        raise not_written(path, error) from error
+
+
+ADVICE = {
+    errno.EACCES: "You may not write there",
+    errno.EPERM: "You may not write there",
+    errno.EROFS: "You may not write there",
+    errno.EEXIST: "Rename or move what is there",
+    errno.EISDIR: "Rename or move what is there",
+    errno.ENOTDIR: "Rename or move what is there",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+}
+"""What helps against an error, by its number."""
+ANOTHER = (
+    "choose another folder (LDR_CACHE for prepared images, LDR_RUNS or out_dir for runs); "
+    "nothing half-written was kept."
+)
+
+
+def not_written(path: Path, error: Exception) -> DataError:
+    """The DataError for a file or folder that could not be written, with cause and advice."""
+    in_words = re.search(r"\(os error (\d+)\)", str(error))  # of libraries written in Rust
+    number = getattr(error, "errno", None) or (int(in_words[1]) if in_words else None)
+    cause = getattr(error, "strerror", None) or error
+    other = getattr(error, "filename", None)
+    about = f" ({other})" if other and not Path(str(other)).name.endswith(".part") else ""
+    advice = ADVICE.get(number, "Free some space")
+    return DataError(f"could not write {path}: {cause}{about}. {advice}, or {ANOTHER}")
+
+
+def _flush(written: Path) -> None:
+    """Waits until a file, or a folder with all that it holds, has reached the disk."""
+    for path in sorted(written.rglob("*")) if written.is_dir() else []:
+        _sync(path)
+    _sync(written)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows does not open folders
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     except OSError as error:
-        raise DataError(
-            f"could not write {path}: {error.strerror or error}. Free some space or choose another "
-            "folder; nothing half-written was kept."
-        ) from error
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise  # the others say that this file system cannot do it
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                temporary.unlink()
+        os.close(descriptor)
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    """Puts a folder where there may be one already. The old one is moved away first, since a
+    folder cannot be renamed to another that is not empty.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a file of this name is there", str(path))
+    with temporary_beside(path) as old:
+        while True:
+            with suppress(FileNotFoundError):
+                os.replace(path, old)
+            try:
+                os.replace(temporary, path)
+                return
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    remove(old)  # another process has put its folder there in between
+                    continue
+                with suppress(OSError):
+                    os.replace(old, path)
+                raise
 
 
 class Progress:

@@ -5,55 +5,29 @@ import json
 import os
 import shutil
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 
+from .cache import ArrayFiles, Prepared, default_cache, open_prepared
 from .crop import local_normalize, prepare_sample
 from .datasets import Simulated
 from .errors import DataError
-from .files import atomic_write, in_processes, progress
+from .files import atomic_write, in_processes, not_written, progress
+from .locks import locked, remove_leftovers
+from .names import safe_text
+from .sources import Sources, state_of
 
 FORMAT = 2
 TOLERATED = 0.01
+ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Images of one size, ready for training; the arrays are memory-mapped and read-only.
-
-    Attributes:
-        images: (N, S, S, C) uint8, the network's input: photographs of the retina are locally
-            normalised (see `local_normalize`), X-rays are not.
-        originals: (N, S, S, C) uint8, the same images with raw intensities.
-        masks: Structure name to (N, S, S) bool; always with "field_of_view".
-        names: (N,) image names.
-        boxes: (N, 4) top, left, height and width in pixels of the square that was cut out of each
-            original image.
-        skipped: One message for each unreadable file that was left out.
-        fingerprint: Hash of the content of all files and of the way they were prepared.
-    """
-
-    images: np.ndarray
-    originals: np.ndarray
-    masks: dict[str, np.ndarray]
-    names: list[str]
-    boxes: np.ndarray
-    skipped: list[str]
-    fingerprint: str
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-def default_cache() -> Path:
-    """The folder of prepared images: $LDR_CACHE, or ~/.cache/ldr_lib if that is not set."""
-    return Path(os.environ.get("LDR_CACHE") or Path.home() / ".cache" / "ldr_lib")
+class _Changed(Exception):
+    """A file was replaced while the images were prepared."""
 
 
 def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepared:
@@ -76,16 +50,44 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
     """
     if not 32 <= size <= 4096:
         raise DataError(f"size must lie between 32 and 4096 pixels, not {size}")
-    key = _fingerprint(dataset, size)
-    folder = Path(cache or default_cache()) / f"{dataset.name}-{dataset.split}-{size}-{key[:16]}"
-    try:
-        prepared = _open(folder, size)
-    except (OSError, ValueError, KeyError):
-        _fill(folder, dataset, size, key)
-        prepared = _open(folder, size)
+    cache = Path(cache).expanduser() if cache else default_cache()
+    remove_leftovers(cache)
+    prepared = _prepared(dataset, size, cache)
     for message in prepared.skipped:
         warnings.warn(f"left out: {message}", stacklevel=2)
     return prepared
+
+
+def _prepared(dataset, size: int, cache: Path) -> Prepared:
+    for _ in range(ATTEMPTS):
+        sources = Sources(dataset, cache)
+        key = _fingerprint(dataset, size, sources)
+        label = safe_text(f"{dataset.name}-{dataset.split}")
+        folder = cache / f"{label}-{size}-{key[:16]}"
+        prepared = open_prepared(folder, size, key)
+        if prepared is not None:
+            return prepared
+        try:
+            with locked(folder):
+                prepared = open_prepared(folder, size, key)  # another process may have made it
+                if prepared is None:
+                    _fill(folder, dataset, size, key, sources)
+                    prepared = open_prepared(folder, size, key)
+        except _Changed as changed:
+            last = changed
+            continue
+        except OSError as error:
+            raise not_written(folder, error) from error
+        if prepared is None:
+            raise DataError(
+                f"{folder} does not hold what was written to it a moment ago: the disk or another "
+                "program changes it. Point LDR_CACHE at another disk."
+            )
+        return prepared
+    raise DataError(
+        f"{last} changes while the images of {dataset.name} are prepared. Wait until all files are "
+        "copied, and prepare them again."
+    )
 
 
 def joint_fingerprint(parts: list[Prepared]) -> str:
@@ -95,16 +97,7 @@ def joint_fingerprint(parts: list[Prepared]) -> str:
     ).hexdigest()
 
 
-def _fingerprint(dataset, size: int) -> str:
-    def digest(index: int) -> str:
-        parts = []
-        for path in dataset.files(index):
-            try:
-                parts.append(f"{path.name} {hashlib.blake2b(path.read_bytes()).hexdigest()}")
-            except OSError as error:
-                parts.append(f"{path.name} {error.strerror}")
-        return "\n".join(parts)
-
+def _fingerprint(dataset, size: int, sources: Sources) -> str:
     how = [
         FORMAT,
         dataset.name,
@@ -115,10 +108,19 @@ def _fingerprint(dataset, size: int) -> str:
         len(dataset),
     ]
     whole = hashlib.blake2b(json.dumps(how).encode())
-    with ThreadPoolExecutor() as pool:
-        for part in pool.map(digest, range(len(dataset))):
-            whole.update(part.encode())
+    for i in range(len(dataset)):
+        parts = [f"{path.name} {sources.digest(path)}" for path in dataset.files(i)]
+        whole.update("\n".join(parts).encode(errors="surrogatepass"))
     return whole.hexdigest()[:32]
+
+
+def _one_of_known_state(dataset, index: int, size: int):
+    """What `_one` returns, and the states that the item's files had before and after."""
+    states = {path: [state_of(path)] for path in dataset.files(index)}
+    result = _one(dataset, index, size)
+    for path, seen in states.items():
+        seen.append(state_of(path))
+    return result, states
 
 
 def _one(dataset, index: int, size: int):
@@ -137,7 +139,7 @@ def _one(dataset, index: int, size: int):
     return sample.name, arrays, masks, box
 
 
-def _fill(folder: Path, dataset, size: int, key: str) -> None:
+def _fill(folder: Path, dataset, size: int, key: str, sources: Sources) -> None:
     structures = ["field_of_view", *dataset.structures]
     kinds = ["originals", "images"] if dataset.modality == "fundus" else ["originals"]
     needed = len(dataset) * size * size * (len(kinds) * dataset.channels + len(structures))
@@ -150,69 +152,56 @@ def _fill(folder: Path, dataset, size: int, key: str) -> None:
                 "free. Free some space, choose a smaller size, or point LDR_CACHE at another disk."
             )
         temporary.mkdir()
-        prepare_one = partial(_one, dataset, size=size)
-        if isinstance(dataset, Simulated) and len(dataset) > 8:
-            results = in_processes(prepare_one, range(len(dataset)), os.cpu_count())
-        else:
-            jobs = (delayed(prepare_one)(i) for i in range(len(dataset)))
-            results = Parallel(os.cpu_count(), prefer="threads", return_as="generator")(jobs)
         names, boxes, unusable, present = [], [], [], set()
-        with ExitStack() as open_files:
-            files = {
-                name: open_files.enter_context(open(temporary / f"{name}.u8", "wb"))
-                for name in [*kinds, *structures]
-            }
-            for result in progress(results, f"preparing {dataset.title}", len(dataset)):
+        with ArrayFiles(temporary, [*kinds, *structures]) as files:
+            for result in _results(dataset, size, sources):
                 if isinstance(result, str):
                     unusable.append(result)
                     continue
                 name, arrays, masks, box = result
-                for kind, image in arrays.items():
-                    files[kind].write(np.ascontiguousarray(image).tobytes())
                 nothing = np.zeros((size, size), bool)
+                for kind, image in arrays.items():
+                    files.write(kind, image)
                 for structure in structures:
-                    files[structure].write(masks.get(structure, nothing).tobytes())
+                    files.write(structure, masks.get(structure, nothing))
                 present |= masks.keys()
                 names.append(name)
                 boxes.append([int(value) for value in box])
-        if unusable and len(unusable) >= TOLERATED * len(dataset):
-            listed = "\n- ".join(unusable[:10]) + ("\n- ..." if len(unusable) > 10 else "")
-            raise DataError(
-                f"{len(unusable)} of {len(dataset)} files of {dataset.name} are unusable "
-                f"(under {TOLERATED:.0%} would be left out):\n- {listed}"
+            if unusable and len(unusable) >= TOLERATED * len(dataset):
+                listed = "\n- ".join(unusable[:10]) + ("\n- ..." if len(unusable) > 10 else "")
+                raise DataError(
+                    f"{len(unusable)} of {len(dataset)} files of {dataset.name} are unusable "
+                    f"(under {TOLERATED:.0%} would be left out):\n- {listed}"
+                )
+            about = dict(
+                names=names,
+                boxes=boxes,
+                skipped=unusable,
+                masks=[structure for structure in structures if structure in present],
+                channels=dataset.channels,
+                kinds=kinds,
+                fingerprint=key,
             )
-        for structure in set(structures) - present:
-            (temporary / f"{structure}.u8").unlink()
-        kept = [structure for structure in structures if structure in present]
-        about = dict(
-            names=names,
-            boxes=boxes,
-            skipped=unusable,
-            masks=kept,
-            channels=dataset.channels,
-            kinds=kinds,
-            fingerprint=key,
-        )
-        (temporary / "about.json").write_text(json.dumps(about))
+            files.finish(set(structures) - present, about)
 
 
-def _open(folder: Path, size: int) -> Prepared:
-    about = json.loads((folder / "about.json").read_text())
-    n = len(about["names"])
-    shape = (n, size, size, about["channels"])
-    originals, images = (
-        np.memmap(folder / f"{about['kinds'][i]}.u8", np.uint8, "r", shape=shape) for i in (0, -1)
-    )
-    masks = {
-        name: np.memmap(folder / f"{name}.u8", np.bool_, "r", shape=(n, size, size))
-        for name in about["masks"]
-    }
-    return Prepared(
-        images,
-        originals,
-        masks,
-        about["names"],
-        np.array(about["boxes"]),
-        about["skipped"],
-        about["fingerprint"],
-    )
+def _results(dataset, size: int, sources: Sources) -> Iterator:
+    """What `_one` returns for each image, in parallel and in order, made from the bytes that the
+    fingerprint stands for.
+    """
+    prepare_one, changed = partial(_one_of_known_state, dataset, size=size), []
+    if isinstance(dataset, Simulated) and len(dataset) > 8:
+        results = in_processes(prepare_one, range(len(dataset)), os.cpu_count())
+    else:
+        jobs = (delayed(prepare_one)(i) for i in range(len(dataset)) if not changed)
+        results = Parallel(os.cpu_count(), prefer="threads", return_as="generator")(jobs)
+    for result, states in progress(results, f"preparing {dataset.title}", len(dataset)):
+        changed += [
+            path
+            for path, (before, after) in states.items()
+            if before != after or not sources.hold(path, before)
+        ]
+        if not changed:
+            yield result
+    if changed:
+        raise _Changed(changed[0])
