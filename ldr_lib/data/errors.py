@@ -1,6 +1,8 @@
 """The error for images, masks and folders that cannot be used, and checks of arguments."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +13,19 @@ class DataError(Exception):
 
     Taught in notebook 01, section 3.
     """
+
+
+def printable(path: Path | str) -> str:
+    """A path as it can be printed and stored: bytes that are no UTF-8 appear as escapes.
+
+    Args:
+        path: Any path or file name.
+
+    Example:
+        >>> printable("eye\\udcff.png")
+        'eye\\\\xff.png'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def one_of(value: str, known: Iterable[str], what: str) -> str:

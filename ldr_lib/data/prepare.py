@@ -129,7 +129,7 @@ def _one(dataset, index: int, size: int):
     except DataError as error:
         return str(error)
     try:
-        image, masks, box = prepare_sample(sample, size, crop=dataset.modality == "fundus")
+        image, masks, box = prepare_sample(sample, size, dataset.modality)
     except DataError as error:
         where = dataset.files(index)
         return f"{where[0] if where else sample.name}: {error}"

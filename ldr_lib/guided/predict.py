@@ -8,22 +8,19 @@ import torch.nn.functional as F
 from PIL import Image
 
 from ..data.augment import standardise
+from ..data.checks import as_bytes, instance, shown
 from ..data.crop import prepare_sample, to_original
 from ..data.errors import DataError, one_of
 from ..data.files import progress
 from ..data.read import as_colour, as_grey
 from ..data.simulate import Sample
+from ..data.xray import Pose, as_upright
 from ..device import mixed_precision
 from ..losses import region_vectors
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets
-from ..structures import Structure
+from ..structures import READINGS, Structure
 from .postprocess import best_ellipse, fill_convex_hulls, largest_components
-
-READINGS = ("cluster", "prototype")
-"""How a structure's map is computed: the sum of its clusters, or similarity to their region
-vectors.
-"""
 
 
 @torch.no_grad()
@@ -48,12 +45,16 @@ def structure_maps(
         (B, H, W) floats in [0, 1].
 
     Raises:
-        ValueError: Unknown structure or reading.
+        ValueError: Unknown structure or reading, no tensor of images, or a field of view of another
+            shape.
+        DataError: The network has no guide.
 
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
     one_of(by, READINGS, "reading of a map")
-    guided, was_training = model.guide[structure], model.training
+    guided, was_training = _guided(model).network(structure).guide[structure], model.training
+    if inside is not None and (not torch.is_tensor(inside) or inside.shape != x[:, 0].shape):
+        raise ValueError(f"inside must be a tensor {tuple(x[:, 0].shape)}, not {shown(inside)}")
     model.eval()
     mirrors = [axes for n in range(len(guided.flips) + 1) for axes in combinations(guided.flips, n)]
     total = 0.0
@@ -71,6 +72,14 @@ def structure_maps(
     return total.clamp(0, 1)
 
 
+def _guided(model: TwoBranchNet | GuidedNets) -> GuidedNets:
+    """One or several guided networks as several."""
+    if isinstance(model, GuidedNets):
+        return model
+    expected = "a guided TwoBranchNet, or several as load_pretrained gives them"
+    return GuidedNets([instance(model, TwoBranchNet, "model", expected)])
+
+
 def _constrained(map_: np.ndarray, structure: Structure) -> np.ndarray:
     """A map with the shape that the structure is known to have."""
     if structure.pieces is not None:
@@ -84,9 +93,8 @@ def _checked(image: np.ndarray, channels: int) -> np.ndarray:
     """The image with the number of channels that the network takes, or an error that says what is
     wrong.
     """
-    image = np.asarray(image)
-    is_image = image.ndim == 2 or image.ndim == 3 and image.shape[2] in (1, 3)
-    if image.dtype != np.uint8 or not is_image:
+    image = as_bytes(image, "the image")
+    if not (image.ndim == 2 or image.ndim == 3 and image.shape[2] in (1, 3)):
         raise DataError(
             f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; "
             "read_image makes one of any file"
@@ -109,6 +117,7 @@ def predict_structure(
 ) -> np.ndarray:
     """Finds a structure in an image, at the image's own size.
 
+    An X-ray that is certainly turned or inverted is put right first, and borders are left out.
     The field of view is cut out and resized to each of the guide's sizes. The maps of all sizes
     are averaged, because a vessel that is too fine or too wide at one size is found at another.
     Then the structure's known shape is applied: only the largest components are kept where their
@@ -117,8 +126,8 @@ def predict_structure(
 
     Args:
         model: A guided network, or several, for example from `load_pretrained`.
-        image: uint8, (H, W, 3) photograph of the retina or (H, W) X-ray, of any size of 32 pixels
-            and more.
+        image: (H, W, 3) photograph of the retina or (H, W) X-ray, uint8 or floats in [0, 1], of
+            any size of 32 pixels and more.
         structure: "vessel", "disc" or "fovea" in photographs, "lungs" or "heart" in X-rays. The
             lungs include what lies behind the heart.
         by: "cluster" or "prototype", as in `structure_maps`; None takes the guide's.
@@ -127,7 +136,7 @@ def predict_structure(
         (H, W) float32 in [0, 1], 0 outside the field of view; above 0.5 counts as structure.
 
     Raises:
-        ValueError: The network does not find this structure; unknown `by`.
+        ValueError: The network does not find this structure; unknown `by`; no network.
         DataError: The network has no guide; the image has another type, channel count or size, or
             no field of view.
 
@@ -139,11 +148,12 @@ def predict_structure(
 
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
-    net = (model if isinstance(model, GuidedNets) else GuidedNets([model])).network(structure)
+    net = _guided(model).network(structure)
     image, guided = _checked(image, net.in_channels), net.guide[structure]
+    image, pose = as_upright(image) if net.guide.modality == "chest" else (image, Pose())
     finest, maps, device = max(guided.sizes), [], next(net.parameters()).device
     for size in guided.sizes:
-        small, masks, box = prepare_sample(Sample(image), size, net.guide.modality == "fundus")
+        small, masks, box = prepare_sample(Sample(image), size, net.guide.modality)
         inside = masks["field_of_view"]  # (S, S)
         x = torch.from_numpy(standardise(small[None], inside[None])).to(device)
         x = x.permute(0, 3, 1, 2).float() / 255  # (1, C, S, S)
@@ -153,7 +163,8 @@ def predict_structure(
         maps.append(np.asarray(resizable.resize((finest, finest), Image.Resampling.BILINEAR)))
     # Bilinear interpolation does not overshoot, so it keeps the shape of an organ.
     smooth = Image.Resampling.BICUBIC if guided.is_thin else Image.Resampling.BILINEAR
-    return to_original(_constrained(np.mean(maps, 0), guided), box, image.shape[:2], smooth)
+    map_ = to_original(_constrained(np.mean(maps, 0), guided), box, image.shape[:2], smooth)
+    return pose.turn_back(map_)
 
 
 def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
@@ -161,13 +172,19 @@ def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
 
     Args:
         net: A guided network.
-        images: (N, S, S, C) uint8, `standardise`d.
+        images: (N, S, S, C) uint8 or floats in [0, 1], `standardise`d.
 
     Returns:
         (N, n, S, S) float32 in [0, 1], one map for each structure of the guide.
 
+    Raises:
+        DataError: The images have another type, range or shape, or the network has no guide.
+
     Taught in notebook 04, section 4.
     """
+    for structure in _guided(net).structures:
+        _guided(net).network(structure)
+    images = as_bytes(images, "images", "NSSC")
     guide, side, device = net.guide, images.shape[1], next(net.parameters()).device
     found = np.zeros((len(images), len(guide.structures), side, side), np.float32)
     for image, maps in zip(progress(images, "teacher", len(images)), found):

@@ -223,7 +223,7 @@ def segment(net: Segmenter, sample: Sample, size: int, modality: str) -> np.ndar
     Returns:
         (H, W) float32 in [0, 1], 0 outside the field of view.
     """
-    small, masks, box = prepare_sample(Sample(sample.image), size, modality == "fundus")
+    small, masks, box = prepare_sample(Sample(sample.image), size, modality)
     inside = masks["field_of_view"]
     seen = local_normalize(small, inside) if modality == "fundus" else small
     x = (

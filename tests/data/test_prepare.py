@@ -52,7 +52,7 @@ def test_prepared_masks_stay_on_their_structure(photograph):
     structure[60:90, 100:125] = True
     image[structure] = (250, 250, 0)
     small, masks, (top, left, height, width) = prepare_sample(
-        Sample(image, {"disc": structure}), 64, crop=True
+        Sample(image, {"disc": structure}), 64, "fundus"
     )
     assert (
         small.shape == (64, 64, 3) and height == width and set(masks) == {"field_of_view", "disc"}
