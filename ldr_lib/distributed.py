@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,8 +29,9 @@ PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others before it gives up."""
 
 LOST = (
-    "another process of this training has ended, so all end; its own message says why. The "
-    "checkpoint of the last whole epoch stays: start again with resume, on any number of processes"
+    "the training ends on all processes, because one of them ended or was told to; its own message "
+    "says why if it could write one. The checkpoint of the last whole epoch stays: start again "
+    "with resume, on any number of processes"
 )
 
 Result = TypeVar("Result")
@@ -71,7 +73,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     """Connects the processes that torchrun has started, so that what is trained inside is trained
     by all of them together. Without torchrun it does nothing.
 
-    Where another process is lost, one process says so in one sentence and all end with status 1.
+    Where another process is lost, or torchrun ends this one, one process says so in one sentence
+    and all end with status 1.
 
     Args:
         device: Where each process computes, as `pick_device` returns it. GPUs talk by nccl,
@@ -94,16 +97,24 @@ def process_group(device: torch.device) -> Iterator[None]:
         _start(device)
     token = _together.set(True)
     try:
-        with _ended_from_outside():
-            yield
-            _wait_for_all()
-    except (ProcessLost, dist.DistError) as error:
-        raise SystemExit(LOST if first_to_say(LOST) else 1) from error
-    finally:
-        _together.reset(token)
+        with _ended_by_signal() as ending:
+            try:
+                yield
+                _wait_for_all()
+            except (ProcessLost, dist.DistError) as error:
+                ending.append(error)
+                if first_to_say(LOST):
+                    print(LOST, file=sys.stderr, flush=True)
+                raise SystemExit(1) from error
+        if started:
+            dist.destroy_process_group()
+    except Exception:
         if started:
             with suppress(RuntimeError):
                 dist.destroy_process_group()
+        raise
+    finally:
+        _together.reset(token)
 
 
 def _start(device: torch.device) -> None:
@@ -133,18 +144,22 @@ def _store() -> dist.Store:
 
 
 @contextmanager
-def _ended_from_outside() -> Iterator[None]:
-    """Torchrun ends all processes by SIGTERM when one is lost."""
+def _ended_by_signal() -> Iterator[list]:
+    """Torchrun ends all processes by SIGTERM when one is lost: that becomes a `ProcessLost`, once,
+    unless the yielded list says that this process is ending already.
+    """
+    ending = []
 
     def end(number, frame):
-        raise ProcessLost("ended from outside")
+        if not ending:
+            raise ProcessLost("ended by a signal")
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield ending
         return
     before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield ending
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -16,10 +16,11 @@ from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.prepare import joint_fingerprint, prepare
 from ..data.simulate import Sample, fundus
+from ..distributed import is_first
 from ..metrics import centre, centreline_dice
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets, load_representation
-from ..runs.paths import runs_folder
+from ..runs.paths import record_path, runs_folder
 from ..runs.run import Run
 from ..structures import GUIDES, Guide, guide_for
 from .predict import READINGS, predict_structure
@@ -249,6 +250,8 @@ def study(
         start=start,
         teacher_images=images[real.few],
     )
+    if not is_first():
+        return record_path(NAME, label)
     last_epoch = {name: round(value, 4) for name, value in rows[-1].items()} if rows else {}
     run.data(train=real.fingerprint)
     run.metrics(settings=json.loads(json.dumps(asdict(settings))), last_epoch=last_epoch)
