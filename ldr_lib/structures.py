@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
+from .data.checks import flag, instance, several, text, whole
 from .data.errors import one_of
+
+READINGS = ("cluster", "prototype")
+"""How a structure's map is computed: the sum of its clusters, or similarity to their region
+vectors.
+"""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,9 @@ class Structure:
         flips: Image axes (2 rows, 3 columns) along which an image may be mirrored; maps are
             averaged over all mirror images.
 
+    Raises:
+        ValueError: A value makes no sense; the message says which.
+
     Taught in notebook 04, section 3.
     """
 
@@ -37,6 +46,19 @@ class Structure:
     ellipse: bool = False
     by: str = "cluster"
     flips: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        text(self.name, "name")
+        for name, low, high in (("clusters", 0, 4095), ("sizes", 16, 4096)):
+            for one in several(getattr(self, name), name, "whole numbers"):
+                whole(one, name, low, high)
+        for axis in self.flips:
+            whole(axis, "flips", 2, 3)
+        if self.pieces is not None:
+            whole(self.pieces, "pieces", 1)
+        flag(self.convex, "convex")
+        flag(self.ellipse, "ellipse")
+        one_of(self.by, READINGS, "reading of a map")
 
     @property
     def is_thin(self) -> bool:
@@ -55,11 +77,26 @@ class Guide:
         modality: "fundus" or "chest".
         structures: The guided structures, in the order of the maps.
 
+    Raises:
+        ValueError: There is no structure, or two of one name.
+
     Taught in notebook 04, section 3.
     """
 
     modality: str
     structures: tuple[Structure, ...]
+
+    def __post_init__(self):
+        one_of(self.modality, ("fundus", "chest"), "modality")
+        for structure in several(self.structures, "structures", "Structure"):
+            instance(structure, Structure, "structures", "a list of Structure")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"structures must have different names, not {', '.join(self.names)}")
+
+    @property
+    def n_clusters(self) -> int:
+        """Smallest number of clusters of a network that can be guided so."""
+        return 1 + max(max(structure.clusters) for structure in self.structures)
 
     @property
     def names(self) -> list[str]:

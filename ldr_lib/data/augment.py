@@ -11,7 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .errors import require_uint8
+from .checks import as_bytes, flag, mask, number, one_shape, probabilities, shown, span, whole
+from .errors import DataError
 from .geometry import affine_grid, smooth_displacement, uniform
 
 
@@ -39,16 +40,42 @@ class PairMaker(Protocol):
         ...
 
 
+def with_field_of_view(images: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images as bytes and their fields of view as bool, which fit each other.
+
+    Args:
+        images: (N, H, W, C) uint8, or floats in [0, 1].
+        inside: (N, H, W) bool.
+
+    Raises:
+        DataError: The images have another type, range or number of dimensions; there are none.
+        ValueError: The fields of view have another shape, or one is empty.
+    """
+    images, inside = as_bytes(images, "images", "NHWC"), mask(inside, "inside", "NHW")
+    one_shape(inside=inside, **{"the pixels of images": images[..., 0]})
+    if not images.size:
+        raise DataError(f"images hold no pixel, they are {images.shape}")
+    empty = [i for i, fov in enumerate(inside) if not fov.any()]
+    if empty:
+        raise ValueError(f"inside is empty for image {empty[0]}: it has no field of view")
+    return images, inside
+
+
 def colour_statistics(images: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each channel of each image inside its field of view.
 
     Args:
-        images: (N, H, W, C) with values from 0 to 255.
+        images: (N, H, W, C) uint8, or floats in [0, 1].
         inside: (N, H, W) bool, the field of view.
 
     Returns:
         Mean and standard deviation, both (N, C), in [0, 1]; deviations below 0.02 become 0.02.
+
+    Raises:
+        DataError: The images have another type or range.
+        ValueError: The field of view does not fit, or one is empty.
     """
+    images, inside = with_field_of_view(images, inside)
     weight = inside[..., None] / inside.sum((1, 2), keepdims=True)[..., None]
     x = images.astype(np.float32) / 255
     mean = (x * weight).sum((1, 2))
@@ -62,18 +89,19 @@ def standardise(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Each channel x becomes 0.4 + 0.15 (x - mean) / deviation inside the field of view, 0 outside.
 
     Args:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8, or floats in [0, 1].
         inside: (N, H, W) bool, the field of view.
 
     Returns:
         (N, H, W, C) uint8.
 
     Raises:
-        DataError: The images are not uint8.
+        DataError: The images have another type or range.
+        ValueError: The field of view does not fit, or one is empty.
 
     Ours, not published. Taught in notebook 04, section 3.
     """
-    require_uint8(images[:1])
+    images, inside = with_field_of_view(images, inside)
     out = np.zeros(images.shape, np.uint8)
     for i, (image, fov) in enumerate(zip(images, inside)):
         mean, spread = colour_statistics(np.asarray(image)[None], np.asarray(fov)[None])
@@ -104,7 +132,12 @@ def smooth_noise(n: int, size: int, cells: int, device: torch.device | str) -> t
 
     Returns:
         (n, 1, size, size) floats.
+
+    Raises:
+        ValueError: A number is not positive.
     """
+    for name, value in dict(n=n, size=size, cells=cells).items():
+        whole(value, name, 1)
     weights = _bicubic(cells, size, device)
     return (
         weights @ torch.randn(n, 1, weights.shape[1], weights.shape[1], device=device) @ weights.T
@@ -128,7 +161,13 @@ def directional_noise(n: int, size: int, cells: int, device: torch.device | str)
 def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     """Gaussian blur of (B, C, H, W) with a standard deviation of sigma pixels; the border is
     repeated.
+
+    Raises:
+        ValueError: x has other dimensions, or sigma is not above 0.
     """
+    if not torch.is_tensor(x) or x.ndim != 4:
+        raise ValueError(f"x must be a tensor (B, C, H, W), not {shown(x)}")
+    number(sigma, "sigma", 0, 1000, above=True)
     reach = max(1, int(3 * sigma))
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
     weights = weights / weights.sum()
@@ -164,7 +203,14 @@ def crops(
     Returns:
         (B, C_i, size, size) floats; outside the first array's border its outermost pixels are
         repeated, all others get 0.
+
+    Raises:
+        ValueError: The scale is not two ordered numbers above 0, or arrays are of several batches.
     """
+    shapes = [tuple(one.shape) for one in arrays]
+    if len({one[0] for one in shapes}) != 1 or any(len(one) != 4 for one in shapes):
+        raise ValueError(f"arrays must be (B, C, S, S) of one batch, not {shapes}")
+    scale, size = span(scale, "scale"), whole(size, "size", 1, 4096)
     n, device = len(arrays[0]), arrays[0].device
     draw = partial(uniform, n, device)
     side = torch.exp(draw(np.log(scale[0]), np.log(scale[1])))
@@ -212,7 +258,7 @@ class LabelledPairs:
     """Makes pairs from images whose masks are known, from experts or from a teacher network.
 
     Args:
-        images: (N, S, S, C) uint8.
+        images: (N, S, S, C) uint8, or floats in [0, 1].
         targets: (N, n, S, S) masks of n structures, bool or floats in [0, 1].
         inside: (N, S, S) bool, the field of view.
         size: Side of the crops.
@@ -220,7 +266,8 @@ class LabelledPairs:
         turn: True rotates crops by any angle and mirrors them.
 
     Raises:
-        DataError: The images are not uint8.
+        DataError: The images have another type or range.
+        ValueError: Masks and images do not fit each other, or a value makes no sense.
     """
 
     def __init__(
@@ -232,13 +279,19 @@ class LabelledPairs:
         scale: tuple[float, float] = (0.16, 0.32),
         turn: bool = True,
     ):
-        require_uint8(images[:1])
+        images, inside = as_bytes(images, "images", "NSSC"), mask(inside, "inside", "NSS")
+        targets = probabilities(targets, "targets", "NnSS")
+        one_shape(inside=inside, **{"the pixels of images": images[..., 0]})
+        one_shape(inside=inside, **{"each of the targets": targets[:, 0]})
+        if not len(images):
+            raise DataError("images hold no image to make pairs of")
         self.images, self.masks = images, np.concatenate([inside[:, None], targets], 1)
-        self.size, self.scale, self.turn = size, scale, turn
+        self.size, self.scale = whole(size, "size", 1, 4096), span(scale, "scale")
+        self.turn = flag(turn, "turn")
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
-        chosen = torch.randint(len(self.images), (n,)).numpy()
+        chosen = torch.randint(len(self.images), (whole(n, "n", 1),)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()
         images, masks = crops([images, masks], self.size, self.scale, self.turn, mirror=self.turn)

@@ -8,6 +8,8 @@ numpy, tensors, lists and pictures of Pillow as arrays, floats in [0, 1] as imag
 import math
 from collections.abc import Callable
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from .errors import DataError
 
 MOST = 2**31 - 1
 """The largest whole number that is taken for a size or a count."""
+ROUNDING = 1e-5
+"""How far values of a resized image may lie outside [0, 1]."""
 LARGEST_SEED = 2**32 - 1
 """Seeds of numpy's older generators, which scikit-learn uses, end here."""
 
@@ -109,6 +113,17 @@ def text(value, name: str) -> str:
     if isinstance(value, str) and value:
         return value
     raise ValueError(f"{name} must be a text that is not empty, not {shown(value)}")
+
+
+def path(value, name: str) -> Path:
+    """A path of a file or folder.
+
+    Raises:
+        ValueError: It is empty, or no text.
+    """
+    if isinstance(value, str | PathLike) and str(value):
+        return Path(value)
+    raise ValueError(f"{name} must be a path, not {shown(value)}")
 
 
 def seed(value, name: str = "seed") -> int:
@@ -325,15 +340,20 @@ def labels(value, name: str, n: int = MOST, dims: str = "") -> np.ndarray:
 
 
 def probabilities(value, name: str, dims: str = "HW") -> np.ndarray:
-    """A map of probabilities, floats in [0, 1]; bool counts as 0 and 1.
+    """A map of probabilities, floats in [0, 1] up to rounding; bool counts as 0 and 1.
 
     Raises:
         ValueError: Other values, or other dimensions.
     """
     found = array(value, name, dims)
-    if not found.size or not 0 <= found.min() <= found.max() <= 1:  # also where a value is nan
+    if not _in_unit_range(found):
         raise ValueError(f"{name} must hold values in [0, 1], not {_range(found)}")
     return found
+
+
+def _in_unit_range(values: np.ndarray) -> bool:
+    """Whether there are values and all lie in [0, 1], up to the rounding of a resized image."""
+    return bool(values.size) and -ROUNDING <= values.min() <= values.max() <= 1 + ROUNDING
 
 
 def _range(values: np.ndarray) -> str:
@@ -353,7 +373,7 @@ def as_unit_floats(images, name: str = "images", dims: str = "") -> np.ndarray:
         dims: As in `array`.
 
     Returns:
-        float32 from uint8, floats as they are.
+        float32 from uint8; floats as they are, up to rounding beyond 0 and 1.
 
     Raises:
         DataError: Another type, floats outside [0, 1] or nan, or other dimensions.
@@ -363,11 +383,11 @@ def as_unit_floats(images, name: str = "images", dims: str = "") -> np.ndarray:
         return images.astype(np.float32) / 255
     if images.dtype.kind != "f":
         raise DataError(f"{name} must be uint8 or floats in [0, 1], not {images.dtype}")
-    if images.size and not 0 <= images.min() <= images.max() <= 1:  # also where a value is nan
+    if not _in_unit_range(images):  # also where a value is nan
         raise DataError(
             f"{name} of floats must lie in [0, 1], these hold {_range(images)}; divide by 255?"
         )
-    return images
+    return images if 0 <= images.min() <= images.max() <= 1 else images.clip(0, 1)
 
 
 def as_bytes(images, name: str = "images", dims: str = "") -> np.ndarray:

@@ -33,7 +33,7 @@ def field_of_view(image: np.ndarray, threshold: int = 20) -> np.ndarray:
     if image.ndim not in (2, 3) or not image.size:
         raise DataError(f"an image must be an array (H, W, 3) or (H, W), not {image.shape}")
     brightness = image.max(2) if image.ndim == 3 else image
-    background = lit_background(image, threshold)
+    background = lit_background(image)
     if background is not None:
         brightness = np.where(background, np.uint8(0), brightness)
     step = max(1, min(brightness.shape) // 256)
@@ -50,7 +50,7 @@ def field_of_view(image: np.ndarray, threshold: int = 20) -> np.ndarray:
     )
 
 
-def lit_background(image: np.ndarray, threshold: int = 20) -> np.ndarray | None:
+def lit_background(image: np.ndarray, threshold: int = 40) -> np.ndarray | None:
     """The flat, lit background around a photograph that was cut out or exported.
 
     Args:

@@ -5,16 +5,34 @@ from PIL import Image
 from scipy import ndimage
 from skimage.filters import frangi, sato, threshold_otsu
 
+from ..data import checks
+from ..data.checks import as_bytes, number, several, whole
 from ..data.crop import field_of_view
+from ..data.errors import DataError, one_of
 from ..data.simulate import chest
 from .simulated_pairs import WHOLE
+
+FILTERS = {"frangi": (frangi, (2, 2.5, 3, 4)), "sato": (sato, (1.5, 2, 2.5))}
+"""Name of a ridge filter to its function and the ridge widths that it looks for."""
+
+
+def _picture(image: np.ndarray, dims: str) -> np.ndarray:
+    """An image as bytes, which is large enough to look for something in it."""
+    image = as_bytes(image, "the image", dims)
+    if image.ndim == 3 and image.shape[2] != 3:
+        raise DataError(f"the image must be a photograph (H, W, 3), not {image.shape}")
+    if min(image.shape[:2]) < 32:
+        raise DataError(
+            f"the image measures {image.shape[1]} x {image.shape[0]} pixels; at least 32 are needed"
+        )
+    return image
 
 
 def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
     """Response of a classical ridge filter to dark lines in the green channel.
 
     Args:
-        image: (H, W, 3) uint8 photograph of the retina.
+        image: (H, W, 3) photograph of the retina, uint8 or floats in [0, 1].
         kind: "frangi" or "sato".
 
     Returns:
@@ -22,9 +40,15 @@ def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
         outside. Computed at 500 pixels; the ridge widths are those that did best on training images
         of CHASE_DB1.
 
+    Raises:
+        ValueError: Unknown filter.
+        DataError: The image has another type, range or shape, or no field of view.
+
     Source: Frangi et al. 1998; Sato et al. 1998; as in scikit-image. Taught in notebook 04, section
     5.
     """
+    ridges, widths = FILTERS[one_of(kind, FILTERS, "ridge filter")]
+    image = _picture(image, "HWC")
     height, width = image.shape[:2]
     scale = min(1.0, 500 / max(height, width))
     small = np.asarray(
@@ -34,7 +58,6 @@ def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
     )
     fov = field_of_view(small)
     nearest = ndimage.distance_transform_edt(~fov, return_distances=False, return_indices=True)
-    ridges, widths = {"frangi": (frangi, (2, 2.5, 3, 4)), "sato": (sato, (1.5, 2, 2.5))}[kind]
     response = ridges(small[..., 1][tuple(nearest)] / 255.0, sigmas=widths, black_ridges=True)
     response = response * ndimage.binary_erosion(fov, iterations=4)
     ranks = np.zeros(fov.shape, np.float32)
@@ -46,14 +69,19 @@ def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
     """Baseline of the optic disc: a circle around the brightest position of the blurred photograph.
 
     Args:
-        image: (H, W, 3) uint8.
-        radius: Of the circle, as a share of the field of view's half width.
+        image: (H, W, 3), uint8 or floats in [0, 1].
+        radius: Of the circle, as a share of the field of view's half width, at most 1.
 
     Returns:
         (H, W) bool.
 
+    Raises:
+        ValueError: The radius is no such share.
+        DataError: The image has another type, range or shape, or no field of view.
+
     Taught in notebook 04, section 5.
     """
+    image, radius = _picture(image, "HWC"), number(radius, "radius", 0, 1, above=True)
     inside = field_of_view(image)
     pixels = radius * np.ptp(np.flatnonzero(inside.any(0))) / 2
     well_inside = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] > pixels
@@ -67,15 +95,20 @@ def central_circle(image: np.ndarray, radius: float = 0.08) -> np.ndarray:
     """Baseline of the fovea: a circle in the middle of the field of view.
 
     Args:
-        image: (H, W, 3) uint8.
-        radius: Of the circle, as a share of the field of view's half width; the default is the mean
-            radius of simulated foveas.
+        image: (H, W, 3), uint8 or floats in [0, 1].
+        radius: Of the circle, as a share of the field of view's half width, at most 1; the default
+            is the mean radius of simulated foveas.
 
     Returns:
         (H, W) bool.
 
+    Raises:
+        ValueError: The radius is no such share.
+        DataError: The image has another type, range or shape, or no field of view.
+
     Taught in notebook 04, section 5.
     """
+    image, radius = _picture(image, "HWC"), number(radius, "radius", 0, 1, above=True)
     inside = field_of_view(image)
     rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
     middle = (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
@@ -88,13 +121,17 @@ def otsu_lungs(image: np.ndarray) -> np.ndarray:
     X-ray's border.
 
     Args:
-        image: (H, W) uint8.
+        image: (H, W), uint8 or floats in [0, 1].
 
     Returns:
         (H, W) bool.
 
+    Raises:
+        DataError: The image has another type, range or shape.
+
     Taught in notebook 04, section 8.
     """
+    image = _picture(image, "HW")
     dark = ndimage.binary_opening(
         image < threshold_otsu(image), iterations=max(1, len(image) // 128)
     )
@@ -116,15 +153,30 @@ def mean_mask(structure: str, n: int = 200) -> np.ndarray:
     Returns:
         (192, 192) bool.
 
+    Raises:
+        ValueError: Unknown structure, or no image.
+
     Taught in notebook 04, section 8.
     """
-    name = WHOLE.get(structure, structure)
+    name, n = WHOLE.get(structure, structure), whole(n, "n", 1, 10**5)
+    one_of(name, chest(192, 500_000).masks, "structure of simulated X-rays")
     return np.mean([chest(192, 500_000 + i).masks[name] for i in range(n)], axis=0) > 0.5
 
 
 def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A bool mask resized to an image's height and width.
 
+    Args:
+        mask: (H, W) bool.
+        shape: Height and width; further numbers, such as that of channels, are not used.
+
+    Raises:
+        ValueError: The mask is none, or the shape is no two positive numbers.
+
     Taught in notebook 04, section 8.
     """
-    return np.asarray(Image.fromarray(mask).resize(shape[1::-1], Image.Resampling.NEAREST))
+    sides = [whole(side, "shape", 1, 10**5) for side in several(shape, "shape", "sides")]
+    if len(sides) < 2:
+        raise ValueError(f"shape must be height and width, not {shape}")
+    mask = checks.mask(mask, "mask", "HW")
+    return np.asarray(Image.fromarray(mask).resize(sides[1::-1], Image.Resampling.NEAREST))

@@ -7,6 +7,8 @@ from scipy import ndimage
 from scipy.signal import fftconvolve
 from skimage.morphology import convex_hull_image
 
+from ..data.checks import number, probabilities, whole
+
 
 def largest_components(map_: np.ndarray, n: int) -> np.ndarray:
     """Keeps the n largest connected components above one half; in the others p becomes
@@ -19,8 +21,12 @@ def largest_components(map_: np.ndarray, n: int) -> np.ndarray:
     Returns:
         (S, S) floats in [0, 1].
 
+    Raises:
+        ValueError: The map has another shape or other values, or n is no positive number.
+
     Ours, not published. Taught in notebook 04, section 5.
     """
+    map_, n = probabilities(map_, "map_"), whole(n, "n", 1)
     labels, found = ndimage.label(map_ > 0.5)
     if found <= n:
         return map_
@@ -40,8 +46,12 @@ def fill_convex_hulls(map_: np.ndarray) -> np.ndarray:
     Returns:
         (S, S) floats in [0, 1].
 
+    Raises:
+        ValueError: The map has another shape or other values.
+
     Ours, not published. Taught in notebook 04, section 5.
     """
+    map_ = probabilities(map_, "map_")
     labels, found = ndimage.label(map_ > 0.5)
     hulls = np.zeros(map_.shape, bool)
     for component in range(1, found + 1):
@@ -63,8 +73,14 @@ def best_ellipse(map_: np.ndarray, smallest: float = 1 / 32, largest: float = 1 
     Returns:
         (S, S) floats in [0, 1]; a map without anything above one half comes back as it is.
 
+    Raises:
+        ValueError: The map has another shape or other values, or the bounds are not ordered.
+
     Ours, not published. Taught in notebook 04, section 5.
     """
+    map_ = probabilities(map_, "map_")
+    smallest = number(smallest, "smallest", 0, 1, above=True)
+    largest = number(largest, "largest", smallest, 1, above=True)
     if not (map_ > 0.5).any():
         return map_
     side, best = len(map_), (0.0,)

@@ -14,6 +14,8 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from ..data import checks
+from ..data.checks import array, several, shown, span, text, whole
 from ..data.errors import DataError, one_of
 from ..data.geometry import affine_grid, smooth_displacement, uniform
 from ..data.read import IMAGE_SUFFIXES, read_image
@@ -30,12 +32,23 @@ class MaskBank:
         calibres: (M,) typical width of the structure in each mask, in pixels of `masks`.
         name: Where they come from, for messages and figures.
 
+    Raises:
+        ValueError: Masks and widths do not fit each other.
+
     Taught in notebook 04, section 1.
     """
 
     masks: np.ndarray
     calibres: np.ndarray
     name: str
+
+    def __post_init__(self):
+        masks = array(self.masks, "masks", "MSS")
+        calibres = array(self.calibres, "calibres", "M")
+        if masks.dtype != np.uint8 or not masks.size or masks.shape[1] != masks.shape[2]:
+            raise ValueError(f"masks must be square uint8, 0 or 255, not {shown(masks)}")
+        if len(calibres) != len(masks) or not (calibres > 0).all():
+            raise ValueError(f"calibres must be {len(masks)} widths above 0, not {calibres}")
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -53,7 +66,12 @@ class MaskBank:
 
         Returns:
             (n, 1, size, size) floats in [0, 1]; random numbers come from torch's generator.
+
+        Raises:
+            ValueError: A number is not positive, or the widths are not ordered.
         """
+        n, size = whole(n, "n", 1), whole(size, "size", 1, 4096)
+        calibre = span(calibre, "calibre")
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self), (n,))
         source = torch.from_numpy(self.masks[chosen.numpy()]).to(device)[:, None]  # (n, 1, S, S)
@@ -94,11 +112,13 @@ def mask_bank(masks: list[np.ndarray], name: str, size: int = 512) -> MaskBank:
 
     Raises:
         DataError: No masks, or one that is empty, full or smaller than 32 pixels.
+        ValueError: They are no masks (H, W), or the size is out of range.
     """
-    if not len(masks):
+    if hasattr(masks, "__len__") and not len(masks):
         raise DataError(f"the prior {name} holds no mask")
-    squares = []
-    for i, mask in enumerate(masks):
+    size, squares = whole(size, "size", 32, 4096), []
+    for i, given in enumerate(several(masks, "masks", "masks (H, W)")):
+        mask = checks.mask(given, f"mask {i} of the prior {name}", "HW")
         share = mask.mean() if mask.size else 0.0
         if min(mask.shape) < 32:
             raise DataError(
@@ -136,10 +156,11 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
     Raises:
         DataError: The folder is missing or empty, or a mask is unreadable, grey, empty or full; the
             file is named.
+        ValueError: The size is out of range.
 
     Taught in notebook 04, section 1.
     """
-    folder = Path(folder).expanduser()
+    folder = checks.path(folder, "folder").expanduser()
     if not folder.is_dir():
         raise DataError(
             f"the prior folder {folder} does not exist (looked for it from {Path.cwd()})"
@@ -189,8 +210,12 @@ def vessel_trees(n: int = 40, seed: int = 0, size: int = 512) -> MaskBank:
         seed: Fixes them.
         size: Side of the masks.
 
+    Raises:
+        ValueError: A number is out of range.
+
     Taught in notebook 04, section 1.
     """
+    n, seed, size = whole(n, "n", 1, 10**4), checks.seed(seed), whole(size, "size", 32, 4096)
     masks = Parallel(2)(delayed(_tree)(1000 * seed + i, size) for i in range(n))
     return mask_bank(masks, "simulated vessel trees", size)
 
@@ -207,9 +232,11 @@ def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
 
     Raises:
         DataError: It cannot be used; the message says why.
+        ValueError: The name is empty, or the seed no seed.
 
     Taught in notebook 04, section 1.
     """
+    text(str(name), "name")
     if name == "simulated":
         return vessel_trees(40, seed)
     if name in ("octa", "dsa"):
@@ -223,7 +250,11 @@ def disc_prior(n: int = 40, seed: int = 0) -> MaskBank:
     Args:
         n: Number of discs.
         seed: Fixes them.
+
+    Raises:
+        ValueError: A number is out of range.
     """
+    n, seed = whole(n, "n", 1, 10**4), checks.seed(seed)
     return mask_bank(
         [fundus(256, 10_000 + 100 * seed + i).masks["disc"] for i in range(n)], "simulated discs"
     )
@@ -242,10 +273,11 @@ def simulated_shapes(modality: str, n: int, seed: int = 0) -> np.ndarray:
         (n, 192, 192, 3) uint8.
 
     Raises:
-        ValueError: Unknown modality.
+        ValueError: Unknown modality, or a number out of range.
 
     Taught in notebook 04, section 1.
     """
+    n, seed = whole(n, "n", 1, 10**4), checks.seed(seed)
     simulators = {"fundus": fundus, "chest": chest}
     simulate = simulators[one_of(modality, simulators, "modality")]
     masks = [simulate(192, 300_000 + 100 * seed + i).masks for i in range(n)]

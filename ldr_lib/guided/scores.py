@@ -6,6 +6,16 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
+from ..data.checks import (
+    array,
+    equally_many,
+    finite,
+    mask,
+    one_shape,
+    probabilities,
+    several,
+    whole,
+)
 from ..metrics import dice
 
 
@@ -19,13 +29,29 @@ def dice_by_image(masks: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> 
     Returns:
         (N,) values in [0, 1].
 
+    Raises:
+        ValueError: No masks, not as many of both, or two of different shapes.
+
     Example:
         >>> dice_by_image([np.eye(2) > 0], [np.ones((2, 2)) > 0]).round(3).tolist()
         [0.667]
 
     Taught in notebook 04, section 5.
     """
-    return np.array([dice(mask, truth) for mask, truth in zip(masks, truths)])
+    masks, truths = several(masks, "masks", "masks (H, W)"), several(truths, "truths", "masks")
+    equally_many(masks=masks, truths=truths)
+    return np.array([dice(one, truth) for one, truth in zip(masks, truths)])
+
+
+def _maps_and_truths(maps, truths) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Maps in [0, 1] and the true masks, which fit each other."""
+    maps, truths = several(maps, "maps", "maps (H, W)"), several(truths, "truths", "masks (H, W)")
+    equally_many(maps=maps, truths=truths)
+    maps = [probabilities(map_, f"maps[{i}]") for i, map_ in enumerate(maps)]
+    truths = [mask(truth, f"truths[{i}]", "HW") for i, truth in enumerate(truths)]
+    for i, (map_, truth) in enumerate(zip(maps, truths)):
+        one_shape(**{f"maps[{i}]": map_, f"truths[{i}]": truth})
+    return maps, truths
 
 
 def best_threshold(
@@ -42,8 +68,15 @@ def best_threshold(
     Returns:
         One of the candidates, the first of equal ones.
 
+    Raises:
+        ValueError: Maps and masks do not fit each other, or there is no candidate.
+
     Taught in notebook 04, section 5.
     """
+    maps, truths = _maps_and_truths(maps, truths)
+    thresholds = finite(array(thresholds, "thresholds", "T"), "thresholds")
+    if not len(thresholds):
+        raise ValueError("thresholds must hold at least one candidate")
     total = np.zeros(len(thresholds))
     for map_, truth in zip(maps, truths):
         everywhere, in_truth = np.sort(map_, axis=None), np.sort(map_[truth])
@@ -73,6 +106,9 @@ def threshold_free_scores(
         under precision over recall: 1 is perfect, and a map without information gets the share of
         the structure's pixels. The latter is nan where the structure is absent.
 
+    Raises:
+        ValueError: Maps and masks do not fit each other, or a value makes no sense.
+
     Example:
         >>> truth = np.arange(10).reshape(2, 5) > 7
         >>> threshold_free_scores([truth * 0.2 + 0.1], [truth]).round(2).values.tolist()
@@ -80,6 +116,8 @@ def threshold_free_scores(
 
     Taught in notebook 04, section 5.
     """
+    maps, truths = _maps_and_truths(maps, truths)
+    n_thresholds = whole(n_thresholds, "n_thresholds", 1, 10**6)
     # Dense among the highest values, because a structure may cover one pixel in two hundred.
     levels = 1 - np.geomspace(1e-4, 1, n_thresholds)
     pooled = np.concatenate([np.asarray(map_).ravel() for map_ in maps])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..data.checks import array, named, several, whole
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets
 from .predict import predict_structure
@@ -16,15 +17,20 @@ def predict_images(
 
     Args:
         model: A guided network, or several.
-        images: uint8 photographs (H, W, 3) or X-rays (H, W); sizes may differ.
+        images: Photographs (H, W, 3) or X-rays (H, W), uint8 or floats in [0, 1]; sizes may differ.
         structure: As in `predict_structure`.
         by: As in `predict_structure`.
 
     Returns:
         One map (H, W) in [0, 1] for each image.
 
+    Raises:
+        ValueError: No images, or as in `predict_structure`.
+        DataError: As in `predict_structure`.
+
     Taught in notebook 04, section 2.
     """
+    images = several(images, "images", "images (H, W, 3) or (H, W)")
     return [predict_structure(model, image, structure, by) for image in images]
 
 
@@ -41,14 +47,24 @@ def thumbnails(
     Returns:
         The same rows.
 
+    Raises:
+        ValueError: No rows, or a value that makes no sense.
+
     Example:
         >>> [map_.shape for map_ in thumbnails({"maps": [np.zeros((600, 800))]})["maps"]]
         [(200, 267)]
 
     Taught in notebook 04, section 2.
     """
-    small = {}
-    for title, images in rows.items():
-        steps = [max(1, max(image.shape[:2]) // side) for image in images[:n]]
+    side, small = whole(side, "side", 1), {}
+    for title, images in named(rows, "rows", "images (H, W) or (H, W, C)").items():
+        images = several(images, f"rows[{title!r}]", "images (H, W) or (H, W, C)")
+        images = images[: len(images) if n is None else whole(n, "n", 1)]
+        images = [array(image, f"an image of rows[{title!r}]") for image in images]
+        if flat := [image.shape for image in images if image.ndim < 2]:
+            raise ValueError(
+                f"an image of rows[{title!r}] must be (H, W) or (H, W, C), not {flat[0]}"
+            )
+        steps = [max(1, max(image.shape[:2]) // side) for image in images]
         small[title] = [image[::k, ::k] for image, k in zip(images, steps)]
     return small

@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from joblib import Parallel, delayed
 
+from ..data import checks
 from ..data.augment import Pairs, blur, camera_augment, crops, smooth_noise, standardise
+from ..data.checks import several, whole
 from ..data.errors import DataError, one_of
 from ..data.geometry import uniform
 from ..data.simulate import chest, fundus
@@ -122,7 +124,7 @@ class SimulatedPairs:
         size: Side of the pairs in pixels.
 
     Raises:
-        ValueError: Unknown modality.
+        ValueError: Unknown modality, no structure, or a number out of range.
         DataError: A structure that the simulation does not have.
 
     Taught in notebook 04, section 3.
@@ -136,6 +138,9 @@ class SimulatedPairs:
         seed: int = 0,
         size: int = 128,
     ):
+        structures = several(structures, "structures", "names of structures")
+        n_images, seed = whole(n_images, "n_images", 1, 10**6), checks.seed(seed)
+        size = whole(size, "size", 16, 4096)
         simulators = {"fundus": (fundus, 256), "chest": (chest, 192)}
         simulate, side = simulators[one_of(modality, simulators, "modality")]
         samples = Parallel(2)(
@@ -167,7 +172,7 @@ class SimulatedPairs:
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
-        chosen = torch.randint(len(self.images), (n,)).numpy()
+        chosen = torch.randint(len(self.images), (whole(n, "n", 1),)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device)
         images = images.permute(0, 3, 1, 2).float() / 255  # (n, C, S, S)
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()

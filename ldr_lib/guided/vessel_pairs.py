@@ -17,7 +17,10 @@ from ..data.augment import (
     crops,
     directional_noise,
     smooth_noise,
+    with_field_of_view,
 )
+from ..data.checks import flag, instance, whole
+from ..data.errors import DataError
 from ..data.geometry import uniform
 from .priors import MaskBank
 
@@ -27,14 +30,19 @@ def remove_vessels(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
     surroundings, a disk 1/20 of the side across. The widest vessels leave a shadow.
 
     Args:
-        images: (N, S, S, C) uint8.
+        images: (N, S, S, C) uint8, or floats in [0, 1].
         inside: (N, S, S) bool, the field of view.
 
     Returns:
         (N, S/2, S/2, C) uint8, black outside the field of view.
 
+    Raises:
+        DataError: The images have another type, range or shape.
+        ValueError: The field of view does not fit, or one is empty.
+
     Taught in notebook 04, section 3.
     """
+    images, inside = with_field_of_view(images, inside)
     footprint = disk(max(2, images.shape[1] // 80))
     out = np.zeros(
         (len(images), images.shape[1] // 2, images.shape[2] // 2, images.shape[3]), np.uint8
@@ -52,13 +60,21 @@ def texture_residual(images: np.ndarray, inside: np.ndarray, free: np.ndarray) -
     camera, hardly any vessel.
 
     Args:
-        images: (N, S, S, C) uint8.
+        images: (N, S, S, C) uint8, or floats in [0, 1].
         inside: (N, S, S) bool, the field of view.
         free: (N, S/2, S/2, C) from `remove_vessels`.
 
     Returns:
         (N, S, S, C) int8, in levels of the images.
+
+    Raises:
+        DataError: The images have another type, range or shape.
+        ValueError: The field of view or `free` does not fit.
     """
+    images, inside = with_field_of_view(images, inside)
+    n, height, width, channels = images.shape
+    if free.shape != (n, height // 2, width // 2, channels):
+        raise ValueError(f"free must be {(n, height // 2, width // 2, channels)}, not {free.shape}")
     out = np.zeros(images.shape, np.int8)
     for i in range(len(images)):
         ground = free[i].repeat(2, 0).repeat(2, 1)  # (S, S, C) from (S/2, S/2, C)
@@ -76,12 +92,17 @@ class VesselPairs:
     blobs, discs with sharp rims. The rim of the field of view is that of the photograph.
 
     Args:
-        images: (N, S, S, 3) uint8 photographs, raw intensities; no mask of theirs is used.
+        images: (N, S, S, 3) photographs of at least 32 pixels, uint8 or floats in [0, 1], raw
+            intensities; no mask of theirs is used.
         inside: (N, S, S) bool, their field of view.
         prior: Vessel masks.
         size: Side of the pairs in pixels.
         distractors: Whether distractors are rendered.
         shuffled: Gives every image the mask of another one, a negative control.
+
+    Raises:
+        DataError: The images are no photographs, or have another type or range.
+        ValueError: The field of view does not fit, or a value makes no sense.
 
     Taught in notebook 04, section 3.
     """
@@ -95,22 +116,26 @@ class VesselPairs:
         distractors: bool = True,
         shuffled: bool = False,
     ):
-        self.backgrounds, self.inside, self.prior = (
-            remove_vessels(images, inside),
-            np.asarray(inside),
-            prior,
-        )
-        self.texture = texture_residual(np.asarray(images), self.inside, self.backgrounds)
+        images, self.inside = with_field_of_view(images, inside)
+        if images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.shape[1] < 32:
+            raise DataError(
+                "images must be square photographs (N, S, S, 3) of at least 32 pixels, not "
+                f"{images.shape}"
+            )
+        self.prior = instance(prior, MaskBank, "prior", "a MaskBank, for example vessel_prior()")
+        self.backgrounds = remove_vessels(images, self.inside)
+        self.texture = texture_residual(images, self.inside, self.backgrounds)
         each = [  # one image at a time, because the statistics need it as floats
-            colour_statistics(image[None], fov[None])
-            for image, fov in zip(np.asarray(images), self.inside)
+            colour_statistics(image[None], fov[None]) for image, fov in zip(images, self.inside)
         ]
         self.statistics = [torch.from_numpy(np.concatenate(x)) for x in zip(*each)]
-        self.size, self.distractors, self.shuffled = size, distractors, shuffled
+        self.size = whole(size, "size", 16, 4096)
+        self.distractors = flag(distractors, "distractors")
+        self.shuffled = flag(shuffled, "shuffled")
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
-        size = self.size
+        n, size = whole(n, "n", 1), self.size
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self.backgrounds), (n,))
         ground = torch.from_numpy(self.backgrounds[chosen.numpy()]).to(device)

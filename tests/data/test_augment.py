@@ -83,9 +83,18 @@ def test_labelled_pairs_cut_image_and_mask_in_the_same_way(eyes):
     assert target.max() == 1 and green[target > 0.9].mean() > green[target < 0.1].mean() + 0.3
 
 
-def test_images_that_are_not_bytes_are_refused(eyes):
+def test_shares_are_taken_as_the_bytes_that_they_stand_for(eyes):
     images, inside, _ = eyes
-    with pytest.raises(DataError, match="must be uint8"):
-        standardise(images / 255, inside)
-    with pytest.raises(DataError, match="must be uint8"):
-        LabelledPairs(images / 255, inside[:, None], inside)
+    for kind in (np.float32, np.float64):
+        same = (images / 255).astype(kind)
+        assert (standardise(same, inside) == standardise(images, inside)).all()
+        assert (LabelledPairs(same, inside[:, None], inside).images == images).all()
+
+
+def test_images_that_are_neither_bytes_nor_shares_are_refused(eyes):
+    images, inside, _ = eyes
+    for wrong, words in ((images * 1.0, "divide by 255"), (images.astype(int), "not int64")):
+        with pytest.raises(DataError, match=words):
+            standardise(wrong, inside)
+        with pytest.raises(DataError, match=words):
+            LabelledPairs(wrong, inside[:, None], inside)

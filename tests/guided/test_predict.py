@@ -143,7 +143,7 @@ def test_guide_survives_saving(untrained, tmp_path):
         (np.zeros((64, 64, 3), np.uint8), "vessel", "all of one value"),
         (np.eye(64, dtype=np.uint8)[..., None].repeat(3, 2), "vessel", "no field of view"),
         (np.full((64, 64), 9, np.uint8), "vessel", "grey image where a colour"),
-        (np.zeros((64, 64, 3)), "vessel", "uint8"),
+        (np.full((64, 64, 3), 99.0), "vessel", "divide by 255"),
         (np.zeros((64, 64, 7), np.uint8), "vessel", "uint8 array"),
         (np.zeros((9, 64, 3), np.uint8), "vessel", "at least 32"),
     ],
