@@ -1,6 +1,4 @@
-"""Networks and unfinished trainings on disk: safetensors files with plain JSON in their header,
-never a pickle.
-"""
+"""Networks and unfinished trainings on disk, with plain JSON in the header of their files."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -9,23 +7,26 @@ from pathlib import Path
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from .data.errors import DataError
-from .data.files import atomic_write
+from .data.files import not_written
 from .device import pick_device, to_device
 from .network import TwoBranchNet
 from .structures import Guide
+from .tensor_files import fingerprint_of, read_tensors, save_tensors
+
+REMOVE = "Remove it to start anew"
+"""Advice about a checkpoint that cannot be used."""
 
 
-def save_model(net: TwoBranchNet, path: Path | str) -> None:
+def save_model(net: TwoBranchNet, path: Path | str, made_from: dict | None = None) -> None:
     """Writes weights, sizes and guide of a network to one safetensors file, completely or not at
     all.
 
     Args:
         net: The network; weights are written from the CPU in their own precision.
         path: The file; its folder is made if needed.
+        made_from: What it was trained from, as in `identity`.
 
     Example:
         >>> import tempfile
@@ -42,12 +43,8 @@ def save_model(net: TwoBranchNet, path: Path | str) -> None:
         "n_clusters": net.n_clusters,
     }
     guide = asdict(net.guide) if net.guide else None
-    with atomic_write(Path(path)) as temporary:
-        save_file(
-            _plain(net.state_dict()),
-            temporary,
-            {"network": json.dumps(about), "guide": json.dumps(guide)},
-        )
+    header = {"network": about, "guide": guide, "made_from": made_from or {}}
+    save_tensors(net.state_dict(), path, {key: json.dumps(value) for key, value in header.items()})
 
 
 def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
@@ -65,21 +62,55 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
 
     Taught in notebook 02, section 10.
     """
+    tensors, about = read_tensors(path, "Copy it again, or train the network again")
     try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata()
-            net = TwoBranchNet(**json.loads(about["network"]))
-            guide = json.loads(about.get("guide", "null"))
-            net.guide = Guide.from_dict(guide) if guide else None
-            names = file.keys()
-            net.load_state_dict({name: file.get_tensor(name) for name in names})
+        net = TwoBranchNet(**json.loads(about["network"]))
+        guide = json.loads(about.get("guide", "null"))
+        net.guide = Guide.from_dict(guide) if guide else None
+        net.load_state_dict(tensors)
     except Exception as error:
         raise DataError(f"{path} is no network saved by this package ({error})") from error
     return to_device(net, pick_device(device))
 
 
-def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+def origin_of(path: Path | str) -> dict:
+    """What a network was trained from, as `save_model` noted it; empty where it did not.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    _, about = read_tensors(path, "Remove it to train the network again")
+    return json.loads(about.get("made_from", "{}"))
+
+
+def identity(settings, data: str, start: TwoBranchNet | None = None) -> dict:
+    """All that decides how a training ends, as plain values.
+
+    Args:
+        settings: Of the training, a dataclass.
+        data: Fingerprint of the images.
+        start: Network whose weights it starts from; None where the seed draws them.
+    """
+    begin = "" if start is None else fingerprint_of(start.state_dict())
+    return json.loads(json.dumps(asdict(settings) | {"data": data, "start": begin}))
+
+
+def begin_anew(folder: Path) -> None:
+    """Removes from a folder what an earlier training left for its continuation: first the
+    checkpoint, without which nothing else is looked at.
+
+    Args:
+        folder: Of the training; it need not exist.
+
+    Raises:
+        DataError: A file cannot be removed.
+    """
+    left = [folder / "checkpoint.safetensors", folder / "teacher.safetensors"]
+    for path in [*left, *folder.glob("after_*_*.safetensors")]:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise not_written(path, error) from error
 
 
 class Checkpoint(Callback):
@@ -112,8 +143,7 @@ class Checkpoint(Callback):
                 if torch.is_tensor(value)
             }
         reached = {"stage": self.stage, "next_epoch": self.epoch + 1, "rows": self.rows}
-        with atomic_write(self.path) as temporary:
-            save_file(_plain(tensors), temporary, {"about": json.dumps(self.about | reached)})
+        save_tensors(tensors, self.path, {"about": json.dumps(self.about | reached)})
 
 
 def _parameters(learn: Learner) -> list[torch.nn.Parameter]:
@@ -144,25 +174,22 @@ def restore(path: Path, about: dict) -> TrainingState:
 
     Args:
         path: The checkpoint.
-        about: Settings and data of the run that continues; must equal those of the interrupted
-            run.
+        about: As in `identity`, of the run that continues; must equal that of the interrupted run.
 
     Returns:
         The state that was reached.
 
     Raises:
-        DataError: The file is damaged, or belongs to a run with other settings or data; the message
-            lists them.
+        DataError: The file is damaged, or belongs to a run with other settings, images or start;
+            the message lists them.
     """
+    tensors, header = read_tensors(path, REMOVE)
     try:
-        with safe_open(path, "pt") as file:
-            saved = json.loads(file.metadata()["about"])
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
-    except Exception as error:
-        raise DataError(
-            f"checkpoint {path} cannot be read ({error}); remove it to start anew"
-        ) from error
+        saved = json.loads(header["about"])
+        saved = {"start": about.get("start")} | saved  # earlier revisions did not note it
+        reached = saved["stage"], saved["next_epoch"], saved["rows"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is no checkpoint of this package ({error}). {REMOVE}") from error
     changed = [name for name in about if saved.get(name) != about[name]]
     if changed:
         details = ", ".join(
@@ -176,7 +203,25 @@ def restore(path: Path, about: dict) -> TrainingState:
         {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
         for kind in ("net.", "optimizer.")
     )
-    return TrainingState(net, optimizer, saved["stage"], saved["next_epoch"], saved["rows"])
+    return TrainingState(net, optimizer, *reached)
+
+
+def put_back(found: TrainingState, net: torch.nn.Module, path: Path) -> None:
+    """Puts weights from a checkpoint back.
+
+    Args:
+        found: As `restore` returns it; nothing happens if the training has not begun.
+        net: The module whose weights were saved.
+        path: The checkpoint, for the message.
+
+    Raises:
+        DataError: They are those of another module.
+    """
+    if found.net:
+        try:
+            net.load_state_dict(found.net)
+        except RuntimeError as error:
+            raise DataError(f"{path} does not fit the network ({error}). {REMOVE}") from error
 
 
 def restore_optimizer(learn: Learner, state: dict[str, torch.Tensor]) -> None:
@@ -185,11 +230,19 @@ def restore_optimizer(learn: Learner, state: dict[str, torch.Tensor]) -> None:
     Args:
         learn: A Learner whose optimizer has been created.
         state: State tensors by "<number of the parameter>.<name>", as in `TrainingState`.
+
+    Raises:
+        DataError: The state is that of another network.
     """
     parameters = _parameters(learn)
-    for name, value in state.items():
-        number, key = name.split(".")
-        parameter = parameters[int(number)]
-        learn.opt.opt.state[parameter][key] = (
-            torch.empty_like(parameter).copy_(value) if value.ndim else value
-        )
+    try:
+        for name, value in state.items():
+            number, key = name.split(".")
+            parameter = parameters[int(number)]
+            learn.opt.opt.state[parameter][key] = (
+                torch.empty_like(parameter).copy_(value) if value.ndim else value
+            )
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise DataError(
+            f"the checkpoint's optimizer state does not fit the network ({error}). {REMOVE}"
+        ) from error

@@ -5,13 +5,13 @@ the package.
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from .checkpoint import load_model
 from .data.errors import DataError, one_of
 from .device import pick_device, to_device
 from .network import Encoder, TwoBranchNet, init_weights
+from .tensor_files import read_tensors
 
 CHANNELS = {"fundus": 3, "chest": 1}
 WEIGHTS = Path(__file__).with_name("weights")
@@ -107,14 +107,7 @@ def load_weights(encoder: Encoder, path: Path | str) -> Encoder:
 
     Taught in notebook 05, section 2.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:
-        raise DataError(
-            f"{path} cannot be read as weights ({error}); they are safetensors files, pickles "
-            "are never opened"
-        ) from error
+    found, _ = read_tensors(path, "Weights are safetensors files; pickles are never opened")
     inside = {
         name.removeprefix("encoder."): value.float()
         for name, value in found.items()

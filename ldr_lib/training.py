@@ -4,9 +4,7 @@ Shapes in comments: B pairs of source images (2B sources, 4B views, B mixed imag
 dimensions, K clusters, G cells along each side of the patch grid, s pixels along a view's side.
 """
 
-import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +18,18 @@ from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
 from .callbacks import AllProcesses, LossLog, MakeViews, SeedEpoch, Snapshots
-from .checkpoint import Checkpoint, TrainingState, restore, restore_optimizer, save_model
+from .checkpoint import (
+    Checkpoint,
+    TrainingState,
+    begin_anew,
+    identity,
+    put_back,
+    restore,
+    restore_optimizer,
+    save_model,
+)
 from .data.batches import image_batches
+from .data.checksums import array_fingerprint
 from .data.errors import DataError
 from .data.views import ViewMaker, Views
 from .device import mixed_precision, pick_device, to_device
@@ -236,11 +244,11 @@ def train(
         settings: What to compute.
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
-        data: Fingerprint of the images; a checkpoint of other images is refused.
+        data: Fingerprint of the images, "" to compute it; a checkpoint of other images is refused.
         start: Network whose weights the training starts from; it is not changed. None draws the
             weights from the seed.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an
-            uninterrupted run.
+            uninterrupted run. Without, an earlier checkpoint and snapshots are removed.
         snapshots: Keep the network after every epoch too, as `Snapshots` does.
 
     Returns:
@@ -268,14 +276,15 @@ def train(
     if start is not None:
         net.load_state_dict(start.state_dict())
     net = to_device(net, place)
+    about = identity(settings, data or array_fingerprint(images), start)
 
     def learner(stage: int, rows: list[dict]) -> Learner:
         learn = stage_learner(net, images, settings, stage, rows, folder / "log.csv")
         return learn.add_cb(Snapshots(net, folder, stage + 1)) if snapshots else learn
 
     with process_group(place):
-        rows = run_stages(net, learner, settings, folder, data, resume)
-        from_first(partial(save_model, net, folder / "model.safetensors"))
+        rows = run_stages(net, learner, settings, folder, about, resume)
+        from_first(partial(save_model, net, folder / "model.safetensors", about))
     return net, rows
 
 
@@ -284,7 +293,7 @@ def run_stages(
     learner: Callable[[int, list], Learner],
     settings: Settings,
     folder: Path,
-    data: str,
+    about: dict,
     resume: bool,
 ) -> list[dict]:
     """Trains through all stages with a checkpoint after every epoch.
@@ -294,21 +303,22 @@ def run_stages(
         learner: Makes the Learner of a stage, given its number and the rows of the log so far.
         settings: What to compute.
         folder: Receives `checkpoint.safetensors`.
-        data: Fingerprint of the images; a checkpoint of other images is refused.
-        resume: Go on from the folder's checkpoint if there is one.
+        about: As in `identity`; a checkpoint of another run is refused.
+        resume: Go on from the folder's checkpoint if there is one. Without, it is removed.
 
     Returns:
         The rows of the log.
     """
     checkpoint = folder / "checkpoint.safetensors"
-    about = json.loads(json.dumps(asdict(settings) | {"data": data}))  # tuples become lists
 
     def reached() -> TrainingState:
-        return restore(checkpoint, about) if resume and checkpoint.exists() else TrainingState()
+        if resume and checkpoint.exists():
+            return restore(checkpoint, about)
+        begin_anew(folder)
+        return TrainingState()
 
     found = from_first(reached)
-    if found.net:
-        whole.load_state_dict(found.net)
+    put_back(found, whole, checkpoint)
     for stage in range(found.stage, len(settings.stages)):
         learn = learner(stage, found.rows)
         if is_first():

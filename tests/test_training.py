@@ -1,3 +1,4 @@
+import json
 import math
 import os
 import signal
@@ -9,7 +10,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from ldr_lib import (
     DataError,
@@ -22,8 +24,10 @@ from ldr_lib import (
     train,
 )
 from ldr_lib.callbacks import CollapseWarning
+from ldr_lib.checkpoint import origin_of
 from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
+from ldr_lib.tensor_files import read_tensors, save_tensors
 from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ldr_lib.training import LocalDiscrimination
 
@@ -167,15 +171,94 @@ def test_a_checkpoint_of_another_run_is_refused(images, tmp_path):
 def test_damaged_files_are_named(images, tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(b"torn")
     with pytest.raises(
-        DataError, match="checkpoint.safetensors cannot be read.*remove it to start anew"
+        DataError, match="checkpoint.safetensors cannot be read.*Remove it to start anew"
     ):
         train(images, TINY, tmp_path, device="cpu", resume=True)
     with pytest.raises(
-        DataError, match="checkpoint.safetensors is no network saved by this package"
+        DataError, match="checkpoint.safetensors cannot be read.*Copy it again, or train"
     ):
         load_model(tmp_path / "checkpoint.safetensors", "cpu")
-    with pytest.raises(DataError, match="absent.safetensors is no network"):
+    with pytest.raises(DataError, match="absent.safetensors does not exist"):
         load_model(tmp_path / "absent.safetensors", "cpu")
+
+
+def test_files_of_another_kind_are_named(images, tmp_path):
+    save_file({"x": torch.zeros(1)}, tmp_path / "checkpoint.safetensors")
+    with pytest.raises(DataError, match="checkpoint.safetensors is no checkpoint .*Remove it"):
+        train(images, TINY, tmp_path, device="cpu", resume=True)
+    with pytest.raises(DataError, match="checkpoint.safetensors is no network saved by this"):
+        load_model(tmp_path / "checkpoint.safetensors", "cpu")
+
+
+def test_a_checkpoint_of_another_network_is_named(images, tmp_path, monkeypatch):
+    train(images, TINY, tmp_path, device="cpu")
+    tensors, about = read_tensors(tmp_path / "checkpoint.safetensors", "")
+    renamed = {name.replace("encoder", "coder"): value for name, value in tensors.items()}
+    save_tensors(renamed, tmp_path / "checkpoint.safetensors", about)
+    with pytest.raises(DataError, match="(?s)checkpoint.safetensors does not fit.*Remove it"):
+        train(images, TINY, tmp_path, device="cpu", resume=True)
+
+
+def test_images_are_told_apart_without_a_fingerprint(images, tmp_path):
+    train(images, TINY, tmp_path, device="cpu")
+    train(images.copy(), TINY, tmp_path, device="cpu", resume=True)
+    other = images.copy()
+    other[-1, -1, -1, -1] ^= 1
+    with pytest.raises(DataError, match="belongs to another run: data was"):
+        train(other, TINY, tmp_path, device="cpu", resume=True)
+
+
+def test_a_run_with_another_start_is_refused(images, tmp_path):
+    starts = [TwoBranchNet(n_clusters=3) for _ in range(2)]
+    train(images, TINY, tmp_path, device="cpu", start=starts[0])
+    train(images, TINY, tmp_path, device="cpu", start=starts[0], resume=True)
+    for other in (starts[1], None):
+        with pytest.raises(DataError, match="belongs to another run: start was"):
+            train(images, TINY, tmp_path, device="cpu", start=other, resume=True)
+
+
+def test_checkpoints_of_earlier_revisions_still_serve(images, tmp_path):
+    settings = replace(TINY, schedule="published")
+    net, _ = train(images, settings, tmp_path / "alone", device="cpu", data="these")
+    train(images, replace(settings, epochs=(2, 1)), tmp_path / "old", device="cpu", data="these")
+    path = tmp_path / "old" / "checkpoint.safetensors"
+    tensors, header = read_tensors(path, "")
+    about = json.loads(header["about"]) | {"epochs": [2, 2]}
+    assert about.pop("start") == ""
+    save_file(tensors, path, {"about": json.dumps(about)})
+    again, _ = train(images, settings, tmp_path / "old", device="cpu", data="these", resume=True)
+    assert same(net.state_dict(), again.state_dict())
+
+
+def test_what_a_network_was_trained_from_is_kept_with_it(images, tmp_path):
+    train(images, TINY, tmp_path, device="cpu", data="these")
+    origin = origin_of(tmp_path / "model.safetensors")
+    assert (origin["data"], origin["seed"], origin["start"]) == ("these", 5, "")
+
+
+def test_beginning_anew_removes_what_an_earlier_run_left(images, tmp_path, monkeypatch):
+    train(images, TINY, tmp_path, device="cpu", snapshots=True)
+    assert len(list(tmp_path.glob("after_*"))) == 4
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ldr_lib.callbacks.LossLog.after_batch", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(images, TINY, tmp_path, device="cpu", snapshots=True)
+    assert not list(tmp_path.glob("after_*")) and not list(tmp_path.glob("checkpoint*"))
+
+
+def test_a_full_disk_while_saving_names_the_file(images, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+
+    monkeypatch.setattr("ldr_lib.tensor_files.save_file", full)
+    with pytest.raises(DataError, match="could not write .*checkpoint.safetensors.*Free some"):
+        train(images, TINY, tmp_path, device="cpu")
+    with pytest.raises(DataError, match="could not write .*net.safetensors.*Free some"):
+        save_model(TwoBranchNet(), tmp_path / "net.safetensors")
+    assert not list(tmp_path.glob(".*.part*"))
 
 
 def test_saved_networks_keep_their_sizes(tmp_path):

@@ -1,5 +1,6 @@
 """Training a two-branch network whose first clusters are guided by topological priors."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +12,18 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 
 from ..callbacks import LossLog, SeedEpoch
-from ..checkpoint import save_model
+from ..checkpoint import identity, save_model
 from ..data.augment import LabelledPairs, PairMaker, Pairs
 from ..data.batches import image_batches
+from ..data.checksums import array_fingerprint
 from ..data.errors import DataError
-from ..data.files import atomic_write
 from ..data.views import ViewMaker, Views
 from ..device import mixed_precision, pick_device, to_device
 from ..distributed import alone, from_first, is_first, own_share, process_group
 from ..losses import adversarial_losses, calibration_loss, confident_loss, guided_loss
 from ..network import TwoBranchNet
 from ..structures import Guide
+from ..tensor_files import read_tensors, save_tensors
 from ..training import LocalDiscrimination, build_learner, run_stages
 from .adversary import Discriminator, soften
 from .predict import teacher_maps
@@ -291,16 +293,17 @@ def train_guided(
         guide: Which cluster becomes which structure.
         settings: What to compute; `method_stages` gives the stages.
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`, and
-            `teacher.npy` where a stage names "confident": the network's maps of `teacher_images`
-            at the beginning of that stage, which are its pseudo-labels.
+            `teacher.safetensors` where a stage names "confident": the network's maps of
+            `teacher_images` at the beginning of that stage, which are its pseudo-labels.
         device: As in `pick_device`.
-        data: Fingerprint of images and priors; a checkpoint of others is refused.
+        data: Fingerprint of images and priors, "" to compute that of the images; a checkpoint of
+            others is refused.
         start: Network whose weights initialise the training, itself not changed; None initialises
             at random from the seed.
         teacher_images: (M, S, S, C) uint8 real images, `standardise`d, on which the teacher makes
             the pseudo-labels for "confident"; None takes `images`.
         resume: Continue from the folder's checkpoint if there is one; the result is that of an
-            uninterrupted run.
+            uninterrupted run. Without, an earlier checkpoint is removed.
         after_epoch: Called with the network after every epoch, for example to keep its
             predictions; by the first process.
 
@@ -324,17 +327,18 @@ def train_guided(
         {"net": net, "discriminator": Discriminator(len(guide.structures))}
     )
     players = to_device(players, place)
-    teacher = folder / "teacher.npy"
-    if is_first() and not (resume and (folder / "checkpoint.safetensors").exists()):
-        teacher.unlink(missing_ok=True)
+    about = identity(settings, data or array_fingerprint(images), start)
+    with_teacher = [n for n, weights in enumerate(settings.stages) if "confident" in weights]
 
     def learner(stage: int, rows: list) -> Learner:
         make_teacher_pairs = None
-        if "confident" in settings.stages[stage]:
+        if stage in with_teacher:
             real = images if teacher_images is None else teacher_images
+            has_begun = any(row["stage"] - 1 in with_teacher for row in rows)
+            kept = partial(_kept_maps, net, real, folder / "teacher.safetensors", about, has_begun)
             make_teacher_pairs = LabelledPairs(
                 real,
-                from_first(partial(_kept_maps, net, real, teacher)),  # (M, n, S, S)
+                from_first(kept),  # (M, n, S, S)
                 inside=real.any(-1),
                 size=settings.view_size,
                 scale=settings.crop_scale,
@@ -354,14 +358,27 @@ def train_guided(
         return learn.add_cb(CallAfterEpoch(after_epoch, net)) if after_epoch else learn
 
     with process_group(place):
-        rows = run_stages(players, learner, settings, folder, data, resume)
-        from_first(partial(save_model, net, folder / "model.safetensors"))
+        rows = run_stages(players, learner, settings, folder, about, resume)
+        from_first(partial(save_model, net, folder / "model.safetensors", about))
     return net, rows
 
 
-def _kept_maps(net: TwoBranchNet, images: np.ndarray, path: Path) -> np.ndarray:
-    """The teacher's maps, made once."""
+def _kept_maps(
+    net: TwoBranchNet, images: np.ndarray, path: Path, about: dict, has_begun: bool
+) -> np.ndarray:
+    """The teacher's maps, made when the first stage that needs them begins, and kept for the case
+    that it is interrupted.
+    """
+    about = about | {"teacher_images": array_fingerprint(images)}
+    advice = "Begin the training anew with resume=False"
     if not path.exists():
-        with atomic_write(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, teacher_maps(net, images))
-    return np.load(path)
+        if has_begun:
+            raise DataError(f"{path}, which this training has used so far, is missing. {advice}")
+        maps = torch.from_numpy(teacher_maps(net, images))
+        save_tensors({"maps": maps}, path, {"made_from": json.dumps(about)})
+    kept, header = read_tensors(path, advice)
+    found = json.loads(header.get("made_from", "{}"))
+    changed = [name for name in about if found.get(name) != about[name]]
+    if changed:
+        raise DataError(f"{path} belongs to a run with other {', '.join(changed)}. {advice}")
+    return kept["maps"].numpy()

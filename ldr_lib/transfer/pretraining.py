@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.learner import Learner
-from safetensors.torch import save_file
 
 from ..callbacks import LossLog, MakeViews, SeedEpoch
-from ..checkpoint import load_model, save_model
+from ..checkpoint import identity, load_model, save_model
 from ..data.batches import image_batches
+from ..data.checksums import array_fingerprint
 from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import one_of
 from ..data.files import atomic_write
@@ -28,6 +28,7 @@ from ..runs.cards import card_head
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..settings import Settings
+from ..tensor_files import save_tensors
 from ..tiers import PATCH_STAGE, SHORT_BOTH_BRANCHES, values_for
 from ..training import build_learner, run_stages, train
 from .baselines import BASELINES
@@ -149,7 +150,7 @@ def pretrain(
             rate and seed from it.
         folder: Receives `encoder.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
-        data: Fingerprint of the images; a checkpoint of other images is refused.
+        data: Fingerprint of the images, "" to compute it; a checkpoint of other images is refused.
         resume: Go on from the folder's checkpoint if there is one.
 
     Returns:
@@ -162,18 +163,20 @@ def pretrain(
     """
     one_of(method, (*ABLATIONS, *BASELINES), "pretraining")
     folder, place = Path(folder), pick_device(device)
+    image_batches(images, settings.pairs, 1)
+    data = f"{method}: {data or array_fingerprint(images)}"
     at_once = replace(
         settings, stages=ABLATIONS.get(method, ({},))[:1], epochs=(sum(settings.epochs),)
     )
     with process_group(place):
         if method in ABLATIONS:
             chosen = settings if method == "ldr" else at_once
-            net, rows = train(images, chosen, folder, device, f"{method}: {data}", resume=resume)
+            net, rows = train(images, chosen, folder, device, data, resume=resume)
         else:
             torch.manual_seed(settings.seed)
             net = to_device(init_weights(BASELINES[method](images.shape[-1])), place)
             learner = partial(_learner, net, images, at_once, folder)
-            rows = run_stages(net, learner, at_once, folder, f"{method}: {data}", resume)
+            rows = run_stages(net, learner, at_once, folder, identity(at_once, data), resume)
         encoder = net.encoder.eval()
         from_first(partial(save_encoder, encoder, folder / "encoder.safetensors"))
     return encoder, rows
@@ -203,15 +206,11 @@ def _learner(
 
 def save_encoder(encoder: Encoder, path: Path, half: bool = False) -> None:
     """Writes an encoder's weights to a safetensors file, whole or not at all."""
-    kept = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    with atomic_write(path) as temporary:
-        save_file(
-            {
-                name: value.half() if half and value.is_floating_point() else value
-                for name, value in kept.items()
-            },
-            temporary,
-        )
+    kept = {
+        name: value.half() if half and value.is_floating_point() else value
+        for name, value in encoder.state_dict().items()
+    }
+    save_tensors(kept, path, {})
 
 
 def unlabelled_images(

@@ -19,6 +19,7 @@ from ldr_lib.guided.vessel_pairs import VesselPairs
 from ldr_lib.losses import calibration_loss, confident_loss, guided_loss
 from ldr_lib.network import TwoBranchNet
 from ldr_lib.structures import guide_for
+from ldr_lib.tensor_files import read_tensors
 
 TINY = GuidedSettings(
     n_clusters=8, pairs=1, view_size=32, crop_scale=(0.4, 0.6), epochs=(1, 2), steps=2, rendered=3
@@ -127,6 +128,86 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     assert rows == again
 
 
+@pytest.fixture
+def quick_teacher(monkeypatch):
+    """A teacher whose maps depend on its weights and take no time."""
+
+    def maps(net, images):
+        share = next(net.parameters()).detach().abs().mean().sigmoid()
+        return np.full((len(images), 1, *images.shape[1:3]), share, np.float32)
+
+    monkeypatch.setattr(training, "teacher_maps", maps)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupted(epoch, *arguments, **options):
+    """Trains until this epoch has ended but has not been kept."""
+    epochs = []
+
+    def stop(net):
+        epochs.append(net)
+        if len(epochs) == epoch:
+            raise Interrupted("the power went")
+
+    with pytest.raises(Interrupted):
+        train_guided(*arguments, after_epoch=stop, **options)
+
+
+def equal(one, other):
+    return all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values())
+    )
+
+
+def test_a_run_begun_anew_and_killed_before_its_first_checkpoint_mixes_nothing(
+    data, tmp_path, quick_teacher
+):
+    images, make_pairs = data
+    settings = replace(TINY, **stages("combined"))
+    given = (images, make_pairs, guide_for("vessel"), settings)
+    whole, _ = train_guided(*given, tmp_path / "whole", "cpu")
+    interrupted(4, *given, tmp_path / "parts", "cpu")  # in the middle of stage 3
+    interrupted(1, *given, tmp_path / "parts", "cpu", resume=False)
+    resumed, _ = train_guided(*given, tmp_path / "parts", "cpu", resume=True)
+    assert equal(whole, resumed)
+
+
+def test_another_start_other_images_or_teacher_images_are_refused(data, tmp_path, quick_teacher):
+    images, make_pairs = data
+    settings = replace(TINY, stages=({"confident": 1.0},), epochs=(2,))
+    start, other = TwoBranchNet(3, 32, 8), TwoBranchNet(3, 32, 8)
+    given = (make_pairs, guide_for("vessel"), settings, tmp_path, "cpu")
+    interrupted(2, images, *given, start=start)
+    for changes, message in (
+        (dict(start=other), "checkpoint.* belongs to another run: start was"),
+        (dict(start=None), "checkpoint.* belongs to another run: start was"),
+        (dict(start=start, teacher_images=images[:2]), "teacher.* with other teacher_images"),
+    ):
+        with pytest.raises(DataError, match=message):
+            train_guided(images, *given, resume=True, **changes)
+    with pytest.raises(DataError, match="belongs to another run: data was"):
+        train_guided(images[::-1], *given, resume=True, start=start)
+    train_guided(images, *given, resume=True, start=start)
+
+
+def test_maps_of_another_teacher_and_missing_ones_are_named(data, tmp_path, quick_teacher):
+    images, make_pairs = data
+    settings = replace(TINY, stages=({"confident": 1.0},), epochs=(2,))
+    given = (images, make_pairs, guide_for("vessel"))
+    interrupted(2, *given, settings, tmp_path / "one", "cpu")
+    interrupted(1, *given, replace(settings, seed=1), tmp_path / "two", "cpu")
+    path = tmp_path / "one" / "teacher.safetensors"
+    path.write_bytes((tmp_path / "two" / "teacher.safetensors").read_bytes())
+    with pytest.raises(DataError, match="teacher.safetensors belongs to a run with other seed"):
+        train_guided(*given, settings, tmp_path / "one", "cpu", resume=True)
+    path.unlink()
+    with pytest.raises(DataError, match="teacher.safetensors, .* is missing. Begin .* anew"):
+        train_guided(*given, settings, tmp_path / "one", "cpu", resume=True)
+
+
 def test_a_guided_cluster_learns_its_prior(data, tmp_path):
     images, make_pairs = data
     settings = replace(
@@ -171,7 +252,8 @@ def test_initialisation_and_pseudo_labels_come_from_the_network_that_is_given(da
         start=start,
         teacher_images=images[:2],
     )
-    pseudo_labels = np.load(tmp_path / "teacher.npy")
+    kept, _ = read_tensors(tmp_path / "teacher.safetensors", "")
+    pseudo_labels = kept["maps"].numpy()
     start.guide = guide_for("vessel")
     assert pseudo_labels.shape == (2, 1, 64, 64)
     assert np.array_equal(pseudo_labels, teacher_maps(start, images[:2]))
