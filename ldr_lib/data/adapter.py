@@ -1,15 +1,21 @@
 """What all dataset adapters share: finding files, reading samples, checking that masks fit."""
 
-from collections.abc import Callable
+import re
+import threading
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from .errors import DataError, one_of
-from .read import IMAGE_SUFFIXES, as_colour, as_grey, read_image
+from .errors import DataError, one_of, printable
+from .folders import contents, stem_of
+from .masks import Decision, Rule
+from .read import Picture, as_colour, as_grey, read_picture
+from .read.picture import upright
 from .simulate import Sample
+from .xray import as_upright
 
 SPLITS = ("train", "test", "all")
 
@@ -26,34 +32,12 @@ class Item:
     """
 
     image: Path
-    masks: dict[str, tuple[tuple[Path, ...], Callable[[np.ndarray], np.ndarray]]] = field(
-        default_factory=dict
-    )
+    masks: dict[str, tuple[tuple[Path, ...], Rule]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The file's name without its ending."""
-        return self.image.stem
-
-
-def flat(values: np.ndarray) -> np.ndarray:
-    """A mask file's values as (H, W), the largest of the channels if it has several."""
-    return values.max(2) if values.ndim == 3 else values
-
-
-def bright(values: np.ndarray) -> np.ndarray:
-    """Mask rule: white on black."""
-    return flat(values) > 127
-
-
-def marked(values: np.ndarray) -> np.ndarray:
-    """Mask rule: every value except black."""
-    return flat(values) > 0
-
-
-def bits(*flags: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Mask rule: any of the given bits is set."""
-    return lambda values: (flat(values) & sum(flags)) > 0
+        return printable(stem_of(self.image))
 
 
 class ImageDataset:
@@ -68,12 +52,13 @@ class ImageDataset:
         DataError: The folder is missing or holds no image of the expected layout.
 
     Indexing reads one `Sample`. It raises DataError if the files cannot be read or do not fit each
-    other.
+    other, and warns of the first doubt of each kind; `report` lists all.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     folder: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
     modality: ClassVar[str]
     channels: int
     structures: ClassVar[tuple[str, ...]] = ()
@@ -81,16 +66,32 @@ class ImageDataset:
     terms: ClassVar[str]
     layout: ClassVar[str]
     checked: ClassVar[str] = "on real files"
+    opened_by_name: bool = True
+    """Whether the images are known to be of the dataset's modality."""
 
     def __init__(self, data_dir: Path | str | None, split: str = "train"):
         self.split = one_of(split, SPLITS, "split")
-        self.root = self._find_root(data_dir)
-        self.items = self.find(self.root, split)
+        self._doubts: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+        try:
+            self.root = self._find_root(data_dir)
+            self.items = self.find(self.root, split)
+        except PermissionError as error:
+            where = printable(error.filename or data_dir)
+            raise DataError(
+                f"{where} may not be read: {error.strerror}. Change its permissions (chmod u+rx)."
+            ) from error
         if not self.items:
             raise DataError(
-                f"{self.root} holds no image of the {split} split of {self.name}; "
-                f"expected layout: {self.layout}"
+                f"{printable(self.root)} holds no image of the {split} split of {self.name}; "
+                f"expected layout: {self.layout}; found: {contents(self.root)}"
             )
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def _find_root(self, data_dir) -> Path:
         if not data_dir:
@@ -99,17 +100,21 @@ class ImageDataset:
                 f"{self.folder}"
             )
         data_dir = Path(data_dir).expanduser()
-        nested = data_dir / self.folder / self.folder
-        for root in (nested, data_dir / self.folder, *sorted(data_dir.glob(f"*/{self.folder}"))):
-            if root.is_dir():
-                return root
+        for folder in (self.folder, *self.aliases):
+            nested = data_dir / folder / Path(folder).name
+            deeper = sorted(data_dir.glob(f"*/{folder}"))
+            for root in (nested, data_dir / folder, *deeper):
+                if root.is_dir():
+                    return root
         if not data_dir.is_dir():
-            raise DataError(f"data_dir {data_dir} does not exist (looked for it from {Path.cwd()})")
+            raise DataError(
+                f"data_dir {printable(data_dir)} does not exist (looked for it from {Path.cwd()})"
+            )
         if data_dir.resolve().name == Path(self.folder).name or self.find(data_dir, "all"):
             return data_dir
         raise DataError(
-            f"{data_dir} has no folder {self.folder}, where {self.name} is expected; "
-            f"layout: {self.layout}"
+            f"{printable(data_dir)} has no folder {self.folder}, where {self.name} is expected; "
+            f"layout: {self.layout}; found: {contents(data_dir)}"
         )
 
     def find(self, root: Path, split: str) -> list[Item]:
@@ -121,35 +126,60 @@ class ImageDataset:
 
     def __getitem__(self, index: int) -> Sample:
         item = self.items[index]
-        image = self.to_channels(self.read(item.image), item.image)
+        picture = self.read(item.image)
+        for doubt in picture.doubts:
+            self.doubt(item.image, doubt)
+        image = self.to_channels(picture.pixels, item.image)
         if image.max() == image.min():
             raise DataError(
-                f"{item.image} is all of one value ({image.max()}): an empty exposure. Remove it."
+                f"{printable(item.image)} is all of one value ({image.max()}): an empty exposure. "
+                "Remove it."
             )
-        return Sample(
-            image,
-            {structure: self.mask(item, structure, image.shape[:2]) for structure in item.masks},
-            item.name,
-        )
+        picture.pixels = image
+        masks = {structure: self.mask(item, structure, picture) for structure in item.masks}
+        if self.modality == "chest" and self.opened_by_name:
+            image, pose = as_upright(image)
+            if str(pose) != "upright":
+                self.doubt(item.image, f"{pose}: put right")
+                masks = {structure: pose.turn(mask) for structure, mask in masks.items()}
+        return Sample(image, masks, item.name)
 
-    def mask(self, item: Item, structure: str, shape: tuple[int, int]) -> np.ndarray:
-        """One mask of an item, (H, W) bool."""
+    def mask(self, item: Item, structure: str, picture: Picture) -> np.ndarray:
+        """One mask of an item, (H, W) bool; `picture` is its image, upright."""
         paths, rule = item.masks[structure]
+        shape = picture.pixels.shape[:2]
         mask = np.zeros(shape, bool)
         for path in paths:
-            values = self.read(path)
+            values = self._lying_like(picture, path)
             if values.shape[:2] != shape:
                 raise DataError(
-                    f"mask {path} measures {values.shape[1]} x {values.shape[0]} pixels but its "
-                    f"image {item.image} {shape[1]} x {shape[0]}. Export the mask at the size of "
-                    "the image."
+                    f"mask {printable(path)} measures {values.shape[1]} x {values.shape[0]} pixels "
+                    f"but its image {printable(item.image)} {shape[1]} x {shape[0]}. Export the "
+                    "mask at the size of the image."
                 )
-            mask |= rule(values)
+            decision = rule(values)
+            if isinstance(decision, Decision):
+                if decision.doubt:
+                    self.doubt(path, f"the mask {decision.doubt}")
+                decision = decision.mask
+            mask |= decision
         return mask
 
-    def read(self, path: Path) -> np.ndarray:
-        """The uint8 pixels of an image or mask file."""
-        return read_image(path)
+    def _lying_like(self, picture: Picture, path: Path) -> np.ndarray:
+        """A mask file's values, turned as its image was if the mask itself says nothing."""
+        mask = self.read(path)
+        if picture.orientation not in range(2, 9) or mask.orientation != 1:
+            return mask.pixels
+        turned, shape = upright(mask.pixels, picture.orientation), picture.pixels.shape[:2]
+        if turned.shape[:2] != shape:
+            return mask.pixels
+        if mask.pixels.shape[:2] == shape:
+            self.doubt(path, "the mask has no orientation of its own: turned as its image was")
+        return turned
+
+    def read(self, path: Path) -> Picture:
+        """An image or mask file."""
+        return read_picture(path)
 
     def to_channels(self, image: np.ndarray, path: Path) -> np.ndarray:
         """The image with this dataset's channel count, or a DataError that says what is
@@ -157,16 +187,30 @@ class ImageDataset:
         """
         return as_colour(image, path) if self.channels == 3 else as_grey(image, path)
 
+    def doubt(self, path: Path, text: str) -> None:
+        """Notes what the user should look at, and warns of the first of its kind."""
+        kind = re.sub(r"[\d.,]+", "N", text)
+        with self._lock:
+            is_first = kind not in self._doubts
+            known = self._doubts.setdefault(kind, [])
+            line = f"{printable(path)}: {text}"
+            if line not in known:
+                known.append(line)
+        if is_first:
+            warnings.warn(line, stacklevel=3)
+
+    def report(self) -> list[str]:
+        """Doubts about the files read so far, one sentence for each kind."""
+        lines = []
+        for found in self._doubts.values():
+            more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+            lines.append(found[0] + more)
+        return lines
+
     def files(self, index: int) -> list[Path]:
         """All files of one item, for the fingerprint."""
         item = self.items[index]
         return [item.image, *(path for paths, _ in item.masks.values() for path in paths)]
-
-
-def images_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Image files of a folder, sorted by name; an empty list if there is no such folder."""
-    found = (path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def cut(items: list, n_train: int, split: str) -> list:

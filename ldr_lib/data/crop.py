@@ -158,13 +158,13 @@ def prepare_sample(
         square's top, left, height and width in the original image.
 
     Raises:
-        DataError: No field of view can be found.
+        DataError: No field of view can be found, or image and masks do not fit each other.
         ValueError: The size is no whole number of at least 1.
     """
-    size = whole(size, "size", 1)
-    height, width = sample.image.shape[:2]
+    size, image = whole(size, "size", 1, 4096), _checked(sample)
+    height, width = image.shape[:2]
     find, margin = CONTENT.get(modality, (everywhere, 0))
-    fov = find(sample.image)
+    fov = find(image)
     rows, columns = np.flatnonzero(fov.any(1)), np.flatnonzero(fov.any(0))
     top, bottom = max(0, rows[0] - margin), min(height, rows[-1] + 1 + margin)
     left, right = max(0, columns[0] - margin), min(width, columns[-1] + 1 + margin)
@@ -175,12 +175,24 @@ def prepare_sample(
         square = Image.fromarray(_square(array, top, left, side))
         return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
 
-    image = sample.image
     if modality == "chest":
         image = np.where(fov, image, np.uint8(0))
     masks = {"field_of_view": fov} | sample.masks
     masks = {name: cut(mask.astype(np.uint8) * 255) > 127 for name, mask in masks.items()}
     return np.atleast_3d(cut(image)), masks, (top, left, side, side)
+
+
+def _checked(sample: Sample) -> np.ndarray:
+    """A sample's image as bytes; its masks are of the image's size."""
+    image = as_bytes(sample.image, "the image")
+    if image.ndim not in (2, 3) or not image.size:
+        raise DataError(f"an image must be an array (H, W, 3) or (H, W), not {image.shape}")
+    for name, one in sample.masks.items():
+        if one.shape != image.shape[:2]:
+            raise DataError(
+                f"the mask of {name} has shape {one.shape} and the image {image.shape[:2]}"
+            )
+    return image
 
 
 def _square(array: np.ndarray, top: int, left: int, side: int) -> np.ndarray:

@@ -2,13 +2,19 @@
 values of a mask mean.
 """
 
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
+from skimage.draw import polygon2mask
 
 from ..data import simulate
-from .adapter import SPLITS, ImageDataset, Item, bits, bright, cut, images_in
-from .errors import DataError, one_of
+from .adapter import SPLITS, ImageDataset, Item, cut
+from .errors import DataError, one_of, printable
+from .folders import below, images_in, stem_of
+from .masks import bits, by_histogram
+from .own_images import Folder
 from .paper_datasets import (
     ChestXray8,
     Drishti,
@@ -21,7 +27,6 @@ from .paper_datasets import (
     SiimAcr,
     Stare,
 )
-from .read import as_grey, read_image
 from .simulate import Sample
 
 
@@ -39,7 +44,7 @@ class ChaseDB1(ImageDataset):
         items = []
         for path in images_in(root, "Image_*.jpg"):
             masks = {
-                structure: ((root / f"{path.stem}_{observer}.png",), bright)
+                structure: ((root / f"{path.stem}_{observer}.png",), by_histogram)
                 for structure, observer in (
                     ("vessel", "1stHO"),
                     ("vessel_second_observer", "2ndHO"),
@@ -55,34 +60,77 @@ class HRF(ImageDataset):
     source = "www5.cs.fau.de/research/data/fundus-images"
     terms = "CC BY 4.0, FAU Erlangen (Budai et al. 2013)"
     layout = (
-        "images/01_dr.jpg .., vessel masks manual1/01_dr.tif if present; the first 25 names train"
+        "images/01_dr.jpg .., vessel masks manual1/01_dr.tif if present (or healthy, glaucoma, "
+        "diabetic_retinopathy and the same with _manualsegm); the first 25 names train"
     )
+    _eyes = ("healthy", "glaucoma", "diabetic_retinopathy")
 
     def find(self, root, split):
-        vessels = {path.stem: {"vessel": ((path,), bright)} for path in images_in(root / "manual1")}
-        items = [Item(path, vessels.get(path.stem, {})) for path in images_in(root / "images")]
+        image_folders = [below(root, "images"), *(below(root, eyes) for eyes in self._eyes)]
+        mask_folders = [
+            below(root, "manual1"),
+            *(below(root, f"{eyes}_manualsegm") for eyes in self._eyes),
+        ]
+        vessels = {
+            stem_of(path).lower(): {"vessel": ((path,), by_histogram)}
+            for folder in mask_folders
+            for path in images_in(folder)
+        }
+        paths = sorted(
+            (path for folder in image_folders for path in images_in(folder)),
+            key=lambda path: path.name,
+        )
+        packed = [path.name for path in sorted(root.glob("*.zip"))] if paths else []
+        if packed and not vessels:
+            warnings.warn(
+                f"{printable(root)} holds no vessel masks, but archives that are still packed: "
+                f"{', '.join(packed)}. Unpack them there.",
+                stacklevel=4,
+            )
+        items = [Item(path, vessels.get(stem_of(path).lower(), {})) for path in paths]
         return cut(items, 25, split)
 
 
 class Drions(ImageDataset):
     name, title, folder = "drions", "DRIONS-DB", "DRIONS"
+    aliases = ("DRIONS-DB",)
     modality, channels, structures = "fundus", 3, ("disc",)
     source = "www.ia.uned.es/~ejcarmona/DRIONS-DB.html"
     terms = "public for research, cite Carmona et al. 2008"
     layout = (
-        "images/image_001.jpg .. image_109.jpg with disc_masks/image_001.png; the first 90 train"
+        "images/image_001.jpg .. with experts_anotation/anotExpert1_001.txt as in the official "
+        "archive, or with disc_masks/image_001.png; the first 90 train"
     )
 
     def find(self, root, split):
-        items = [
-            Item(path, {"disc": ((root / "disc_masks" / f"{path.stem}.png",), bright)})
-            for path in images_in(root / "images")
-        ]
+        contours = {
+            path.stem.split("_")[-1]: path for path in sorted(root.rglob("anotExpert1_*.txt"))
+        }
+        items = []
+        for path in images_in(root / "images"):
+            mask = root / "disc_masks" / f"{path.stem}.png"
+            contour = contours.get(path.stem.split("_")[-1])
+            file = mask if contour is None or mask.exists() else contour
+            items.append(Item(path, {"disc": ((file,), by_histogram)}))
         return cut(items, sum(item.name <= "image_090" for item in items), split)
+
+    def mask(self, item, structure, picture):
+        (path,), _ = item.masks[structure]
+        if path.suffix != ".txt":
+            return super().mask(item, structure, picture)
+        numbers = re.findall(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", path.read_text(encoding="utf-8"))
+        if len(numbers) < 6 or len(numbers) % 2:
+            raise DataError(
+                f"{printable(path)} holds {len(numbers)} numbers; x and y of three points and more "
+                "are expected. Copy it again."
+            )
+        x, y = np.array(numbers, float).reshape(-1, 2).T
+        return polygon2mask(picture.pixels.shape[:2], np.stack([y, x], 1))
 
 
 class Kermany(ImageDataset):
     name, title, folder = "kermany", "Kermany chest X-rays", "Kermany"
+    aliases = ("chest_xray", "ChestXRay2017/chest_xray", "CellData/chest_xray")
     modality, channels = "chest", 1
     source = "data.mendeley.com/datasets/rscbjbr9sj"
     terms = "CC BY 4.0 (Kermany et al. 2018)"
@@ -90,7 +138,7 @@ class Kermany(ImageDataset):
 
     def find(self, root, split):
         parts = ("train", "test") if split == "all" else (split,)
-        return [Item(path) for part in parts for path in images_in(root / part, "*/*")]
+        return [Item(path) for part in parts for path in images_in(below(root, part), "*/*")]
 
 
 class Covid19CxrSeg(ImageDataset):
@@ -113,6 +161,45 @@ class Covid19CxrSeg(ImageDataset):
         return cut(items, 21, split)
 
 
+class PackagedSample(ImageDataset):
+    """Small real collections that come with the package; each folder holds its licence.
+
+    Args:
+        data_dir: Not used; all datasets are opened with the same arguments.
+        split: "train", "test" or "all".
+    """
+
+    folder = "samples"
+    checked = "by eye, notebook 01"
+    root = Path(__file__).resolve().parents[1] / "samples"
+
+    def _find_root(self, data_dir):
+        return self.root
+
+
+class SampleFundus(PackagedSample):
+    name, title = "sample_fundus", "Real retinal photographs, a small sample"
+    modality, channels, structures = "fundus", 3, ("vessel", "vessel_second_observer")
+    source = "CHASE_DB1 and HRF, reduced to 384 pixels"
+    terms = "CC BY 4.0: CHASE_DB1 (Kingston University) and HRF (Budai et al. 2013)"
+    layout = "CHASE_DB1: children 01-10 train, 11-14 test; HRF without masks, all for training"
+
+    def find(self, root, split):
+        eyes = ChaseDB1.find(self, root / "CHASE_DB1", split)
+        return eyes if split == "test" else eyes + HRF.find(self, root / "HRF", "all")
+
+
+class SampleChest(PackagedSample):
+    name, title = "sample_chest", "Real chest X-rays of children, a small sample"
+    modality, channels = "chest", 1
+    source = "Kermany, 120 of its X-rays"
+    terms = "CC BY 4.0 (Kermany et al. 2018)"
+    layout = "Kermany/{train,test}/{NORMAL,PNEUMONIA}/*.jpg, without masks"
+
+    def find(self, root, split):
+        return Kermany.find(self, root / "Kermany", split)
+
+
 class PriorMasks(ImageDataset):
     """Binary vessel masks of another modality. The image is the mask itself, and all splits are the
     same.
@@ -124,7 +211,7 @@ class PriorMasks(ImageDataset):
     layout = "*.png, white vessels on black"
 
     def find(self, root, split):
-        return [Item(path, {"vessel": ((path,), bright)}) for path in images_in(root)]
+        return [Item(path, {"vessel": ((path,), by_histogram)}) for path in images_in(root)]
 
 
 class OctaVesselMasks(PriorMasks):
@@ -137,56 +224,6 @@ class DsaVesselMasks(PriorMasks):
         "Coronary angiography vessel masks",
         "priors/dsa_vessel_masks",
     )
-
-
-class Folder(ImageDataset):
-    """Your own images: every image file below `data_dir`. All are read as colour or as grey images,
-    as the first readable one is.
-    """
-
-    name, title, folder = "folder", "A folder of images", ""
-    modality = "own images"
-    source = "your own folder"
-    terms = "your own"
-    layout = (
-        "any png, jpg, tif, ppm, bmp, gif or DICOM files, also in subfolders; every fifth is kept "
-        "for the test split"
-    )
-
-    def _find_root(self, data_dir):
-        if not data_dir:
-            raise DataError('dataset "folder" needs data_dir, the folder of your images')
-        root = Path(data_dir).expanduser()
-        if not root.is_dir():
-            raise DataError(
-                f"data_dir {root} does not exist or is no folder (looked for it from {Path.cwd()})"
-            )
-        return root
-
-    def find(self, root, split):
-        paths = images_in(root, "**/*")
-        self.channels = self._channels_of(paths)
-        self.modality = "fundus" if self.channels == 3 else "chest"
-        if len(paths) < 5 or split == "all":
-            return [Item(path) for path in paths]
-        return [Item(path) for i, path in enumerate(paths) if (i % 5 == 4) == (split == "test")]
-
-    @staticmethod
-    def _channels_of(paths: list[Path]) -> int:
-        for path in paths:
-            try:
-                image = read_image(path)
-                as_grey(image, path)
-                return 1
-            except DataError as error:
-                if "colour image" in str(error):
-                    return 3
-        return 3
-
-    def to_channels(self, image, path):
-        if self.channels == 3 and image.ndim == 2:
-            return np.repeat(image[..., None], 3, axis=2)
-        return super().to_channels(image, path)
 
 
 class Simulated:
@@ -223,6 +260,10 @@ class Simulated:
 
     def __getitem__(self, index: int) -> Sample:
         return self.generate(self.size, self.seeds[index])
+
+    def report(self) -> list[str]:
+        """Nothing: there is no doubt about simulated images."""
+        return []
 
     def files(self, index: int) -> list[Path]:
         """The program files that decide what is generated."""
@@ -261,6 +302,8 @@ DATASETS: dict[str, type] = {
     for adapter in (
         SimulatedFundus,
         SimulatedChest,
+        SampleFundus,
+        SampleChest,
         ChaseDB1,
         HRF,
         Drions,
@@ -284,7 +327,10 @@ DATASETS: dict[str, type] = {
 
 
 def open_dataset(
-    name: str, data_dir: Path | str | None = None, split: str = "train"
+    name: str,
+    data_dir: Path | str | None = None,
+    split: str = "train",
+    modality: str | None = None,
 ) -> ImageDataset | Simulated:
     """Opens a dataset by name.
 
@@ -292,6 +338,7 @@ def open_dataset(
         name: A key of `DATASETS`, for example "simulated_fundus", "chase_db1" or "folder".
         data_dir: The dataset's folder, or the folder that holds it; None for simulated images.
         split: "train", "test" or "all".
+        modality: Of "folder" only: "fundus" or "chest"; None decides it by looking at the images.
 
     Returns:
         A sequence of `Sample`s with the attributes `channels`, `modality`, `structures` and
@@ -303,9 +350,17 @@ def open_dataset(
         (16, 'fundus', 3)
 
     Raises:
-        ValueError: Unknown name or split.
+        ValueError: Unknown name, split or modality.
         DataError: The folder is missing, empty, or of another layout.
 
     Taught in notebook 01, section 3.
     """
-    return DATASETS[one_of(name, DATASETS, "dataset")](data_dir, split)
+    adapter = DATASETS[one_of(name, DATASETS, "dataset")]
+    if modality is None:
+        return adapter(data_dir, split)
+    if adapter is not Folder:
+        raise ValueError(
+            f"the images of {name} are known to be {adapter.modality}; modality is for "
+            'dataset "folder"'
+        )
+    return Folder(data_dir, split, modality)

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .adapter import ImageDataset, Item, bright, cut, images_in, marked
-from .errors import DataError
+from .adapter import ImageDataset, Item, cut
+from .errors import DataError, printable
+from .folders import below, images_in, list_folder, stem_of
+from .masks import by_histogram, half
+from .read import Picture
 
 
 class FetchedByHand(ImageDataset):
@@ -23,9 +26,9 @@ class FetchedByHand(ImageDataset):
 def _by_number(folder: Path) -> dict[str, Path]:
     """Image files by the number that their name holds."""
     return {
-        re.search(r"\d+", path.stem).group(): path
+        re.search(r"\d+", stem_of(path)).group(): path
         for path in images_in(folder)
-        if re.search(r"\d", path.stem)
+        if re.search(r"\d", stem_of(path))
     }
 
 
@@ -35,6 +38,7 @@ def _parts(split: str, train: str, test: str) -> list[str]:
 
 class Drive(FetchedByHand):
     name, title, folder = "drive", "DRIVE", "DRIVE"
+    aliases = ("datasets",)
     modality, channels, structures = "fundus", 3, ("vessel",)
     source = "drive.grand-challenge.org"
     terms = "registration at drive.grand-challenge.org (Staal et al. 2004)"
@@ -48,7 +52,7 @@ class Drive(FetchedByHand):
         for part in _parts(split, "training", "test"):
             vessels = _by_number(root / part / "1st_manual")
             for number, path in _by_number(root / part / "images").items():
-                masks = {"vessel": ((vessels[number],), bright)} if number in vessels else {}
+                masks = {"vessel": ((vessels[number],), by_histogram)} if number in vessels else {}
                 items.append(Item(path, masks))
         return items
 
@@ -80,7 +84,7 @@ class Rite(FetchedByHand):
         for part in _parts(split, "training", "test"):
             vessels, kinds = _by_number(root / part / "vessel"), _by_number(root / part / "av")
             for number, path in _by_number(root / part / "images").items():
-                masks = {"vessel": ((vessels[number],), bright)} if number in vessels else {}
+                masks = {"vessel": ((vessels[number],), by_histogram)} if number in vessels else {}
                 if number in kinds:
                     masks |= {
                         "artery": ((kinds[number],), _artery),
@@ -92,23 +96,26 @@ class Rite(FetchedByHand):
 
 class Stare(FetchedByHand):
     name, title, folder = "stare", "STARE", "STARE"
+    aliases = ("stare",)
     modality, channels, structures = "fundus", 3, ("vessel", "vessel_second_observer")
     source = "cecas.clemson.edu/~ahoover/stare"
     terms = "research, cite Hoover et al. 2000"
     layout = (
-        "stare-images/im0001.ppm, labels-ah/im0001.ah.ppm, labels-vk/im0001.vk.ppm; "
-        "the first ten train"
+        "im0001.ppm, im0001.ah.ppm and im0001.vk.ppm, also as .ppm.gz, in any folders; the first "
+        "ten with vessels train"
     )
 
     def find(self, root, split):
-        observers = {
-            "vessel": _by_number(root / "labels-ah"),
-            "vessel_second_observer": _by_number(root / "labels-vk"),
-        }
+        found = {"": {}, "ah": {}, "vk": {}}
+        for path in list_folder(root).images:
+            match = re.fullmatch(r"im(\d{4})(?:\.(ah|vk))?", stem_of(path).lower())
+            if match:
+                found[match[2] or ""].setdefault(match[1], path)
+        observers = {"vessel": found["ah"], "vessel_second_observer": found["vk"]}
         items = []
-        for number, path in _by_number(root / "stare-images").items():
+        for number, path in sorted(found[""].items()):
             masks = {
-                name: ((files[number],), bright)
+                name: ((files[number],), by_histogram)
                 for name, files in observers.items()
                 if number in files
             }
@@ -142,12 +149,13 @@ class Drishti(FetchedByHand):
                     name: maps / f"{path.stem}_{kind}segSoftmap.png"
                     for name, kind in (("disc", "OD"), ("cup", "cup"))
                 }
-                items.append(Item(path, {name: ((mask,), bright) for name, mask in masks.items()}))
+                items.append(Item(path, {name: ((mask,), half) for name, mask in masks.items()}))
         return items
 
 
 class Idrid(FetchedByHand):
     name, title, folder = "idrid", "IDRiD, segmentation", "A. Segmentation"
+    aliases = ("A.%20Segmentation", "Segmentation")
     modality, channels = "fundus", 3
     structures = ("disc", "hard_exudate", "soft_exudate", "haemorrhage", "microaneurysm")
     source = "ieee-dataport.org, Indian Diabetic Retinopathy Image Dataset"
@@ -169,11 +177,11 @@ class Idrid(FetchedByHand):
     def find(self, root, split):
         items = []
         for part in _parts(split, "a. Training Set", "b. Testing Set"):
-            truth = root / "2. All Segmentation Groundtruths" / part
-            files = {name: _by_number(truth / folder) for name, folder in self._kinds.items()}
-            for number, path in _by_number(root / "1. Original Images" / part).items():
+            truth = below(root, "2. All Segmentation Groundtruths", part)
+            files = {name: _by_number(below(truth, kind)) for name, kind in self._kinds.items()}
+            for number, path in _by_number(below(root, "1. Original Images", part)).items():
                 masks = {
-                    name: ((files[name][number],) if number in files[name] else (), marked)
+                    name: ((files[name][number],) if number in files[name] else (), by_histogram)
                     for name in self.structures
                 }
                 items.append(Item(path, masks))
@@ -184,6 +192,7 @@ class IdridCentres(FetchedByHand):
     """Centres of disc and fovea, as spots with a radius of a hundredth of the image's height."""
 
     name, title, folder = "idrid_centres", "IDRiD, localisation", "C. Localization"
+    aliases = ("C.%20Localization", "Localization")
     modality, channels, structures = "fundus", 3, ("disc_centre", "fovea_centre")
     source, terms = Idrid.source, Idrid.terms
     layout = (
@@ -200,17 +209,17 @@ class IdridCentres(FetchedByHand):
                 self.structures, ("1. Optic Disc Center Location", "2. Fovea Center Location")
             ):
                 tables[name] = tuple(
-                    sorted((root / "2. Groundtruths" / folder).glob(f"*{word}*.csv"))
+                    sorted(below(root, "2. Groundtruths", folder).glob(f"*{word}*.csv"))
                 )
-            for path in images_in(root / "1. Original Images" / part):
-                items.append(
-                    Item(path, {name: (table, marked) for name, table in tables.items() if table})
-                )
+            for path in images_in(below(root, "1. Original Images", part)):
+                given = {name: (table, half) for name, table in tables.items() if table}
+                items.append(Item(path, given))
         return items
 
-    def mask(self, item, structure, shape):
+    def mask(self, item, structure, picture):
         (table,), _ = item.masks[structure]
-        with open(table, newline="") as file:
+        shape = picture.pixels.shape[:2]
+        with open(table, newline="", encoding="utf-8-sig", errors="replace") as file:
             rows = {row[0].strip().lower(): row[1:3] for row in csv.reader(file) if row}
         try:
             x, y = (float(value) for value in rows[item.name.lower()])
@@ -224,6 +233,7 @@ class IdridCentres(FetchedByHand):
 
 class EyePacs(FetchedByHand):
     name, title, folder = "eyepacs", "EyePACS (Kaggle diabetic retinopathy)", "EyePACS"
+    aliases = ("diabetic-retinopathy-detection",)
     modality, channels = "fundus", 3
     source = "kaggle.com/c/diabetic-retinopathy-detection"
     terms = "rules of the Kaggle competition diabetic-retinopathy-detection"
@@ -270,7 +280,7 @@ class Scr(FetchedByHand):
         for name, path in sorted(images.items()):
             files = masks[name]
             found = {
-                structure: (tuple(files[part] for part in parts), marked)
+                structure: (tuple(files[part] for part in parts), by_histogram)
                 for structure, parts in self._files.items()
                 if all(part in files for part in parts)
             }
@@ -279,26 +289,26 @@ class Scr(FetchedByHand):
         return items
 
     def read(self, path):
-        """The uint8 pixels at the size of the masks; raw files hold optical density and are
-        inverted.
-        """
+        """The picture at the size of the masks; raw files hold optical density and are inverted."""
         if path.suffix.lower() == ".img":
             values = np.fromfile(path, ">u2") if path.exists() else np.zeros(0)
             if values.size != 2048 * 2048:
                 raise DataError(
-                    f"{path} holds {values.size} values of 16 bits and 2048 x 2048 are expected. "
-                    "Copy it again."
+                    f"{printable(path)} holds {values.size} values of 16 bits and 2048 x 2048 are "
+                    "expected. Copy it again."
                 )
             pixels = ((4095 - np.minimum(values, 4095)) >> 4).astype(np.uint8).reshape(2048, 2048)
+            picture = Picture(pixels, ["12 bits of optical density: inverted"])
         else:
-            pixels = super().read(path)
-        if pixels.shape[:2] != (2048, 2048):
-            return pixels
-        return np.asarray(Image.fromarray(pixels).reduce(2))
+            picture = super().read(path)
+        if picture.pixels.shape[:2] == (2048, 2048):
+            picture.pixels = np.asarray(Image.fromarray(picture.pixels).reduce(2))
+        return picture
 
 
 class SiimAcr(FetchedByHand):
     name, title, folder = "siim_acr", "SIIM-ACR pneumothorax", "SIIM-ACR"
+    aliases = ("siim-acr-pneumothorax-segmentation", "siim")
     modality, channels, structures = "chest", 1, ("pneumothorax",)
     source = "kaggle.com/c/siim-acr-pneumothorax-segmentation"
     terms = "rules of the Kaggle competition siim-acr-pneumothorax-segmentation"
@@ -318,7 +328,7 @@ class SiimAcr(FetchedByHand):
             else {}
         )
         items = [
-            Item(path, {"pneumothorax": ((table,), marked)}) for _, path in sorted(paths.items())
+            Item(path, {"pneumothorax": ((table,), half)}) for _, path in sorted(paths.items())
         ]
         return cut(items, len(items) // 2, split)
 
@@ -328,14 +338,15 @@ class SiimAcr(FetchedByHand):
         each gap is counted from the end of the previous run.
         """
         runs = defaultdict(list)
-        with open(table, newline="") as file:
+        with open(table, newline="", encoding="utf-8-sig") as file:
             for row in list(csv.reader(file))[1:]:
                 values = [int(value) for value in row[1].split()] if len(row) > 1 else []
                 if values and values[0] >= 0:
                     runs[row[0].strip()].append(values)
         return runs
 
-    def mask(self, item, structure, shape):
+    def mask(self, item, structure, picture):
+        shape = picture.pixels.shape[:2]
         mask = np.zeros(shape[0] * shape[1], bool)
         for values in self.runs[item.name]:
             ends = np.cumsum(values)
@@ -352,6 +363,7 @@ class SiimAcr(FetchedByHand):
 
 class ChestXray8(FetchedByHand):
     name, title, folder = "chestxray8", "NIH ChestX-ray8", "NIH"
+    aliases = ("CXR8", "ChestXray-NIHCC")
     modality, channels = "chest", 1
     source = "nihcc.app.box.com/v/ChestXray-NIHCC"
     terms = "NIH Clinical Center, free with acknowledgement (Wang et al. 2017)"
@@ -370,4 +382,8 @@ class ChestXray8(FetchedByHand):
                 f"{listed} does not exist; it lists the images of the {split} split. "
                 f"Layout: {self.layout}"
             )
-        return [Item(paths[name]) for name in listed.read_text().split() if name in paths]
+        return [
+            Item(paths[name])
+            for name in listed.read_text(encoding="utf-8").split()
+            if name in paths
+        ]

@@ -84,7 +84,7 @@ def to_bytes(picture: Picture) -> np.ndarray:
     if holds_bytes and (not is_float or high >= 32 or (values == values.round()).all()):
         return values.round().astype(np.uint8)
     found_low, found_high = robust_range(values)
-    if is_float and -0.25 <= found_low and 0.5 < found_high <= 1.25:
+    if is_float and found_low >= -0.25 and 0.5 < found_high <= 1.25:
         picture.notes.append(f"floats from {low:.3g} to {high:.3g}, cut to 0 to 1")
         return scaled(values, 0, 1)
     if values.ndim == 3:

@@ -49,10 +49,10 @@ def _resolve_colours(picture: Picture, page: TiffPage) -> None:
     """Brings palettes, CMYK, CIE L*a*b* and YCbCr to RGB and sets alpha apart."""
     pixels, kind = picture.pixels, page.photometric
     extra = page.extrasamples
-    if pixels.ndim == 3 and extra and pixels.shape[2] > len(extra):
+    if pixels.ndim == 3 and len(extra) == 1 and pixels.shape[2] in (2, 4, 5):
         if extra[0] in ALPHA:
-            picture.alpha = pixels[..., -len(extra)]
-        pixels = pixels[..., : -len(extra)]
+            picture.alpha = pixels[..., -1]
+        pixels = pixels[..., :-1]
     if kind == PHOTOMETRIC.PALETTE and page.colormap is not None:
         colours = page.colormap
         colours = colours >> 8 if colours.max() > 255 else colours
@@ -69,13 +69,17 @@ def _resolve_colours(picture: Picture, page: TiffPage) -> None:
         picture.notes.append("CMYK to RGB")
     elif kind in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB) and pixels.dtype == np.uint8:
         lab = pixels.astype(np.int16)
-        shifted = (lab[..., 1:] + 128) % 256 - 128 if kind == PHOTOMETRIC.CIELAB else (
-            lab[..., 1:] - 128
+        shifted = (
+            (lab[..., 1:] + 128) % 256 - 128 if kind == PHOTOMETRIC.CIELAB else (lab[..., 1:] - 128)
         )
         lightness = lab[..., :1] * (100 / 255)
         pixels = (255 * lab2rgb(np.concatenate([lightness, shifted], 2))).round().astype(np.uint8)
         picture.notes.append("CIE L*a*b* to RGB")
-    elif kind == PHOTOMETRIC.YCBCR and page.compression.name not in DECODED_TO_RGB and pixels.dtype == np.uint8:
+    elif (
+        kind == PHOTOMETRIC.YCBCR
+        and page.compression.name not in DECODED_TO_RGB
+        and pixels.dtype == np.uint8
+    ):
         pixels = np.asarray(Image.fromarray(pixels, "YCbCr").convert("RGB"))
         picture.notes.append("YCbCr to RGB")
     picture.pixels = pixels
