@@ -34,22 +34,35 @@ def l2_normalize(x: torch.Tensor) -> torch.Tensor:
 class _RepeatBorder(torch.autograd.Function):
     """Repeats the outermost pixels once on every side, (B, C, H, W) to (B, C, H + 2, W + 2).
 
-    torch's own padding would leave the channels_last layout, which costs a tenth of a step's time.
+    torch's own padding would leave the channels_last layout. Both directions copy the map once:
+    copies of the full-resolution maps cost more than the arithmetic on them.
     """
 
     @staticmethod
     def forward(context, x: torch.Tensor) -> torch.Tensor:
-        x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], 2)  # (B, C, H + 2, W)
-        return torch.cat([x[..., :1], x, x[..., -1:]], 3)  # (B, C, H + 2, W + 2)
+        n, channels, height, width = x.shape
+        padded = torch.empty(
+            (n, channels, height + 2, width + 2),
+            dtype=x.dtype,
+            device=x.device,
+            memory_format=torch.channels_last,
+        )
+        padded[:, :, 1:-1, 1:-1] = x
+        padded[:, :, 0, 1:-1], padded[:, :, -1, 1:-1] = x[:, :, 0], x[:, :, -1]
+        padded[..., 0], padded[..., -1] = padded[..., 1], padded[..., -2]
+        return padded
 
     @staticmethod
     def backward(context, gradient: torch.Tensor) -> torch.Tensor:
-        gradient = gradient.clone()
-        gradient[:, :, 1] += gradient[:, :, 0]
-        gradient[:, :, -2] += gradient[:, :, -1]
-        gradient[..., 1] += gradient[..., 0]
-        gradient[..., -2] += gradient[..., -1]
-        return gradient[:, :, 1:-1, 1:-1]  # (B, C, H, W)
+        inner = gradient[:, :, 1:-1, 1:-1].clone(memory_format=torch.channels_last)
+        inner[:, :, 0] += gradient[:, :, 0, 1:-1]
+        inner[:, :, -1] += gradient[:, :, -1, 1:-1]
+        for side in (0, -1):  # the border columns, with the corners folded into their ends
+            column = gradient[:, :, 1:-1, side].clone()  # (B, C, H)
+            column[:, :, 0] += gradient[:, :, 0, side]
+            column[:, :, -1] += gradient[:, :, -1, side]
+            inner[..., side] += column
+        return inner  # (B, C, H, W)
 
 
 class _Conv3x3(nn.Conv2d):
