@@ -298,6 +298,28 @@ def benchmark(
 
 
 @command
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder of images.")],
+    masks: Annotated[Path | None, typer.Option(help="Folder of their masks.")] = None,
+    modality: Annotated[
+        str, typer.Option(help="fundus or chest; default: what most images look like.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet with contours here, a png.")
+    ] = None,
+) -> None:
+    """Read a folder as a training would and list what was done to each image, problems first.
+
+    Example: python -m ldr_lib check my_images --masks my_masks --out sheet.png
+    """
+    from .data.check import check as check_folder
+
+    report = check_folder(folder, masks, modality or None, out)
+    typer.echo(str(report))
+    raise typer.Exit(int(report.problems > 0))
+
+
+@command
 def leaderboard(
     course: Annotated[Path, typer.Argument(help="Folder of the course, after autograding.")],
 ) -> None:
