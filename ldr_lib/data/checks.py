@@ -58,6 +58,23 @@ def whole(value, name: str, low: int = 0, high: int = MOST) -> int:
     raise ValueError(f"{name} must be a whole number {bounds}, not {shown(value)}")
 
 
+def multiple(value, name: str, of: int, high: int = MOST) -> int:
+    """A positive multiple of a number.
+
+    Raises:
+        ValueError: It is none, or too large.
+
+    Example:
+        >>> multiple(30, "side", 16)
+        Traceback (most recent call last):
+        ValueError: side must be a multiple of 16, not 30
+    """
+    value = whole(value, name, of, high)
+    if value % of:
+        raise ValueError(f"{name} must be a multiple of {of}, not {value}")
+    return value
+
+
 def number(
     value, name: str, low: float = -math.inf, high: float = math.inf, above: bool = False
 ) -> float:

@@ -91,7 +91,7 @@ def everywhere(image: np.ndarray) -> np.ndarray:
 def exposed(image: np.ndarray) -> np.ndarray:
     """The part of an X-ray without borders (see `exposed_area`), (H, W) bool."""
     inside = np.zeros(image.shape[:2], bool)
-    inside[exposed_area(image)] = True
+    inside[exposed_area(image.max(2) if image.ndim == 3 else image)] = True
     return inside
 
 
@@ -176,7 +176,7 @@ def prepare_sample(
         return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
 
     if modality == "chest":
-        image = np.where(fov, image, np.uint8(0))
+        image = image * fov.reshape(fov.shape + (1,) * (image.ndim - 2))
     masks = {"field_of_view": fov} | sample.masks
     masks = {name: cut(mask.astype(np.uint8) * 255) > 127 for name, mask in masks.items()}
     return np.atleast_3d(cut(image)), masks, (top, left, side, side)

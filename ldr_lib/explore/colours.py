@@ -7,6 +7,8 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import PCA
 
+from ..data import checks
+from ..data.checks import array, as_unit_floats, finite, number, one_shape, several, whole
 from ..data.errors import DataError
 
 NO_STRUCTURE = (0.25, 0.25, 0.25)
@@ -29,33 +31,28 @@ def unit_range(image: np.ndarray) -> np.ndarray:
         >>> unit_range(np.array([0, 255], np.uint8))
         array([0., 1.])
     """
-    image = np.asarray(image)
+    image = array(image, "an image", error=DataError)
     if image.dtype == np.uint8:
         return image / 255
     if image.dtype == bool:
         return image.astype(float)
-    if not np.issubdtype(image.dtype, np.floating):
-        raise DataError(f"an image must be uint8 or floats in [0, 1], not {image.dtype}")
-    if image.size and not (np.nanmin(image) >= -1e-6 and np.nanmax(image) <= 1 + 1e-6):
-        raise DataError(
-            f"an image of floats must lie in [0, 1], not {np.nanmin(image):.3g} to "
-            f"{np.nanmax(image):.3g}: divide it by its largest possible value"
-        )
-    return image.clip(0, 1)
+    return as_unit_floats(image, "an image")
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:
     """Any image as (H, W, 3) floats in [0, 1]."""
     image = unit_range(image)
+    if image.ndim not in (2, 3) or image.ndim == 3 and image.shape[2] not in (1, 3):
+        raise DataError(f"an image must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}")
     image = image[..., None] if image.ndim == 2 else image
     return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
 def structure_colours(n: int) -> np.ndarray:
     """The colours of structures 1 to n, (n, 3): blue, orange, green and so on, told apart by
-    colour-blind eyes too.
+    colour-blind eyes too. More than ten are spread over all hues instead, no two alike.
     """
-    return np.array(sns.color_palette("colorblind", n)).reshape(n, 3)
+    return np.array(sns.color_palette("colorblind" if n <= 10 else "husl", n)).reshape(n, 3)
 
 
 def label_colours(
@@ -71,9 +68,34 @@ def label_colours(
 
     Returns:
         (..., H, W, 3) floats in [0, 1].
+
+    Raises:
+        ValueError: A label is not one of 0 to n - 1, the shapes differ, or the palette is unknown
+            or has fewer colours.
     """
-    colours = np.array(sns.color_palette(palette, n))[labels]
+    n = whole(n, "n", 1, 10**5)
+    labels = checks.labels(labels, "labels", n)
+    colours = _palette(palette, n)[labels]
+    if inside is not None:
+        inside = checks.mask(inside, "inside")
+        one_shape(labels=labels, inside=inside)
     return colours if inside is None else colours * inside[..., None]
+
+
+def _palette(name: str, n: int) -> np.ndarray:
+    """n colours, (n, 3), all different."""
+    try:
+        colours = np.array(sns.color_palette(name, n)).reshape(n, 3)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f'palette must be the name of one of seaborn, for example "husl", not {name!r}'
+        ) from error
+    if len(np.unique(colours, axis=0)) < n:
+        raise ValueError(
+            f'the palette "{name}" has fewer than {n} colours, so that labels would look alike; '
+            'take "husl"'
+        )
+    return colours
 
 
 def anatomy_colours(labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -88,8 +110,13 @@ def anatomy_colours(labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Returns:
         (..., H, W, 3) floats in [0, 1].
 
+    Raises:
+        ValueError: The labels are no whole numbers of at least 0, or the shapes differ.
+
     Taught in notebook 00, section 3.
     """
+    labels, inside = checks.labels(labels, "labels", 10**5), checks.mask(inside, "inside")
+    one_shape(labels=labels, inside=inside)
     palette = np.vstack([NO_STRUCTURE, structure_colours(max(1, int(labels.max())))])
     return palette[labels] * inside[..., None]
 
@@ -109,8 +136,15 @@ def match_clusters(
         A row for each structure, with the columns "structure" (its number), "cluster" and "Dice".
         Structures without a pixel have no row.
 
+    Raises:
+        ValueError: A cluster is not one of 0 to K - 1, or the shapes differ.
+
     Source: the Hungarian method (Kuhn 1955).
     """
+    n_clusters = whole(n_clusters, "n_clusters", 1, 10**5)
+    labels = checks.labels(labels, "labels", n_clusters, "NHW")
+    anatomy, inside = checks.labels(anatomy, "anatomy", dims="NHW"), checks.mask(inside, "inside")
+    one_shape(labels=labels, anatomy=anatomy, inside=inside)
     present = [int(number) for number in np.unique(anatomy[inside]) if number > 0]
     clusters = np.eye(n_clusters, dtype=bool)[labels[inside]]  # (P, K)
     structures = anatomy[inside][:, None] == np.array(present, int)  # (P, S)
@@ -145,9 +179,16 @@ def cluster_colours(
     Returns:
         (N, H, W, 3) floats in [0, 1].
 
+    Raises:
+        ValueError: A cluster is not one of 0 to K - 1, or the shapes differ.
+
     Taught in notebook 00, section 3.
     """
-    if anatomy is None or not (np.asarray(anatomy) * inside).any():
+    inside = checks.mask(inside, "inside", "NHW")
+    if anatomy is not None:
+        anatomy = checks.labels(anatomy, "anatomy", dims="NHW")
+        one_shape(anatomy=anatomy, inside=inside)
+    if anatomy is None or not anatomy[inside].any():
         return label_colours(labels, n_clusters, inside)
     matched = match_clusters(labels, anatomy, n_clusters, inside)
     palette = np.repeat(np.linspace(0.35, 0.85, n_clusters)[:, None], 3, 1)
@@ -168,10 +209,21 @@ def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0)
     Returns:
         (N, H, W, 3) floats in [0, 1]; equal colours mean similar embeddings across images.
 
+    Raises:
+        ValueError: The shapes differ, or there are fewer than three dimensions or pixels.
+
     Taught in notebook 00, section 3.
     """
-    pixels = embeddings[inside]
-    chosen = np.random.default_rng(seed).choice(
+    embeddings = array(embeddings, "embeddings", "NHWD")
+    inside = checks.mask(inside, "inside", "NHW")
+    one_shape(inside=inside, **{"the pixels of embeddings": embeddings[..., 0]})
+    pixels = finite(embeddings[inside], "embeddings")
+    if min(pixels.shape) < 3:
+        raise ValueError(
+            "three colours need at least three pixels of three dimensions, not "
+            f"{len(pixels)} pixels of {embeddings.shape[-1]}"
+        )
+    chosen = np.random.default_rng(checks.seed(seed)).choice(
         len(pixels), min(len(pixels), 20_000), replace=False
     )
     pca = PCA(3).fit(pixels[chosen])
@@ -179,6 +231,21 @@ def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0)
     colours = np.zeros((*inside.shape, 3))
     colours[inside] = ((pca.transform(pixels) - low) / (high - low)).clip(0, 1)
     return colours
+
+
+def _with_mask(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An image as (H, W, 3) floats and a mask of its size."""
+    shown, mask = _as_rgb(image), checks.mask(mask, "mask", "HW")
+    one_shape(mask=mask, **{"the pixels of the image": shown[..., 0]})
+    return shown, mask
+
+
+def _colour(colour: tuple[float, float, float]) -> np.ndarray:
+    """Red, green and blue in [0, 1]."""
+    shares = [number(one, "colour", 0, 1) for one in several(colour, "colour", "shares in [0, 1]")]
+    if len(shares) != 3:
+        raise ValueError(f"colour must be red, green and blue in [0, 1], not {colour}")
+    return np.array(shares)
 
 
 def overlay(
@@ -194,10 +261,15 @@ def overlay(
     Returns:
         (H, W, 3) floats in [0, 1].
 
+    Raises:
+        DataError: The image is neither uint8 nor floats in [0, 1].
+        ValueError: The mask has another shape, or the colour is none.
+
     Taught in notebook 01, section 2.
     """
-    shown = _as_rgb(image)
-    return np.where(mask[..., None], 0.3 * shown + 0.7 * np.array(colour), shown)
+    shown, mask = _with_mask(image, mask)
+    colour = _colour(colour)
+    return np.where(mask[..., None], 0.3 * shown + 0.7 * colour, shown)
 
 
 def outline(
@@ -220,11 +292,15 @@ def outline(
     Returns:
         (H, W, 3) floats in [0, 1].
 
+    Raises:
+        DataError: The image is neither uint8 nor floats in [0, 1].
+        ValueError: The mask has another shape, the colour is none, or the width not positive.
+
     Taught in notebook 01, section 2.
     """
-    shown, mask = _as_rgb(image), np.asarray(mask, bool)
-    if width is None:
-        width = max(1, round(max(mask.shape) / 300))
+    shown, mask = _with_mask(image, mask)
+    default = max(1, round(max(mask.shape) / 300))
+    width = default if width is None else whole(width, "width", 1, 10**4)
     around = ndimage.generate_binary_structure(2, 2)
     line = ndimage.binary_dilation(mask, around, iterations=width) & ~mask
-    return np.where(line[..., None], np.array(colour), shown)
+    return np.where(line[..., None], _colour(colour), shown)

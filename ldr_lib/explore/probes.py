@@ -12,6 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ..data import checks
+from ..data.checks import array, as_bytes, finite, instance, mask, named, whole
 from ..data.errors import DataError
 from ..data.prepare import Prepared
 from ..data.views import ViewMaker
@@ -19,7 +21,7 @@ from ..device import mixed_precision
 from ..evaluation import Comparison, anatomy_of, k_means
 from ..losses import patch_grid, patch_rows
 from ..metrics import mutual_information, retrieval_auc
-from ..network import TwoBranchNet
+from ..network import TwoBranchNet, require_embedding
 from ..settings import Settings
 
 NEIGHBOURS = 15
@@ -30,15 +32,21 @@ def filter_bank(images: np.ndarray) -> np.ndarray:
     Gaussian.
 
     Args:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8, or floats in [0, 1].
 
     Returns:
         (N, H, W, 20 C) float32, each feature with mean 0 and deviation 1 over all pixels.
+
+    Raises:
+        DataError: The images have another type, range or shape, or there are none.
 
     Taught in notebook 03, section 6.
     """
     from skimage.feature import multiscale_basic_features
 
+    images = as_bytes(images, "images", "NHWC")
+    if not images.size:
+        raise DataError(f"images hold no pixel, they are {images.shape}")
     found = np.stack(
         [
             multiscale_basic_features(image, sigma_min=1, sigma_max=16, channel_axis=-1).astype(
@@ -62,19 +70,29 @@ def pixels(inside: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
 
     Returns:
         Flat indices, sorted.
+
+    Raises:
+        ValueError: The field of view is no mask, or n or the seed make no sense.
     """
-    all_ = np.flatnonzero(inside)
+    all_, n, seed = np.flatnonzero(mask(inside, "inside")), whole(n, "n", 1), checks.seed(seed)
     return np.sort(np.random.default_rng(seed).choice(all_, min(n, len(all_)), replace=False))
 
 
 def labelled_example(training: Prepared, modality: str, seed: int = 0) -> int:
     """Draws a training image in which every structure is marked.
 
+    Args:
+        training: Prepared images with masks.
+        modality: "fundus" or "chest".
+        seed: Fixes the draw.
+
     Raises:
         DataError: There is none, or there are no masks.
+        ValueError: No prepared images, or an unknown modality.
 
     Taught in notebook 03, section 6.
     """
+    seed = checks.seed(seed)
     anatomy, names = anatomy_of(training, modality)
     whole = [
         i
@@ -118,9 +136,17 @@ def probe(
         linear" and "<structure> neighbours", the area under the ROC curve of logistic regression
         and of the 15 nearest labelled pixels; nan where an image lacks the structure.
 
+    Raises:
+        ValueError: Features do not fit the images, or a value makes no sense.
+        DataError: The images have no masks.
+
     Taught in notebook 03, section 6.
     """
     (anatomy, names), (truth, _) = anatomy_of(training, modality), anatomy_of(held_out, modality)
+    if not names:
+        raise DataError("a probe needs training images in which structures are marked")
+    example = whole(example, "example", 0, len(training) - 1)
+    features = _fitting(features, anatomy[example].shape, truth.shape)
     inside = np.asarray(held_out.masks["field_of_view"])
     labelled = pixels(training.masks["field_of_view"][example], 8_000, seed)
     judged = pixels(inside, 20_000, seed)
@@ -152,6 +178,30 @@ def probe(
     return Comparison({name: table[["NMI", *order]] for name, table in rows.items()})
 
 
+def _fitting(features: dict, example: tuple, held_out: tuple) -> dict:
+    """Features of the example and of the held-out images, which have a vector for each pixel."""
+    found = {}
+    for name, pair in named(features, "features", "a pair of arrays").items():
+        what = f"features[{name!r}]"
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(f"{what} must be a pair, of the example and of the held-out images")
+        one, others = (
+            finite(array(part, what, dims), what) for part, dims in zip(pair, ("SSD", "NSSD"))
+        )
+        if one.shape[:2] != example or others.shape[:3] != held_out:
+            raise ValueError(
+                f"{what} must be features of pixels {example} and {held_out}, not of "
+                f"{one.shape[:2]} and {others.shape[:3]}"
+            )
+        if one.shape[2] != others.shape[3]:
+            raise ValueError(
+                f"{what} must have one number of dimensions, not {one.shape[2]} and "
+                f"{others.shape[3]}"
+            )
+        found[name] = (one, others)
+    return found
+
+
 def _auc_by_image(true: np.ndarray, scores: np.ndarray, image_of: np.ndarray, n: int) -> np.ndarray:
     """Area under the ROC curve for each of n images, nan where an image has one class only."""
     values = np.full(n, np.nan)
@@ -178,15 +228,29 @@ def neighbourhoods(
         share expected if labels were independent of the features, averaged in the same way; for L
         labels it is 1/L.
 
+    Raises:
+        ValueError: Vectors and labels do not fit, a vector is not finite, or there are not more
+            pixels than neighbours.
+
     Taught in notebook 03, section 2.
     """
+    vectors = finite(array(vectors, "vectors", "PD"), "vectors")
+    if len(vectors) < 2:
+        raise ValueError(f"vectors must be of at least 2 pixels, not {len(vectors)}")
+    n = whole(n, "n", 1, len(vectors) - 1)
     found = (
         NearestNeighbors(n_neighbors=n + 1)
         .fit(vectors)
         .kneighbors(vectors, return_distance=False)[:, 1:]
     )
     rows = {}
-    for name, labels in groups.items():
+    for name, given in named(groups, "groups", "labels (P,)").items():
+        labels = np.asarray(given)
+        if labels.shape != (len(vectors),):
+            raise ValueError(
+                f"groups[{name!r}] must be {len(vectors)} labels, one for each vector, "
+                f"not {checks.shown(labels)}"
+            )
         same = (labels[found] == labels[:, None]).mean(1)
         kinds, counts = np.unique(labels, return_counts=True)
         rows[name] = {
@@ -194,6 +258,18 @@ def neighbourhoods(
             "by chance": np.mean(counts / len(labels)),
         }
     return pd.DataFrame(rows).T
+
+
+def _seen_by(net: TwoBranchNet, images: np.ndarray, settings: Settings) -> np.ndarray:
+    """Images as bytes, which a network with these settings can look at."""
+    require_embedding(net)
+    instance(settings, Settings, "settings", "Settings")
+    images = as_bytes(images, "images", "NSSC")
+    if images.shape[1] != images.shape[2] or images.shape[3] != net.in_channels:
+        raise DataError(
+            f"the network takes square images (N, S, S, {net.in_channels}), not {images.shape}"
+        )
+    return images
 
 
 @torch.no_grad()
@@ -205,11 +281,11 @@ def _patches_of_two_views(
     """
     n = min(len(images), 16) // 2 * 2
     if n < 2:
-        raise DataError("two images at least are needed")
+        raise DataError(f"two images at least are needed, not {len(images)}")
     device = next(net.parameters()).device
     x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(checks.seed(seed))
         views = ViewMaker(settings.view_size, settings.crop_scale)(x)
         with mixed_precision(device):
             first, second = (
@@ -226,7 +302,7 @@ def alignment_and_uniformity(
 
     Args:
         net: A network; it is put back into the mode it was in.
-        images: (N, S, S, C) uint8; an even number of them is used, 16 at most.
+        images: (N, S, S, C) uint8 or floats in [0, 1]; an even number of them is used, 16 at most.
         settings: Views and patch grid.
         seed: Fixes the views.
 
@@ -236,10 +312,12 @@ def alignment_and_uniformity(
         patches: 0 when all coincide, about -3.75 when spread evenly in 32 dimensions.
 
     Raises:
-        DataError: Fewer than two images.
+        DataError: Fewer than two images, or of another type, range or shape.
+        ValueError: The network embeds no pixels, or there are no settings.
 
     Source: Wang and Isola, ICML 2020. Taught in notebook 03, section 5.
     """
+    images = _seen_by(net, images, settings)
     with _evaluating(net):
         one, other = _patches_of_two_views(net, images, settings, seed)
     return _alignment(one, other), _uniformity(one)
@@ -284,8 +362,8 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
 
     Args:
         net: A network; it is put back into the mode it was in.
-        images: (N, S, S, C) uint8 with S a multiple of 16; an even number of them is used, 16 at
-            most. Black pixels are taken to lie outside the field of view.
+        images: (N, S, S, C) uint8 or floats in [0, 1], with S a multiple of 16; an even number of
+            them is used, 16 at most. Black pixels are taken to lie outside the field of view.
         settings: Views, patch grid and images per step.
         seed: Fixes the views.
 
@@ -305,10 +383,14 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
         The two signs of clusters are nan where the network has no clustering branch.
 
     Raises:
-        DataError: Fewer than two images.
+        DataError: Fewer than two images, black ones, or of another type, range or shape.
+        ValueError: The network embeds no pixels, or there are no settings.
 
     Taught in notebook 02, section 7.
     """
+    images = _seen_by(net, images, settings)
+    if len(images) > 1 and not images[:2].any():
+        raise DataError("the first images are black: there is no field of view to look at")
     with _evaluating(net):
         one, other = _patches_of_two_views(net, images, settings, seed)
         upright, turned, largest = [], [], []
@@ -361,6 +443,11 @@ def health_table(
     Returns:
         One column for each sign.
 
+    Raises:
+        DataError: As in `health`.
+        ValueError: As in `health`, or there is no network.
+
     Taught in notebook 02, section 7.
     """
+    nets = named(nets, "nets", "its network")
     return pd.DataFrame({name: health(net, images, settings, seed) for name, net in nets.items()}).T

@@ -2,7 +2,7 @@
 scores at full size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,11 @@ from PIL import Image
 from torch import nn
 
 from ..callbacks import SeedEpoch
+from ..data import checks
 from ..data.augment import LabelledPairs
+from ..data.checks import flag, instance, number, text, whole
 from ..data.crop import local_normalize, prepare_sample, to_original
-from ..data.errors import DataError
+from ..data.errors import DataError, one_of
 from ..data.simulate import Sample
 from ..device import mixed_precision, pick_device, to_device
 from ..losses import soft_dice_loss
@@ -34,12 +36,15 @@ class Segmenter(nn.Module):
 
     Calling it on (B, C, H, W) with H and W multiples of 16 returns logits (B, 1, H, W).
 
+    Raises:
+        ValueError: There is no encoder, or, when called, an image batch of another size.
+
     Source: Chen et al. 2021, section 4 (downstream). Taught in notebook 05, section 2.
     """
 
     def __init__(self, encoder: Encoder):
         super().__init__()
-        self.encoder = encoder
+        self.encoder = instance(encoder, Encoder, "encoder", "an Encoder")
         self.decoder = nn.ModuleList(
             nn.Sequential(convolution(wide, narrow), convolution(narrow, narrow))
             for wide, narrow in ((256, 64), (128, 32), (64, 16), (32, 16))
@@ -47,6 +52,10 @@ class Segmenter(nn.Module):
         self.head = nn.Conv2d(16, 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1] % 16 or x.shape[-2] % 16:
+            raise ValueError(
+                f"a segmenter takes images whose sides are multiples of 16, not {tuple(x.shape)}"
+            )
         *skips, x = self.encoder(x)
         for level, skip in zip(self.decoder, reversed(skips)):
             x = level(torch.cat([F.interpolate(x, scale_factor=2.0), skip], 1))
@@ -72,10 +81,13 @@ class TransferSettings:
         tier: Name of the tier that these values belong to, "custom" for values of one's own.
         steps: Steps of each of the two stages, decoder and fine-tuning.
         batch: Crops a step.
-        side: Side of the crops in pixels.
+        side: Side of the crops in pixels, a multiple of 16.
         learning_rate: Highest rate of Adam, for the decoder.
         encoder_rate: That of the encoder, as a share of it.
         seed: Of everything random.
+
+    Raises:
+        ValueError: A value makes no sense; the message says which.
     """
 
     tier: str = "custom"
@@ -85,6 +97,19 @@ class TransferSettings:
     learning_rate: float = 1e-3
     encoder_rate: float = 1.0
     seed: int = 0
+
+    def __post_init__(self):
+        checked = {
+            "tier": text(self.tier, "tier"),
+            "steps": whole(self.steps, "steps", 1, 10**6),
+            "batch": whole(self.batch, "batch", 1, 10**5),
+            "side": checks.multiple(self.side, "side", 16, 4096),
+            "learning_rate": number(self.learning_rate, "learning_rate", 0),
+            "encoder_rate": number(self.encoder_rate, "encoder_rate", 0),
+            "seed": checks.seed(self.seed),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def for_tier(cls, tier: str = "class", seed: int = 0, **changes) -> "TransferSettings":
@@ -97,7 +122,7 @@ class TransferSettings:
             changes: Further attributes to set.
 
         Raises:
-            ValueError: Unknown tier.
+            ValueError: Unknown tier, or a change that makes no sense.
 
         Example:
             >>> TransferSettings.for_tier("study").steps
@@ -105,6 +130,8 @@ class TransferSettings:
 
         Taught in notebook 05, section 3.
         """
+        for name in changes:
+            one_of(name, [field.name for field in fields(cls)], "setting")
         return cls(**values_for(BUDGETS, "segmentation", tier, "task") | {"seed": seed} | changes)
 
 
@@ -159,14 +186,34 @@ def train_decoder(
     Returns:
         The segmenter in evaluation mode, with a copy of the encoder.
 
+    Raises:
+        ValueError: Encoder, crops or settings are none, or do not fit each other.
+
     Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
     """
+    instance(encoder, Encoder, "encoder", "an Encoder")
+    _check_budget(labelled, settings, encoder)
+    flag(frozen, "frozen")
     torch.manual_seed(settings.seed)
     net = Segmenter(Encoder(encoder.in_channels))
     net.encoder.load_state_dict(encoder.state_dict())
     net = to_device(net, pick_device(device))
     net.encoder.requires_grad_(not frozen)
     return _fit(net, labelled, settings, 0, [_FrozenEncoder()] if frozen else [])
+
+
+def _check_budget(labelled: LabelledPairs, settings: TransferSettings, encoder: Encoder) -> None:
+    """Makes sure that crops, settings and encoder are some and fit each other."""
+    if not callable(labelled):
+        raise ValueError(f"labelled must be LabelledPairs, not {checks.shown(labelled)}")
+    instance(settings, TransferSettings, "settings", "TransferSettings")
+    if isinstance(labelled, LabelledPairs):
+        channels = labelled.images.shape[-1]
+        if channels != encoder.in_channels:
+            raise ValueError(
+                f"the encoder takes {encoder.in_channels} channels and the labelled images have "
+                f"{channels}"
+            )
 
 
 def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSettings) -> Segmenter:
@@ -181,8 +228,13 @@ def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSetting
     Returns:
         The segmenter in evaluation mode.
 
+    Raises:
+        ValueError: Segmenter, crops or settings are none, or do not fit each other.
+
     Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
     """
+    instance(net, Segmenter, "net", "a Segmenter")
+    _check_budget(labelled, settings, net.encoder)
     net.encoder.requires_grad_(True)
     return _fit(net, labelled, settings, 1, [])
 
@@ -222,7 +274,14 @@ def segment(net: Segmenter, sample: Sample, size: int, modality: str) -> np.ndar
 
     Returns:
         (H, W) float32 in [0, 1], 0 outside the field of view.
+
+    Raises:
+        ValueError: The network is no segmenter, or the size no multiple of 16.
+        DataError: The image cannot be used.
     """
+    instance(net, Segmenter, "net", "a Segmenter")
+    instance(sample, Sample, "sample", "a Sample")
+    size = checks.multiple(size, "size", 16, 4096)
     small, masks, box = prepare_sample(Sample(sample.image), size, modality)
     inside = masks["field_of_view"]
     seen = local_normalize(small, inside) if modality == "fundus" else small
@@ -252,8 +311,14 @@ def score(net: Segmenter, task: Task, dataset) -> pd.DataFrame:
         One row per image that has a mask: "Dice", and "clDice" for vessels or "HD95" in pixels for
             all others.
 
+    Raises:
+        DataError: No image has a mask of the structure.
+        ValueError: The network is no segmenter, or the task none.
+
     Taught in notebook 05, section 3.
     """
+    instance(net, Segmenter, "net", "a Segmenter")
+    instance(task, Task, "task", "a Task, for example task(...)")
     rows = {}
     for sample in (dataset[i] for i in range(len(dataset))):
         if task.structure not in sample.masks:

@@ -4,6 +4,8 @@ further real images, four on simulated ones.
 
 from dataclasses import dataclass
 
+from ..data import checks
+from ..data.checks import flag, span, text
 from ..data.errors import one_of
 
 
@@ -14,9 +16,12 @@ class Task:
     Attributes:
         dataset: As in `open_dataset`.
         structure: One of the dataset's masks.
-        size: Side in pixels of the prepared images.
+        size: Side in pixels of the prepared images, a multiple of 16.
         crop: Smallest and largest side of a training crop as a share of the image.
         turn: Whether crops may be turned by any angle.
+
+    Raises:
+        ValueError: A value makes no sense; the message says which.
     """
 
     dataset: str
@@ -24,6 +29,13 @@ class Task:
     size: int
     crop: tuple[float, float]
     turn: bool
+
+    def __post_init__(self):
+        text(self.dataset, "dataset")
+        text(self.structure, "structure")
+        checks.multiple(self.size, "size", 16, 4096)
+        span(self.crop, "crop", 4)
+        flag(self.turn, "turn")
 
     @property
     def is_thin(self) -> bool:

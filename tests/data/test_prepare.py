@@ -75,10 +75,12 @@ def test_local_normalisation_removes_uneven_illumination():
     assert (local_normalize(sample.image, inside)[~inside] == 0).all()
 
 
-def test_images_that_are_not_bytes_are_refused(photograph):
-    image, inside = photograph() / 255, np.ones((96, 96), bool)
-    for call in (lambda: field_of_view(image), lambda: local_normalize(image, inside)):
-        with pytest.raises(DataError, match="must be uint8 .* not float64"):
+def test_shares_are_taken_as_the_bytes_that_they_stand_for(photograph):
+    image, inside = photograph(), np.ones((96, 96), bool)
+    assert (field_of_view(image / 255) == field_of_view(image)).all()
+    assert (local_normalize(image / 255, inside) == local_normalize(image, inside)).all()
+    for call in (lambda: field_of_view(1.0 * image), lambda: local_normalize(1.0 * image, inside)):
+        with pytest.raises(DataError, match="of floats must lie in .0, 1.*divide by 255"):
             call()
 
 

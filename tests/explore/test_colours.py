@@ -103,7 +103,7 @@ def test_an_outline_is_wider_in_a_larger_image():
 
 def test_images_that_are_neither_bytes_nor_shares_are_refused():
     for image, words in (
-        (np.full((4, 4), 200.0), "divide it by its largest possible value"),
+        (np.full((4, 4), 200.0), "divide by 255"),
         (np.ones((4, 4), np.int64), "uint8 or floats"),
     ):
         with pytest.raises(DataError, match=words):

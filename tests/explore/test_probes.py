@@ -61,8 +61,11 @@ def test_a_probe_finds_anatomy_in_features_of_anatomy_and_none_in_noise(prepared
 
 
 def test_a_probe_without_masks_is_refused(prepared):
+    bare = replace(prepared[0], masks={"field_of_view": prepared[0].masks["field_of_view"]})
     with pytest.raises(DataError, match="every structure is marked"):
-        labelled_example(prepared[0], "unknown")
+        labelled_example(bare, "fundus")
+    with pytest.raises(ValueError, match='unknown modality "fundu"; known are fundus, chest'):
+        labelled_example(prepared[0], "fundu")
     example = labelled_example(prepared[0], "fundus", 3)
     assert all(
         prepared[0].masks[name][example].any() for name in ("disc", "fovea", "vessel")
