@@ -1,5 +1,6 @@
 """What the kit makes of a folder of images, before anyone trains: a table and a contact sheet."""
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
@@ -108,8 +109,10 @@ def check(
 
     Taught in notebook 01, section 3.
     """
-    images = Folder(folder, "all", modality)
-    files = _by_stem(masks) if masks else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are remarks of the report
+        images = Folder(folder, "all", modality)
+    files = _by_stem(masks, {item.image for item in images.items}) if masks else None
     with ThreadPoolExecutor() as pool:
         items = pool.map(lambda item: _checked(images, item, files), images.items)
         rows = list(progress(items, "checking", len(images)))
@@ -124,9 +127,13 @@ def check(
     return Report(images.root, images.modality, remarks, rows)
 
 
-def _by_stem(folder: Path | str) -> dict[str, Path]:
+def _by_stem(folder: Path | str, images: set[Path]) -> dict[str, Path]:
+    """Mask files by their names; images that lie among them do not count."""
     folder = Path(folder).expanduser()
-    files = {stem_of(path).lower(): path for path in list_folder(folder).images}
+    if not folder.is_dir():
+        raise DataError(f"the folder of masks {printable(folder)} does not exist")
+    found = [path for path in list_folder(folder).images if path not in images]
+    files = {stem_of(path).lower(): path for path in found}
     if not files:
         raise DataError(f"{printable(folder)} holds no mask: no image file is in it")
     return files
@@ -159,8 +166,9 @@ def _checked(images: Folder, item, files: dict[str, Path] | None) -> Checked:
         pixels = found.apply(pixels) if changed else pixels
         find, _ = CONTENT.get(images.modality, (everywhere, 0))
         inside = find(pixels)
-        name = "field of view" if images.modality == "fundus" else "exposed area"
-        row.notes.append(f"{name} {inside.mean():.0%}")
+        name = "field of view" if images.modality == "fundus" else "without borders"
+        if images.modality == "fundus" or not inside.all():
+            row.notes.append(f"{name} {inside.mean():.0%}")
         mask = _mask(row, item.image, picture, files)
         if mask is not None and changed:
             mask = found.turn(mask)

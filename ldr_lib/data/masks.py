@@ -65,7 +65,7 @@ def by_histogram(values: np.ndarray) -> Decision:
     between = counts[int(np.ceil(dark + reach)) : int(bright - reach) + 1].sum() / grey.size
     decision = _checked(grey > cut, f"peaks at {dark} and {bright}, cut at {cut:g}")
     if between > BETWEEN and np.count_nonzero(counts) > 2:
-        doubt = f"a grey picture rather than a mask: {between:.0%} lie between its two peaks"
+        doubt = f"looks like a grey picture: {between:.0%} of its pixels lie between its two peaks"
         return Decision(decision.mask, decision.note, doubt)
     return decision
 
