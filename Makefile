@@ -7,7 +7,7 @@ LDR_DATA ?=
 export LDR_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint lab figures records priors transfer course
+.PHONY: help quickstart test lint lab figures records priors transfer course grade wall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,15 @@ priors: .venv/ready ## repeat the guided trainings on real images, hours
 transfer: .venv/ready ## repeat pretraining and segmentation with few labels, hours
 	$(BIN)/python -m ldr_lib records transfer --data-dir "$(LDR_DATA)"
 
-course: .venv/ready ## build the assignments and rehearse their grading
+course: .venv/ready ## build the assignments and the students' kit, rehearse the grading
 	$(BIN)/python tests/course/rehearse.py runs/course
+
+grade: .venv/ready ## grade ASSIGNMENT in the course folder COURSE, students' programs behind a wall
+	@$(BIN)/python notebooks/course/grading "$(COURSE)" $(ASSIGNMENT)
+
+wall: .venv/ready ## build the container image behind which students' programs run
+	$(or $(shell command -v docker),podman) build -t ldr-grading \
+		-f notebooks/course/grading/Dockerfile .
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"

@@ -1,19 +1,23 @@
-"""What the assignments check with: messages that teach, and the leaderboard of a class."""
+"""What assignments check answers with: every message says what a wrong answer looks like."""
 
 import ast
 import inspect
 import json
-import re
 import textwrap
-import types
+from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
-from .data.errors import DataError
+from ..data.errors import one_of
+
+STORED = Path(__file__).with_name("values.json")
+"""Task to its stored value, the values that known mistakes give, and hints."""
+_failed = Counter()
+"""Task to the number of tries that failed in this session; decides which hint opens."""
 
 
 def check(what: str, got, expected, mistakes: dict | None = None, tolerance: float = 1e-4) -> None:
@@ -29,35 +33,56 @@ def check(what: str, got, expected, mistakes: dict | None = None, tolerance: flo
     Raises:
         AssertionError: They differ; says how, and what it looks like if a known mistake explains
             it.
+
+    Example:
+        >>> check("half of it", 0.5, 0.5)
+        >>> check("half of it", 0.25, 0.5, {"This is a quarter.": 0.25})
+        Traceback (most recent call last):
+        AssertionError: half of it: 0.25 instead of 0.5. This is a quarter.
     """
-    assert got is not None, f"{what}: the function returns nothing yet. Does it end with return?"
-    try:
-        answer, right = (
-            np.asarray(x.detach().cpu() if torch.is_tensor(x) else x, dtype=np.float64)
-            for x in (got, expected)
-        )
-    except (TypeError, ValueError) as error:
-        raise AssertionError(
-            f"{what}: a number or tensor is expected, not {type(got).__name__}"
-        ) from error
+    answer, right = _numbers(what, got), _numbers(what, expected)
     assert answer.shape == right.shape, (
         f"{what}: has shape {answer.shape}, and {right.shape} is expected"
+        + (". It is empty." if answer.size == 0 else "")
     )
     assert np.isfinite(answer).all(), (
         f"{what}: holds values that are not finite. Is something divided by zero, or the "
         "logarithm of zero taken?"
     )
-    if np.abs(answer - right).max() <= tolerance:
+    if _near(answer, right, tolerance):
         return
+    difference = f"{what}: {_short(answer)} instead of {_short(right)}"
     for explanation, wrong in (mistakes or {}).items():
-        wrong = np.asarray(
-            wrong.detach().cpu() if torch.is_tensor(wrong) else wrong, dtype=np.float64
+        if _near(answer, _numbers(what, wrong), tolerance):
+            raise AssertionError(f"{difference}. {explanation}")
+    raise AssertionError(difference)
+
+
+def _numbers(what: str, value) -> np.ndarray:
+    """A value as an array of double precision; an AssertionError that teaches where it is none."""
+    name = type(value).__name__
+    assert value is not None, f"{what}: the function returns nothing yet. Does it end with return?"
+    assert not callable(value) or torch.is_tensor(value), (
+        f"{what}: a number or tensor is expected, not the function itself. Are parentheses missing?"
+    )
+    assert not isinstance(value, (str, bytes)), (
+        f"{what}: a number or tensor is expected, not the text {value!r:.40}"
+    )
+    try:
+        if torch.is_tensor(value):
+            value = value.detach().cpu()
+            return value.to(torch.complex128 if value.is_complex() else torch.float64).numpy()
+        array = np.asarray(value)
+        assert array.dtype.kind not in "USOcmM", (
+            f"{what}: a number or tensor is expected, not {name} of {array.dtype}"
         )
-        if wrong.shape == answer.shape and np.abs(answer - wrong).max() <= tolerance:
-            raise AssertionError(
-                f"{what}: {_short(answer)} instead of {_short(right)}. {explanation}"
-            )
-    raise AssertionError(f"{what}: {_short(answer)} instead of {_short(right)}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise AssertionError(f"{what}: a number or tensor is expected, not {name}") from error
+
+
+def _near(answer: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
+    return answer.shape == other.shape and bool((np.abs(answer - other) <= tolerance).all())
 
 
 def _short(values: np.ndarray) -> str:
@@ -68,82 +93,155 @@ def _short(values: np.ndarray) -> str:
     )
 
 
-def own_work(function: types.FunctionType) -> None:
+def check_value(task: str, got, tolerance: float = 1e-3) -> None:
+    """Holds an answer against the value that is stored for a task.
+
+    The value belongs to the inputs that the test cell shows. A try that fails opens a hint, the
+    next failed one the next hint.
+
+    Args:
+        task: Assignment and task, for example "patches: probabilities".
+        got: The student's number, array or tensor.
+        tolerance: Largest absolute difference.
+
+    Raises:
+        ValueError: Unknown task.
+        AssertionError: As in `check`.
+    """
+    stored = stored_values()[one_of(task, stored_values(), "task")]
+    try:
+        check(task, got, stored["value"], stored["mistakes"], tolerance)
+    except AssertionError as error:
+        hints = stored["hints"][: _failed[task] + 1]
+        _failed[task] += 1
+        shown = "".join(f"\nHint {i}: {hint}" for i, hint in enumerate(hints, 1))
+        raise AssertionError(f"{error}{shown}") from None
+
+
+@cache
+def stored_values() -> dict[str, dict]:
+    """All stored values, by task: "value", "mistakes" (explanation to value) and "hints"."""
+    return json.loads(STORED.read_text(encoding="utf-8"))
+
+
+def example(*shape: int, turn: float = 1.7, unit: bool = True) -> torch.Tensor:
+    """Inputs for check values, the same on every computer: cosines, not random numbers.
+
+    Args:
+        shape: Shape of the tensor.
+        turn: Radians from one value to the next; another turn gives other inputs.
+        unit: Scale to unit vectors along dimension 1.
+
+    Returns:
+        Tensor of single precision.
+
+    Example:
+        >>> example(2, 3).norm(dim=1)
+        tensor([1., 1.])
+    """
+    values = torch.arange(int(np.prod(shape)), dtype=torch.float64).mul(turn).cos().reshape(shape)
+    return (torch.nn.functional.normalize(values, dim=1) if unit else values).float()
+
+
+def gradient(function: Callable, *inputs, of: int = 0, at: tuple[int, ...] = ()) -> torch.Tensor:
+    """How a function's result changes with one of its inputs.
+
+    Args:
+        function: Takes tensors and returns one.
+        inputs: What it is called with.
+        of: Which input the gradient is taken with respect to, from 0.
+        at: Indices of the element of the result that is looked at; without it, all elements
+            count, weighted by 1, 2, 3 and so on, so that no two of them can cancel.
+
+    Returns:
+        Gradient of the shape of that input; zeros where nothing depends on it.
+
+    Example:
+        >>> gradient(lambda x: x**2, torch.tensor([1.0, 3.0]), at=(1,))
+        tensor([0., 6.])
+    """
+    if hasattr(function, "gradient"):  # an answer that runs in another process
+        return function.gradient(*inputs, of=of, at=list(at))
+    inputs = list(inputs)
+    leaf = inputs[of] = inputs[of].detach().clone().requires_grad_()
+    result = function(*inputs)
+    assert torch.is_tensor(result), f"a tensor is expected, not {type(result).__name__}"
+    if not result.requires_grad:
+        return torch.zeros_like(leaf)
+    weights = torch.arange(1, result.numel() + 1).to(result).reshape(result.shape)
+    looked_at = result[tuple(at)] if at else (result * weights).sum()
+    (found,) = torch.autograd.grad(looked_at, leaf, allow_unused=True)
+    return torch.zeros_like(leaf) if found is None else found
+
+
+def own_work(function: Callable) -> None:
     """Makes sure that an answer is written out and does not call this package.
+
+    Args:
+        function: The answer, or an object whose `source` is the text of all answers.
 
     Raises:
         AssertionError: It does.
     """
+    source = getattr(function, "source", None)
+    name = function.__name__
+    if source is None:
+        used = _used_by(function)
+    else:
+        used = _used_in(source, name)
+    assert not used, f"{name} calls {used[0]} of ldr_lib: write it out from the equation"
 
-    def names(code: types.CodeType) -> set[str]:
-        inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-        return set(code.co_names).union(*map(names, inner)) if inner else set(code.co_names)
 
-    for name in names(function.__code__):
+def _used_by(function: Callable) -> list[str]:
+    """Names of this package that a function of this session reads."""
+    found = []
+    for name in _names(function.__code__):
         used = function.__globals__.get(name)
         home = getattr(used, "__module__", None) or getattr(used, "__name__", "")
-        assert name != "ldr_lib" and not str(home).startswith("ldr_lib"), (
-            f"{function.__name__} calls {name} of ldr_lib: write it out from the equation"
-        )
+        if name == "ldr_lib" or str(home).startswith("ldr_lib"):
+            found.append(name)
+    return found
 
 
-def show_source(*functions: Callable) -> None:
-    """Prints functions without their docstrings, so that a notebook shows the code that it runs.
-
-    Args:
-        functions: Functions of this package or your own.
-
-    Example:
-        >>> from ldr_lib.losses import cluster_area
-        >>> show_source(cluster_area)
-        def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
-            areas = clusters.mean((2, 3))  # (N, K)
-            return (areas - 1 / clusters.shape[1]).square().mean()
-
-    Taught in notebook 02, section 3.
-    """
-    sources = []
-    for function in functions:
-        source = textwrap.dedent(inspect.getsource(function))
-        lines, definition = source.rstrip().splitlines(), ast.parse(source).body[0]
-        if ast.get_docstring(definition) is not None:
-            docstring = definition.body[0]
-            del lines[docstring.lineno - 1 : docstring.end_lineno]
-        sources.append("\n".join(lines))
-    print("\n\n".join(sources))
+def _names(code) -> set[str]:
+    inner = (_names(one) for one in code.co_consts if inspect.iscode(one))
+    return set(code.co_names).union(*inner)
 
 
-def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame:
-    """Scores of all graded submissions of the project, best first.
-
-    Args:
-        course: Folder of the course, after autograding.
-        assignment: Whose cells print "leaderboard: <score>".
-
-    Returns:
-        Columns "student" and "Dice"; a student whose notebook printed no score has nan.
-
-    Raises:
-        DataError: Nothing has been graded yet.
-    """
-    rows = []
-    for path in sorted(Path(course).glob(f"autograded/*/{assignment}/*.ipynb")):
-        outputs = [
-            output
-            for cell in json.loads(path.read_text())["cells"]
-            for output in cell.get("outputs", [])
-        ]
-        found = re.findall(
-            r"leaderboard: ([\d.]+)", "".join("".join(output.get("text", "")) for output in outputs)
-        )
-        rows.append(
-            {"student": path.parts[-3], "Dice": float(found[-1]) if found else float("nan")}
-        )
-    if not rows:
-        raise DataError(
-            f"{course} holds no graded submission of {assignment}; run nbgrader autograde "
-            f"{assignment} there first"
-        )
-    return pd.DataFrame(rows).sort_values(
-        "Dice", ascending=False, na_position="last", ignore_index=True
-    )
+def _used_in(source: str, function: str) -> list[str]:
+    """Names of this package that a function, or what it calls, reads in a program's text."""
+    try:
+        tree = ast.parse(textwrap.dedent(source))
+    except SyntaxError:
+        return []
+    bodies, own = {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            bodies[node.name] = node
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ldr_lib"):
+            own |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            own |= {
+                alias.asname or alias.name.split(".")[0]
+                for alias in node.names
+                if alias.name.split(".")[0] == "ldr_lib"
+            }
+    reached, waiting = set(), [function]
+    while waiting:
+        name = waiting.pop()
+        if name in bodies and name not in reached:
+            reached.add(name)
+            waiting += [node.id for node in ast.walk(bodies[name]) if isinstance(node, ast.Name)]
+    read = {
+        node.id
+        for name in reached
+        for node in ast.walk(bodies[name])
+        if isinstance(node, ast.Name)
+    }
+    inside = {
+        (node.module or "")
+        for name in reached
+        for node in ast.walk(bodies[name])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ldr_lib")
+    }
+    return sorted((read & own) | inside)

@@ -398,27 +398,191 @@ WRONG = [
         ["by_prototype_test"],
     ),
     (
+        "training",
+        "top_1",
+        "similarity instead of hits",
+        function("top_1(first, second)", "return (first * second).sum(1).mean()"),
+        ["top_1_test"],
+    ),
+    (
+        "training",
+        "top_1",
+        "counts instead of a share",
+        function(
+            "top_1(first, second)",
+            "return (first @ second.T).argmax(1).eq(torch.arange(len(first))).sum()",
+        ),
+        ["top_1_test"],
+    ),
+    (
+        "training",
+        "trailing_mean",
+        "looks ahead",
+        function(
+            "trailing_mean(losses, window)",
+            "x, h = np.asarray(losses), window // 2",
+            "return np.array([x[max(0, i - h):i + h + 1].mean() for i in range(len(x))])",
+        ),
+        ["trailing_mean_test"],
+    ),
+    (
+        "training",
+        "trailing_mean",
+        "shorter than the losses",
+        function(
+            "trailing_mean(losses, window)",
+            "return np.convolve(losses, np.ones(window) / window, 'valid')",
+        ),
+        ["trailing_mean_test"],
+    ),
+    (
+        "training",
+        "learn",
+        "gradients are never set to zero",
+        function(
+            "learn(start, images, steps, rate=1e-3)",
+            "net, losses = begin(start), []",
+            "optimiser = torch.optim.Adam(net.parameters(), lr=rate)",
+            "for step in range(steps):",
+            "    loss = patch_discrimination(*vectors(net, two_views(images, step)))",
+            "    loss.backward()",
+            "    optimiser.step()",
+            "    losses.append(float(loss.detach()))",
+            "return losses, net.state_dict()",
+        ),
+        ["learn_test"],
+    ),
+    (
+        "training",
+        "learn",
+        "never steps",
+        function(
+            "learn(start, images, steps, rate=1e-3)",
+            "net = begin(start)",
+            "losses = [patch_discrimination(*vectors(net, two_views(images, i))).item() "
+            "for i in range(steps)]",
+            "return losses, dict(net.named_parameters()) | net.state_dict()",
+        ),
+        ["learn_test"],
+    ),
+    (
+        "training",
+        "diagnose",
+        "in the order of the question",
+        function(
+            "diagnose()",
+            "return dict(zip('ABCDE', ['healthy', 'collapse', 'rate too high', 'rate too low', "
+            "'wrong partners']))",
+        ),
+        ["diagnose_test"],
+    ),
+    (
+        "experiment",
+        "leaked",
+        "the other way round",
+        function(
+            "leaked(train_patients, test_patients)",
+            "return np.isin(train_patients, test_patients)",
+        ),
+        ["leaked_test"],
+    ),
+    (
+        "experiment",
+        "leaked",
+        "how many",
+        function(
+            "leaked(train_patients, test_patients)",
+            "return np.isin(test_patients, train_patients).sum()",
+        ),
+        ["leaked_test"],
+    ),
+    (
+        "experiment",
+        "interval",
+        "draws images",
+        function(
+            "interval(better, worse, patients, draws=2000)",
+            "gaps = np.asarray(better) - np.asarray(worse)",
+            "drawn = np.random.default_rng(0).integers(0, len(gaps), (draws, len(gaps)))",
+            "return gaps.mean(), *np.quantile(gaps[drawn].mean(1), (0.025, 0.975))",
+        ),
+        ["interval_test"],
+    ),
+    (
+        "experiment",
+        "interval",
+        "means of patients, whatever their number of images",
+        function(
+            "interval(better, worse, patients, draws=2000)",
+            "gaps = np.asarray(better) - np.asarray(worse)",
+            "means = np.array([gaps[patients == one].mean() for one in np.unique(patients)])",
+            "drawn = np.random.default_rng(0).integers(0, len(means), (draws, len(means)))",
+            "return gaps.mean(), *np.quantile(means[drawn].mean(1), (0.025, 0.975))",
+        ),
+        ["interval_test"],
+    ),
+    (
+        "experiment",
+        "interval",
+        "the interval of single draws",
+        function(
+            "interval(better, worse, patients, draws=2000)",
+            "gaps = np.asarray(better) - np.asarray(worse)",
+            "return gaps.mean(), *np.quantile(gaps, (0.025, 0.975))",
+        ),
+        ["interval_test"],
+    ),
+    (
+        "experiment",
+        "images_needed",
+        "rounded down",
+        function(
+            "images_needed(spread, half_width)", "return int((1.96 * spread / half_width) ** 2)"
+        ),
+        ["images_needed_test"],
+    ),
+    (
         "project",
         "segment",
         "nothing found",
         function(
             "segment(image, label, inside, others)", "return np.zeros(others.shape[:3], bool)"
         ),
-        ["segment_runs", "segment_third", "segment_half", "segment_well"],
+        ["segment_runs", "segment_half", "segment_more", "segment_well"],
     ),
     (
         "project",
         "segment",
         "everything found",
         function("segment(image, label, inside, others)", "return np.ones(others.shape[:3], bool)"),
-        ["segment_third", "segment_half", "segment_well"],
+        ["segment_half", "segment_more", "segment_well"],
+    ),
+    (
+        "project",
+        "segment",
+        "the darkest pixels, as the setup has them",
+        function("segment(image, label, inside, others)", "return darkest(others)"),
+        ["segment_runs", "segment_half", "segment_more", "segment_well"],
+    ),
+    (
+        "project",
+        "segment",
+        "colours of single pixels",
+        "from sklearn.linear_model import LogisticRegression\n"
+        + function(
+            "segment(image, label, inside, others)",
+            "model = LogisticRegression(max_iter=500).fit(image[inside] / 255, label[inside])",
+            "sure = model.predict_proba(others.reshape(-1, 3) / 255)[:, 1]",
+            "return (sure.reshape(others.shape[:3]) > 0.2) & others.any(-1)",
+        ),
+        ["segment_half", "segment_more", "segment_well"],
     ),
     (
         "project",
         "segment",
         "probabilities instead of a mask",
         function("segment(image, label, inside, others)", "return others.mean(-1) / 255"),
-        ["segment_runs", "segment_third", "segment_half", "segment_well"],
+        ["segment_runs", "segment_half", "segment_more", "segment_well"],
     ),
 ]
 
@@ -561,17 +725,69 @@ RIGHT = [
         ),
     ),
     (
+        "training",
+        "learn",
+        "a list at the end, weights as copies",
+        function(
+            "learn(start, images, steps, rate=1e-3)",
+            "net = begin(start)",
+            "optimiser, losses = torch.optim.Adam(net.parameters(), rate), torch.zeros(steps)",
+            "for step, _ in enumerate(range(steps)):",
+            "    a, b = vectors(net, two_views(images, step))",
+            "    loss = patch_discrimination(a, b)",
+            "    net.zero_grad(set_to_none=True)",
+            "    loss.backward()",
+            "    optimiser.step()",
+            "    losses[step] = loss.detach()",
+            "return losses.tolist(), {k: v.detach().clone() for k, v in net.state_dict().items()}",
+        ),
+    ),
+    (
+        "training",
+        "trailing_mean",
+        "sums",
+        function(
+            "trailing_mean(losses, window)",
+            "out = []",
+            "for i in range(len(losses)):",
+            "    part = list(losses)[:i + 1][-window:]",
+            "    out.append(sum(part) / len(part))",
+            "return out",
+        ),
+    ),
+    (
+        "experiment",
+        "interval",
+        "a loop of concatenations",
+        function(
+            "interval(better, worse, patients, draws=2000)",
+            "import random",
+            "random.seed(3)",
+            "gaps, known = np.asarray(better) - worse, sorted(set(patients.tolist()))",
+            "parts = {one: gaps[patients == one] for one in known}",
+            "means = [np.concatenate([parts[one] for one in random.choices(known, "
+            "k=len(known))]).mean() for _ in range(draws)]",
+            "return np.array([gaps.mean(), *np.percentile(means, [2.5, 97.5])])",
+        ),
+    ),
+    (
         "project",
         "segment",
-        "a linear classifier on filters",
-        "from sklearn.linear_model import LogisticRegression\n"
+        "ridges in even light, no label",
+        "from skimage.filters import frangi\n"
         + function(
             "segment(image, label, inside, others)",
-            "x = filter_bank(np.concatenate([image[None], others]))",
-            "model = LogisticRegression(max_iter=500).fit(x[0][inside], label[inside])",
-            "sure = model.predict_proba(x[1:].reshape(-1, x.shape[-1]))[:, "
-            "1].reshape(others.shape[:3])",
-            "return (sure > 0.4) & others.any(-1)",
+            "masks = []",
+            "for one in others:",
+            "    field = one.any(-1)",
+            "    green = one[..., 1] * field.astype(float)",
+            "    light = ndimage.gaussian_filter(green, 8)",
+            "    light = light / (ndimage.gaussian_filter(field.astype(float), 8) + 1e-6)",
+            "    ratio = ((green + 4) / (light + 4) - 1) * field",
+            "    ratio = ndimage.gaussian_filter(ratio / ratio[field].std(), 0.5)",
+            "    ridge = frangi(ratio, sigmas=(1, 1.5, 2), black_ridges=True)",
+            "    masks.append(field & (ridge >= np.quantile(ridge[field], 0.8)))",
+            "return np.stack(masks)",
         ),
     ),
 ]

@@ -1,0 +1,10 @@
+from .checks import check as check
+from .checks import check_value as check_value
+from .checks import example as example
+from .checks import gradient as gradient
+from .checks import own_work as own_work
+from .checks import stored_values as stored_values
+from .leaderboard import leaderboard as leaderboard
+from .photographs import Photographs as Photographs
+from .photographs import hard_photographs as hard_photographs
+from .source import show_source as show_source

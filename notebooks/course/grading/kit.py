@@ -1,0 +1,44 @@
+"""What students get: `python notebooks/course/grading/kit.py FOLDER`, or `make course`.
+
+The kit holds the package, the notebooks and the released assignments, and neither sources nor
+answers: no file of it comes from `tests`, from `notebooks/course/source` or from the grading.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+COURSE = ROOT / "notebooks" / "course"
+SHARED = ("ldr_lib", "figures", "pyproject.toml", "constraints.txt", "environment.yml")
+SHARED += ("README.md", "LICENSE")
+
+
+def write_kit(released: Path, folder: Path) -> Path:
+    """Writes the kit.
+
+    Args:
+        released: nbgrader's folder `release`.
+        folder: Where the kit is written; what was there is replaced.
+
+    Returns:
+        The kit as one file, `<folder>.zip`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in SHARED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    (folder / "notebooks").mkdir()
+    for notebook in sorted((ROOT / "notebooks").glob("0*.ipynb")):
+        shutil.copy(notebook, folder / "notebooks")
+    shutil.copy(COURSE / "STUDENTS.md", folder)
+    shutil.copytree(released, folder / "assignments")
+    return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
+
+
+if __name__ == "__main__":
+    print(write_kit(Path(sys.argv[1]) / "release", Path(sys.argv[1]) / "kit"))
