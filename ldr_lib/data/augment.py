@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from .checks import as_bytes, flag, mask, number, one_shape, probabilities, shown, span, whole
 from .errors import DataError
-from .geometry import affine_grid, smooth_displacement, uniform
+from .geometry import affine_grid, sample, smooth_displacement, uniform
 
 
 @dataclass
@@ -225,10 +225,7 @@ def crops(
     if bend:
         grid = grid + smooth_displacement(n, bend, size, device)
     padding = ["border"] + ["zeros"] * (len(arrays) - 1)
-    return [
-        F.grid_sample(array, grid, padding_mode=mode, align_corners=False)
-        for array, mode in zip(arrays, padding)
-    ]
+    return [sample(array, grid, outside) for array, outside in zip(arrays, padding)]
 
 
 def camera_augment(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,13 @@
 """Random batches of prepared images, read from memory or from a memory-mapped cache."""
 
 import math
+import mmap
+import multiprocessing
 
 import numpy as np
 import torch
 
-from .errors import DataError
+from .checks import training_images, whole
 from .share import WHOLE, Share
 
 
@@ -29,11 +31,43 @@ class _EpochBatches(torch.utils.data.Sampler):
         yield from self.share.take(batches.T, parts=2).T.tolist()  # images b and B + b are mixed
 
 
+def _place_in_file(array: np.ndarray) -> dict | None:
+    """Arguments with which `np.memmap` opens the same bytes again; None for an array that is not a
+    plain piece of a mapped file.
+    """
+    owner = array
+    while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap):
+        owner = owner.base
+    if not isinstance(owner, np.memmap) or owner._mmap is None or owner.mode not in ("r", "r+"):
+        return None
+    if owner.filename is None or not array.flags.c_contiguous:
+        return None
+    start = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY  # of the map in the file
+    first_byte = np.frombuffer(owner._mmap, np.uint8).ctypes.data
+    offset = start + array.ctypes.data - first_byte
+    return {
+        "filename": owner.filename,
+        "dtype": array.dtype,
+        "mode": "r",
+        "offset": offset,
+        "shape": array.shape,
+    }
+
+
 class _Rows(torch.utils.data.Dataset):
-    """Reads whole batches of rows from a (memory-mapped) array of images."""
+    """Reads whole batches of rows from a (memory-mapped) array of images. Reading processes that do
+    not share memory are sent the place of a memory-mapped array, not its pixels.
+    """
 
     def __init__(self, images: np.ndarray):
         self.images = images
+
+    def __getstate__(self) -> dict:
+        place = _place_in_file(self.images)
+        return {"images": self.images} if place is None else {"place": place}
+
+    def __setstate__(self, state: dict):
+        self.images = np.memmap(**state["place"]) if "place" in state else state["images"]
 
     def __len__(self):
         return len(self.images)
@@ -44,6 +78,21 @@ class _Rows(torch.utils.data.Dataset):
 
 def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
     return (batch,)
+
+
+def require_main_guard() -> None:
+    """Explains why a script must not start a training while a reading process imports it.
+
+    Raises:
+        RuntimeError: This process has been started by a script that lacks the guard.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "this script starts processes that read images, and each of them begins by importing "
+            "the script, which would train again. Put the lines that train under\n"
+            '    if __name__ == "__main__":\n'
+            "at the end of the script"
+        )
 
 
 def image_batches(
@@ -57,7 +106,7 @@ def image_batches(
     """A loader of random batches of images. Torch's seed fixes their order.
 
     Args:
-        images: (N, H, W, C) uint8, in memory or memory-mapped.
+        images: As in `training_images`.
         pairs: B; each batch holds 2B images.
         steps: Batches per epoch.
         workers: Number of processes that read ahead; 0 reads in the main process.
@@ -69,21 +118,13 @@ def image_batches(
         A loader of (2B, H, W, C) uint8 tensors, or of the share's rows of them.
 
     Raises:
-        ValueError: B pairs cannot be shared equally.
-        DataError: Fewer than two images, or an array of another shape or type.
+        ValueError: B pairs cannot be shared equally, or a number is out of range.
+        RuntimeError: A script without main guard starts reading processes.
+        DataError: As in `training_images`.
     """
-    if (
-        getattr(images, "ndim", 0) != 4
-        or images.dtype != np.uint8
-        or images.shape[1] != images.shape[2]
-    ):
-        raise DataError(
-            f"training takes square uint8 images (N, S, S, C), not {images.dtype} {images.shape}"
-        )
-    if len(images) < 2:
-        raise DataError(
-            f"training compares images with each other and needs at least 2, not {len(images)}"
-        )
+    require_main_guard()
+    images = training_images(images)
+    pairs, steps = whole(pairs, "pairs", 1, 10**6), whole(steps, "steps", 1, 10**6)
     share.equal(pairs, "pairs")
     return torch.utils.data.DataLoader(
         _Rows(images),

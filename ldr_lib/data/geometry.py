@@ -41,6 +41,27 @@ def affine_grid(
     return F.affine_grid(theta, [len(theta), 1, size, size], align_corners=False)
 
 
+def sample(
+    images: torch.Tensor, grid: torch.Tensor, outside: str = "zeros", clamp: bool | None = None
+) -> torch.Tensor:
+    """Samples images bilinearly at given positions.
+
+    Args:
+        images: (B, C, H, W) floats.
+        grid: (B, h, w, 2) positions x and y, as `affine_grid` makes them.
+        outside: "zeros", or "border" to repeat the outermost pixels.
+        clamp: Move positions outside to the outermost pixels before sampling, which repeats them
+            too; None does so on Apple's GPU, which does not know "border".
+
+    Returns:
+        (B, C, h, w).
+    """
+    if outside == "border" and (images.device.type == "mps" if clamp is None else clamp):
+        middle = 1 - 1 / grid.new_tensor([images.shape[-1], images.shape[-2]])  # of the last pixels
+        grid, outside = torch.minimum(torch.maximum(grid, -middle), middle), "zeros"
+    return F.grid_sample(images, grid, padding_mode=outside, align_corners=False)
+
+
 def smooth_displacement(
     n: int, spread: float, size: int, device: torch.device | str
 ) -> torch.Tensor:
