@@ -27,6 +27,29 @@ Parameter = Annotated[
     ),
 ]
 DATA = os.environ.get("LDR_DATA", "")
+PLACES = "LDR_RUNS names a folder for runs, LDR_CACHE one for prepared images, LDR_DATA your images"
+
+
+TOGETHER = ("pretrain", "guided")
+"""Commands that several processes started by torchrun do together."""
+
+
+def _say_once(text: str, err: bool = True) -> None:
+    """Prints a text; of several processes the first that comes to it does."""
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        from .distributed import first_to_say
+
+        if not first_to_say(text):
+            return
+    typer.echo(text, err=err)
+
+
+def _one_process_unless(together: bool) -> None:
+    if not together and int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise ValueError(
+            f"torchrun starts several processes, and only {' and '.join(TOGETHER)} work on "
+            "several together; start this command without it"
+        )
 
 
 def command(function: Callable) -> Callable:
@@ -37,33 +60,28 @@ def command(function: Callable) -> Callable:
     @wraps(function)
     def guarded(*arguments, **options):
         from .data.errors import DataError
+        from .runs.processes import Ended
 
+        for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is escaped
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         try:
+            _one_process_unless(function.__name__ in TOGETHER)
             return function(*arguments, **options)
         except (DataError, ValueError) as error:
-            typer.echo(str(error), err=True)
+            _say_once(str(error))
             raise typer.Exit(2) from error
-        except KeyboardInterrupt:
-            typer.echo("stopped; finished runs are kept and are skipped next time", err=True)
-            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _say_once(f"{where}{error.strerror or error}. {PLACES}")
+            raise typer.Exit(2) from error
+        except (KeyboardInterrupt, Ended) as stop:
+            _say_once("stopped; finished runs are kept and are skipped next time")
+            raise typer.Exit(getattr(stop, "code", 130)) from None
 
     return app.command()(guarded)
-
-
-def _parameters(given: list[str]) -> dict:
-    """Values of NAME=VALUE options as YAML reads them."""
-    import yaml
-
-    found = {}
-    for word in given:
-        name, equals, value = word.partition("=")
-        if not name or not equals:
-            raise ValueError(f'a parameter is given as NAME=VALUE, not "{word}"')
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"the value of {word} cannot be read ({error})") from error
-    return found
 
 
 @command
@@ -83,7 +101,8 @@ def sweep(
         list[str],
         typer.Option(
             metavar="NAME=VALUE,VALUE",
-            help="Values of a parameter, as --grid seed=0,1,2; all combinations are run.",
+            help="Values of a parameter, as --grid seed=0,1,2; all combinations are run. A value "
+            "with a comma stands in double quotes, as in --grid 'data_dir=\"/a,b\",/c'.",
         ),
     ] = (),
     p: Parameter = (),
@@ -92,21 +111,32 @@ def sweep(
     cluster: Annotated[
         str, typer.Option(help="Address of a Dask scheduler; default: this machine.")
     ] = "",
+    timeout: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Time that one run may take.")
+    ] = None,
     keep: Annotated[
         bool, typer.Option(help="Keep the records with the project, under figures/.")
     ] = False,
 ) -> None:
-    """Run a notebook over a grid of parameters; finished runs are skipped.
+    """Run a notebook over a grid of parameters; finished runs are skipped, failed ones run again.
+
+    Values are of the kind that the notebook has: a text arrives letter by letter.
+    The status is 1 where a run failed.
 
     Example: python -m ldr_lib sweep notebooks/02_two_branch_training.ipynb --grid seed=0,1,2
     """
-    from .runs.notebooks import read_parameters
-    from .runs.sweep import grid_of, keep_records, run_sweep
+    from .runs.cell import sweep_folder
+    from .runs.parameters import given_parameters, grid_of, read_parameters
+    from .runs.sweep import keep_records, run_sweep
 
-    fixed = (read_parameters(f) if f else {}) | _parameters(p)
-    cells = [fixed | cell for cell in grid_of(list(grid))]
-    table = run_sweep(notebook, cells, jobs, cluster)
+    given, axes = given_parameters(p, notebook), grid_of(grid, notebook)
+    if twice := given.keys() & axes[0].keys():
+        raise ValueError(f"{', '.join(sorted(twice))} is given by -p and by --grid: choose one")
+    fixed = (read_parameters(f) if f else {}) | given
+    cells = [fixed | cell for cell in axes]
+    table = run_sweep(notebook, cells, jobs, cluster, timeout)
     typer.echo(table.to_string(index=False))
+    typer.echo(f"this table and the runs: {sweep_folder(notebook)}")
     if keep:
         typer.echo(f"{len(keep_records(notebook, cells))} records kept")
     raise typer.Exit(int((table["state"] == "failed").any()))
@@ -131,11 +161,11 @@ def summary(
 
     Example: python -m ldr_lib summary notebooks/00_quickstart.ipynb -p dataset=chase_db1
     """
-    from .runs.notebooks import parameters_of
+    from .runs.parameters import check_parameters, given_parameters
     from .runs.records import summary as table
 
-    parameters_of(notebook)  # says so where there is no such notebook
-    typer.echo(table(notebook.stem, **_parameters(p)))
+    chosen = check_parameters(notebook, given_parameters(p, notebook))
+    typer.echo(table(notebook.stem, **chosen))
 
 
 @command
@@ -152,10 +182,13 @@ def pretrain(
     tier: Tier = "study",
     data_dir: DataDir = DATA,
 ) -> None:
-    """Pretrain an encoder without labels (notebook 05); goes on where it was interrupted."""
+    """Pretrain an encoder without labels (notebook 05); goes on where it was interrupted.
+
+    Several GPUs: torchrun --nproc-per-node 4 -m ldr_lib pretrain fundus
+    """
     from .transfer.pretraining import pretraining_study
 
-    typer.echo(pretraining_study(modality, method, seed, data_dir, tier))
+    _say_once(str(pretraining_study(modality, method, seed, data_dir, tier)), err=False)
 
 
 @command
@@ -182,7 +215,7 @@ def guided(
     """
     from .guided.study import study
 
-    typer.echo(study(network, prior, method, control, seed, data_dir, tier))
+    _say_once(str(study(network, prior, method, control, seed, data_dir, tier)), err=False)
 
 
 @command

@@ -5,19 +5,23 @@ others.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import torch
 import yaml
-from joblib import Parallel, delayed
 
 from .data.errors import DataError, one_of
 from .guided import baselines as guided_baselines
 from .guided import study as guided_study
+from .runs.cell import record_label
 from .runs.fingerprints import is_current
-from .runs.paths import project_root, record_path
-from .runs.sweep import keep_records, record_label, run_sweep
+from .runs.locks import Taken, claimed
+from .runs.parameters import check_parameters
+from .runs.paths import project_root, record_path, runs_folder
+from .runs.processes import in_own_processes
+from .runs.sweep import keep_records, run_sweep
 from .transfer import experiment, pretraining
 
 PLAN = project_root() / "notebooks" / "runs.yaml"
@@ -60,23 +64,33 @@ def declared_runs(group: str, plan: Path = PLAN) -> list[DeclaredRun]:
 
     Raises:
         ValueError: Unknown group or command.
-        DataError: The plan cannot be read.
+        DataError: The plan cannot be read, or an entry is none; it is named.
     """
     try:
         groups = yaml.safe_load(plan.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{plan} cannot be read ({error})") from error
-    found = []
-    for entry in groups[one_of(group, groups, "group of runs")]:
-        command = one_of(next(iter(entry)), RUNNERS, "command")
+    if not isinstance(groups, dict) or not all(isinstance(one, list) for one in groups.values()):
+        raise DataError(f"{plan} must hold groups, each a list of runs")
+    found = {}
+    for number, entry in enumerate(groups[one_of(group, groups, "group of runs")], 1):
+        where = f"{plan.name}, {group}, entry {number}"
+        if not isinstance(entry, dict) or not all(isinstance(name, str) for name in entry):
+            raise DataError(f"{where} must be a command and its options, not {entry!r}")
+        command = one_of(next(iter(entry), ""), RUNNERS, "command")
         axes = [value if isinstance(value, list) else [value] for value in entry.values()]
-        found += [DeclaredRun(command, dict(zip(entry, values))) for values in product(*axes)]
-    return found
+        for values in product(*axes):
+            run = DeclaredRun(command, dict(zip(entry, values)))
+            try:
+                found[run.record] = run
+            except (TypeError, LookupError, AttributeError, ValueError) as error:
+                raise DataError(f"{where} ({run}) is no run: {error}") from error
+    return list(found.values())
 
 
 def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -> list[DeclaredRun]:
-    """Makes the records of a group that are missing or stale; a run that fails says why and does
-    not stop the others.
+    """Makes the records of a group that are missing or stale. A run that fails or whose process is
+    killed says why and does not stop the others; one that another process is making is left to it.
 
     Args:
         group: A key of the plan.
@@ -89,7 +103,10 @@ def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -
 
     Raises:
         DataError: Some of them failed.
+        ValueError: No job.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs must be above 0, not {jobs}")
     runs = declared_runs(group)
     todo = [run for run in runs if not is_current(run.record)]
     print(f"{len(runs) - len(todo)} of {len(runs)} records of {group} are current")
@@ -103,22 +120,26 @@ def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -
         run.command for run in todo
     ):  # pretraining comes before what starts from it
         of_command = [run for run in todo if run.command == command]
-        work = (delayed(_attempt)(run, data_dir, threads) for run in of_command)
-        for error, run in Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
+        attempt = partial(_attempt, data_dir=data_dir, threads=threads)
+        for run, said, error in in_own_processes(attempt, of_command, jobs):
             failed += bool(error)
-            print(f"{'failed: ' + error if error else 'done'}  {run}", flush=True)
+            print(f"{'failed: ' + error if error else said}  {run}", flush=True)
     if failed:
         raise DataError(f"{failed} of {len(todo)} runs failed; the others have their records")
     return todo
 
 
-def _attempt(run: DeclaredRun, data_dir: str, threads: int) -> tuple[str, DeclaredRun]:
+def _attempt(run: DeclaredRun, data_dir: str, threads: int) -> str:
+    """Makes a run unless another process does; says which."""
     torch.set_num_threads(threads)
+    record = run.record
     try:
-        run.make(data_dir)
-        return "", run
-    except (DataError, ValueError) as error:
-        return str(error), run
+        with claimed(runs_folder() / "records" / f"{record.parents[1].name}-{record.stem}"):
+            if not is_current(record):
+                run.make(data_dir)
+            return "done"
+    except Taken as taken:
+        return f"left to {taken}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +152,8 @@ class Runner:
 
 def _notebook_run(options: dict, data_dir: str = "") -> tuple[Path, dict]:
     notebook = project_root() / "notebooks" / f"{options['sweep']}.ipynb"
-    parameters = {name: value for name, value in options.items() if name != "sweep"}
+    given = {name: value for name, value in options.items() if name != "sweep"}
+    parameters = check_parameters(notebook, given)
     needs_files = not parameters.get("dataset", "simulated").startswith("simulated")
     return notebook, parameters | ({"data_dir": data_dir} if needs_files else {})
 

@@ -11,9 +11,9 @@ import torch
 from .data.errors import DataError
 from .data.files import atomic_write
 from .guided import study_markdown
+from .runs.cell import run_cell
 from .runs.paths import project_root, runs_folder
 from .runs.records import as_markdown, committed_records, over_seeds, summary
-from .runs.sweep import run_cell
 from .transfer import gains, transfer_records, transfer_table
 
 QUICKSTART = "00_quickstart"
@@ -350,7 +350,7 @@ def quickstart(folder: Path | None = None) -> str:
     """
     folder = (folder or runs_folder() / QUICKSTART).resolve()
     notebook = project_root() / "notebooks" / f"{QUICKSTART}.ipynb"
-    error = run_cell(str(notebook), {}, folder, torch.get_num_threads())[2]
+    error = run_cell(str(notebook), {}, folder, torch.get_num_threads()).error
     if error:
         raise DataError(f"notebook 00 stopped ({error}); {folder / 'error.txt'} says more")
     return quickstart_numbers(folder)

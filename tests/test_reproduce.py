@@ -1,12 +1,23 @@
 """Declared runs: which are made, which are skipped, and what happens when one fails."""
 
 import json
+import os
 
 import pytest
 import yaml
 
 from ldr_lib import DataError, reproduce
 from ldr_lib.reproduce import Runner
+from ldr_lib.runs.locks import claimed
+
+
+def in_this_process(function, items, jobs):
+    """As `in_own_processes`, where the runners of the test are."""
+    for item in items:
+        try:
+            yield item, function(item), ""
+        except DataError as error:
+            yield item, None, str(error)
 
 
 @pytest.fixture
@@ -26,7 +37,8 @@ def plan(tmp_path, monkeypatch):
     runners = {"first": Runner(record, make), "second": Runner(record, make)}
     monkeypatch.setattr(reproduce, "RUNNERS", runners)
     monkeypatch.setattr(reproduce, "is_current", lambda path: path.exists())
-    monkeypatch.setattr(reproduce, "Parallel", lambda **_: lambda work: (f(*a) for f, a, _ in work))
+    monkeypatch.setattr(reproduce, "in_own_processes", in_this_process)
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path / "runs"))
     path = tmp_path / "runs.yaml"
     path.write_text(
         yaml.safe_dump(
@@ -90,3 +102,45 @@ def test_the_committed_plan_names_records_by_its_options():
     notebooks = {(run.record.parents[1].name, run.record.stem) for run in notebooks}
     assert ("00_quickstart", "chase_db1_2") in notebooks
     assert ("04_prior_guided_clustering", "1") in notebooks
+
+
+def test_a_run_that_another_process_makes_is_left_to_it(plan, capsys, tmp_path):
+    path = reproduce.declared_runs("group")[0].record
+    with claimed(tmp_path / "runs" / "records" / f"{path.parents[1].name}-{path.stem}"):
+        reproduce.run_group("group", "", 1)
+    assert len(plan) == 4 and f"left to process {os.getpid()}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("group: [", "cannot be read"),
+        ("[1, 2]", "must hold groups"),
+        ("", "must hold groups"),
+        ("group:", "must hold groups"),
+        ("group: text", "must hold groups"),
+        ("group: [text]", "runs.yaml, group, entry 1 must be a command"),
+        ("group: [{first: a}, [1]]", "runs.yaml, group, entry 2 must be a command"),
+        ("group: [{1: a}]", "entry 1 must be a command"),
+        ("\udce9", "cannot be read"),
+    ],
+)
+def test_a_plan_that_is_none_is_named(plan, tmp_path, text, words):
+    (tmp_path / "runs.yaml").write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(DataError, match=words):
+        reproduce.declared_runs("group")
+
+
+@pytest.mark.parametrize(
+    "entry, words",
+    [
+        ({"guided": "vessel", "priorr": "octa"}, "entry 1 .* is no run: .*priorr"),
+        ({"sweep": "00_quickstart", "sede": 0}, 'no parameter "sede"'),
+        ({"sweep": "absent", "seed": 0}, "absent.ipynb cannot be read"),
+        ({"transfer": "disc_drions", "label": 1}, "is no run: .*label"),
+    ],
+)
+def test_options_that_a_command_does_not_have_are_named(tmp_path, entry, words):
+    (tmp_path / "runs.yaml").write_text(yaml.safe_dump({"group": [entry]}, sort_keys=False))
+    with pytest.raises(DataError, match=words):
+        reproduce.declared_runs("group", tmp_path / "runs.yaml")

@@ -9,6 +9,7 @@ from conftest import ROOT
 
 from ldr_lib import guided, runs, tables, transfer
 from ldr_lib.data.errors import DataError
+from ldr_lib.runs.cell import Outcome
 
 
 def test_the_committed_page_is_that_of_the_records():
@@ -85,6 +86,6 @@ def test_quickstart_is_quiet_and_says_where_the_figures_are(tmp_path, monkeypatc
 
 
 def test_a_quickstart_that_stops_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "run_cell", lambda *given: ({}, 1.0, "MemoryError"))
+    monkeypatch.setattr(tables, "run_cell", lambda *given: Outcome("MemoryError", 1.0, "failed"))
     with pytest.raises(DataError, match="notebook 00 stopped .MemoryError."):
         tables.quickstart(tmp_path)

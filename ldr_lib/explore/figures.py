@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from .colours import NO_STRUCTURE, structure_colours, unit_range
+from .words import as_written, shown_name, write_legend, write_title
 
 WIDTH = 12.0
 """Width of a figure in inches."""
@@ -88,13 +89,14 @@ def show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> No
         axis.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation=smooth)
     axis.set_axis_off()
     if title:
-        axis.set_title(title, fontsize=11, loc="left")
+        write_title(axis, title, fontsize=11, loc="left")
 
 
 def _colour_bar(figure: Figure, axes, scale: tuple[float, float], label: str) -> None:
     axes = np.atleast_2d(axes)
     shown = ScalarMappable(Normalize(*scale), _MAPS)
-    figure.colorbar(shown, ax=list(axes.flat), shrink=0.8, aspect=20 * len(axes), label=label)
+    bar = figure.colorbar(shown, ax=list(axes.flat), shrink=0.8, aspect=20 * len(axes))
+    bar.set_label(shown_name(label), **as_written())
 
 
 def _ring(axis: Axes, row: float, column: float, marker: str = "o", colour: str = "cyan") -> None:
@@ -187,17 +189,17 @@ def anatomy_legend(figure: Figure, structures: list[str], clusters: bool = False
 
     Taught in notebook 00, section 3.
     """
-    handles = [
-        Patch(color=colour, label=name)
-        for name, colour in zip(structures, structure_colours(len(structures)))
-    ]
-    handles.append(Patch(color=NO_STRUCTURE, label="no structure"))
+    colours = [*structure_colours(len(structures)), NO_STRUCTURE]
+    names = [*structures, "no structure"]
     if clusters:
-        handles.append(Patch(color=(0.6, 0.6, 0.6), label="other clusters (greys)"))
-    figure.legend(
-        handles=handles,
+        colours.append((0.6, 0.6, 0.6))
+        names.append("other clusters (greys)")
+    write_legend(
+        figure,
+        [Patch(color=colour) for colour in colours],
+        names,
         loc="outside lower center",
-        ncols=len(handles),
+        ncols=len(names),
         frameon=False,
         fontsize=11,
     )

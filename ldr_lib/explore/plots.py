@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from ..losses import patch_discrimination
 from ..settings import Settings
 from .figures import LARGEST_PANEL, WIDTH
+from .words import write_legend, write_title
 
 UNITS = {
     "patch": "patch loss (nats)",
@@ -177,19 +178,23 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
             if few
             else sns.color_palette("husl", len(names))
         )
-        for number, name in enumerate(names):
+        dots = [
             axis.scatter(
                 *points[labels == number].T,
                 s=4,
                 color=palette[number],
-                label=name,
                 linewidths=0,
                 zorder=1 + number * few,
             )
+            for number in range(len(names))
+        ]
         axis.set(xticks=[], yticks=[])
-        axis.set_title(title, fontsize=11)
+        write_title(axis, title, fontsize=11)
         if len(names) <= 16:
-            axis.legend(
+            write_legend(
+                axis,
+                dots,
+                names,
                 markerscale=4,
                 fontsize=9,
                 loc="upper center",
@@ -230,7 +235,7 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
         for colour, first, second in zip(colours, points[:n], points[n:]):
             axis.plot(*np.stack([first, second]).T, "o-", color=colour, markersize=7, linewidth=1.8)
         axis.set(aspect="equal", xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), zlim=(-0.75, 0.75))
-        axis.set_title(title, fontsize=12)
+        write_title(axis, title, fontsize=12)
         axis.set_axis_off()
     return figure
 

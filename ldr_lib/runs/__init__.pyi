@@ -1,12 +1,14 @@
+from .cell import cell_folder as cell_folder
 from .claims import all_claims as all_claims
 from .claims import claim_of as claim_of
 from .ledger import STATES as STATES
 from .ledger import build_ledger as build_ledger
 from .ledger import compare_with_abstract as compare_with_abstract
 from .ledger import write_report as write_report
-from .notebooks import check_parameters as check_parameters
-from .notebooks import parameters_of as parameters_of
-from .notebooks import read_parameters as read_parameters
+from .parameters import check_parameters as check_parameters
+from .parameters import grid_of as grid_of
+from .parameters import parameters_of as parameters_of
+from .parameters import read_parameters as read_parameters
 from .paths import project_root as project_root
 from .paths import record_path as record_path
 from .paths import runs_folder as runs_folder
@@ -19,7 +21,5 @@ from .records import over_seeds as over_seeds
 from .records import summary as summary
 from .run import Run as Run
 from .run import peak_memory_mib as peak_memory_mib
-from .sweep import cell_folder as cell_folder
-from .sweep import grid_of as grid_of
 from .sweep import keep_records as keep_records
 from .sweep import run_sweep as run_sweep

@@ -1,5 +1,6 @@
 """One run of a notebook with given parameters: what it is called, where it is kept, how it ends."""
 
+import atexit
 import hashlib
 import json
 import os
@@ -179,6 +180,7 @@ def _execute(notebook: Path, parameters: dict, target: Path, environment: dict) 
     try:
         client.execute(env=environment)
     finally:
+        atexit.unregister(client._cleanup_kernel)  # left there where the kernel did not start
         save()
 
 

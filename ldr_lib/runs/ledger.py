@@ -13,7 +13,7 @@ from ..data.files import atomic_write
 from .claims import Claim, all_claims, kind_of_images
 from .fingerprints import changes_since, other_versions, read_record
 from .intervals import paired_difference
-from .notebooks import parameters_of
+from .parameters import parameters_of
 from .paths import project_root, runs_folder
 from .pictures import data_url, encode
 from .records import stack_runs

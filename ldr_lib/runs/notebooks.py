@@ -1,21 +1,23 @@
-"""Notebooks: their parameters, their fingerprint, and running them in place with light outputs."""
+"""Notebooks: their fingerprint, and running them in place with light outputs."""
 
 import ast
 import base64
 import copy
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 
 from ..data.errors import DataError
 from ..data.files import atomic_write
-from .paths import project_root, runs_folder
+from .parameters import assignments, parameters_of
+from .paths import figures_folder, run_folder
 from .pictures import encode
+from .processes import KILLED
 
 WIDTH = 1200
 """Width in pixels of the figures in a committed notebook."""
@@ -50,6 +52,14 @@ def _with_light_figures(notebook: NotebookNode) -> NotebookNode:
     return light
 
 
+def in_words(error: Exception) -> str:
+    """Why a notebook stopped: the last line of the error in its cell."""
+    if type(error).__name__ == "DeadKernelError":
+        return KILLED
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
+
+
 def execute_in_place(path: Path) -> None:
     """Runs a notebook in its folder and rewrites its outputs.
 
@@ -60,15 +70,18 @@ def execute_in_place(path: Path) -> None:
         path: The notebook.
 
     Raises:
-        DataError: The notebook cannot be read.
+        DataError: The notebook cannot be read, or one of its cells failed; it is as before.
     """
     from nbclient import NotebookClient
 
     parameters_of(path)
-    shutil.rmtree(runs_folder() / path.stem, ignore_errors=True)
+    shutil.rmtree(run_folder(path.stem), ignore_errors=True)
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=None, resources=resources).execute()
+    try:
+        NotebookClient(notebook, timeout=None, resources=resources).execute()
+    except Exception as error:
+        raise DataError(f"{path} stopped and is as before: {in_words(error)}") from error
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
         cell.metadata.pop("execution", None)
@@ -86,12 +99,16 @@ def execute_in_place(path: Path) -> None:
 def keep_figures(name: str) -> Path:
     """Copies the figures, their numbers, the report and the record of a notebook's run to
     `figures/<notebook>/`, in place of older ones.
+
+    Raises:
+        DataError: The notebook wrote no record.
     """
-    kept = project_root() / "figures" / name
+    kept, run = figures_folder(name), run_folder(name)
+    if not (run / "record.json").exists():
+        raise DataError(f"{name} was run and wrote no record to {run}; its figures are not kept")
     kept.mkdir(parents=True, exist_ok=True)
     for old in (*kept.glob("*.png"), *kept.glob("*.csv")):
         old.unlink()
-    run = runs_folder() / name
     for path in (
         *run.glob("*.png"),
         *run.glob("*.csv"),
@@ -102,82 +119,29 @@ def keep_figures(name: str) -> Path:
     return kept
 
 
-def parameters_of(notebook: Path) -> dict:
-    """Names and values in a notebook's parameters cell.
-
-    Raises:
-        DataError: The notebook cannot be read or has no such cell.
-    """
-    try:
-        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-        cell = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
-        return {
-            node.targets[0].id: ast.literal_eval(node.value)
-            for node in ast.parse("".join(cell["source"])).body
-        }
-    except StopIteration:
-        raise DataError(f"{notebook} has no cell tagged parameters") from None
-    except (OSError, ValueError, KeyError, SyntaxError) as error:
-        raise DataError(f"{notebook} cannot be read as a notebook ({error})") from error
-
-
-def check_parameters(notebook: Path, given: dict, needed: tuple[str, ...] = ()) -> None:
-    """Makes sure that parameters are the notebook's.
-
-    Args:
-        notebook: Path of the notebook.
-        given: Parameters that shall be set.
-        needed: Names that must be among them.
-
-    Raises:
-        DataError: A parameter that the notebook does not have, one of another kind than there, or
-            one that is missing; named.
-    """
-    known = parameters_of(notebook)
-    for name, value in given.items():
-        if name not in known:
-            raise DataError(
-                f'{Path(notebook).name} has no parameter "{name}"; it has {", ".join(known)}'
-            )
-        if isinstance(value, str) != isinstance(known[name], str):
-            raise DataError(
-                f"parameter {name} of {Path(notebook).name} is {known[name]!r} there "
-                f"and cannot be {value!r}"
-            )
-    if missing := [name for name in needed if name not in given]:
-        raise DataError(f"parameter {', '.join(missing)} is missing for {Path(notebook).name}")
-
-
-def read_parameters(path: Path) -> dict:
-    """Parameters of a YAML file.
-
-    Raises:
-        DataError: The file cannot be read as one.
-    """
-    try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read ({error})") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path} must hold lines of name: value")
-    return found
-
-
 def cells_of(path: Path) -> tuple[str, list[str]]:
     """Fingerprint of a notebook's code cells after the parameters, and the names of its
     parameters.
+
+    Raises:
+        DataError: The file cannot be read as a notebook.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
-    cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
-    parameters = next(
-        (cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])), None
-    )
-    code = [
-        ast.dump(ast.parse("".join(cell["source"]))) for cell in cells if cell is not parameters
-    ]
-    names = (
-        [node.targets[0].id for node in ast.parse("".join(parameters["source"])).body]
-        if parameters
-        else []
-    )
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+        parameters = next(
+            (cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])), None
+        )
+        names = list(assignments("".join(parameters["source"]))) if parameters else []
+        code = [_code_of("".join(cell["source"])) for cell in cells if cell is not parameters]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
+        raise DataError(f"{path} cannot be read as a notebook ({error})") from error
     return hashlib.sha256("".join(code).encode()).hexdigest()[:12], names
+
+
+def _code_of(source: str) -> str:
+    """A cell's code without comments and layout; as it is where Jupyter's commands stand in it."""
+    try:
+        return ast.dump(ast.parse(source))
+    except SyntaxError:
+        return source

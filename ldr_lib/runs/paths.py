@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from ..data.names import safe_label
+
 
 def project_root() -> Path:
     """The checkout this package lies in, or the working folder when the package was installed
@@ -17,11 +19,21 @@ def runs_folder() -> Path:
     return Path(os.environ.get("LDR_RUNS") or project_root() / "runs")
 
 
+def run_folder(name: str) -> Path:
+    """Where the run of a notebook is kept: a folder of `runs_folder`, whatever the name."""
+    return runs_folder() / safe_label(name)
+
+
+def figures_folder(name: str) -> Path:
+    """Where the figures of a notebook are kept with the project."""
+    return project_root() / "figures" / safe_label(name)
+
+
 def record_path(name: str, label: str) -> Path:
-    """Where a record is kept with the project.
+    """Where a record is kept with the project; never outside its folder.
 
     Args:
         name: The notebook's name.
         label: Of the run.
     """
-    return project_root() / "figures" / name / "records" / f"{label}.json"
+    return figures_folder(name) / "records" / f"{safe_label(label)}.json"

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 import psutil
 from joblib.externals.loky import ProcessPoolExecutor
 
+from ..data.errors import DataError
+
 MARK = "LDR_MARK"
 """Environment variable that all processes of one piece of work inherit."""
 KILLED = "its process was killed, as happens when the memory is full"
@@ -121,6 +123,8 @@ def in_own_processes(function: Callable, items: list, jobs: int) -> Iterator[tup
             return executor.submit(function, item).result(), ""
         except BrokenProcessPool:
             return None, KILLED
+        except (DataError, ValueError) as error:
+            return None, str(error)
         except Exception as error:  # noqa: BLE001 one failure must not stop the others
             return None, f"{type(error).__name__}: {error}"
         finally:

@@ -8,7 +8,7 @@ import pandas as pd
 from ..data.errors import DataError
 from .fingerprints import read_record
 from .intervals import paired_difference
-from .paths import project_root, runs_folder
+from .paths import figures_folder, run_folder
 
 
 def committed_records(name: str, **parameters) -> list[dict]:
@@ -22,7 +22,7 @@ def committed_records(name: str, **parameters) -> list[dict]:
     Returns:
         The records, by seed.
     """
-    paths = sorted((project_root() / "figures" / name / "records").glob("*.json"))
+    paths = sorted((figures_folder(name) / "records").glob("*.json"))
     records = [read_record(path) for path in paths]
     fitting = [
         r
@@ -41,7 +41,7 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
         fingerprint: Of the training images.
         parameters: Values that the run's parameters must have.
     """
-    folder = runs_folder() / name
+    folder = run_folder(name)
     try:
         record = read_record(folder)
         same = record["data"]["train"] == fingerprint and all(

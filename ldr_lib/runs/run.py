@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from ..data.files import atomic_write
+from ..data.names import safe_label
 from .claims import claim_of
 from .fingerprints import PLACES, used_code
 from .intervals import Difference, paired_difference
+from .locks import writable
 from .notebooks import cells_of
-from .paths import project_root, record_path, runs_folder
+from .paths import project_root, record_path, run_folder
 
 PACKAGES = (
     "torch",
@@ -92,12 +94,14 @@ class Run:
     Attributes:
         folder: Where everything is written.
 
+    Raises:
+        DataError: Nothing can be written there; the message says what to do.
+
     Taught in notebook 00, section 1.
     """
 
     def __init__(self, name: str, parameters: dict, out_dir: str = ""):
-        self.folder = Path(out_dir) if out_dir else runs_folder() / name
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = writable(Path(out_dir) if out_dir else run_folder(name))
         self.started = time.perf_counter()
         self.record = {
             "name": name,
@@ -155,7 +159,7 @@ class Run:
 
     def figure(self, figure, name: str, numbers: pd.DataFrame | None = None) -> None:
         """Saves a matplotlib figure as PNG and what it draws as CSV beside it."""
-        path = self.folder / f"{name}.png"
+        path = self.folder / f"{safe_label(name)}.png"
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format="png", dpi=100, bbox_inches="tight")
         if numbers is not None:

@@ -2,178 +2,179 @@
 was stopped.
 """
 
-import json
 import os
 import shutil
+import threading
 import time
-from itertools import product
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pandas as pd
-import yaml
-from joblib import Parallel, delayed, parallel_config
 
 from ..data.errors import DataError
 from ..data.files import Progress, atomic_write
-from .notebooks import cells_of, check_parameters
-from .paths import record_path, runs_folder
+from .cell import (
+    Outcome,
+    cell_label,
+    cell_parameters,
+    is_finished,
+    record_label,
+    run_cell,
+    sweep_folder,
+)
+from .cluster import QUEUED, Cluster
+from .fingerprints import read_record
+from .locks import Taken, claimed, writable
+from .paths import record_path
+from .processes import all_ended, end_processes, ended_by_signals, new_mark
 
 
-def grid_of(words: list[str]) -> list[dict]:
-    """All combinations of "name=value,value" axes.
+class Here:
+    """This machine, as `Cluster` is another."""
 
-    Raises:
-        DataError: An axis without values, or named twice.
-    """
-    axes = {}
-    for word in words:
-        name, _, values = word.partition("=")
-        if not name or not values or name in axes:
-            raise DataError(f'a grid is given as name=value,value and each name once, not "{word}"')
-        try:
-            axes[name] = [yaml.safe_load(value) for value in values.split(",")]
-        except yaml.YAMLError as error:
-            raise DataError(f"a value of {word} cannot be read ({error})") from error
-    return [dict(zip(axes, values)) for values in product(*axes.values())]
+    run = staticmethod(run_cell)
+    end = staticmethod(end_processes)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
-def cell_folder(notebook: Path, parameters: dict) -> Path:
-    """Where one cell of a sweep is kept."""
-    label = "_".join(
-        f"{name}={str(value).replace('/', '-')}"
-        for name, value in sorted(parameters.items())
-        if name not in ("data_dir", "out_dir")
-    )
-    return runs_folder() / "sweeps" / Path(notebook).stem / (label or "default")
-
-
-def is_finished(notebook: Path, parameters: dict) -> bool:
-    """Whether a cell was run to its end with these parameters and the notebook's present cells."""
-    try:
-        done = json.loads((cell_folder(notebook, parameters) / "finished.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return done == {"parameters": parameters, "cells": cells_of(Path(notebook))[0]}
-
-
-def run_cell(
-    notebook: str, parameters: dict, folder: Path, threads: int
-) -> tuple[dict, float, str]:
-    """Runs one cell; its notebook is kept even if it fails.
-
-    Args:
-        notebook: Path.
-        parameters: Of this cell.
-        folder: Receives what the run writes; replaced.
-        threads: For the processes that it starts.
-
-    Returns:
-        The parameters, seconds, and the error's last line or "".
-    """
-    import papermill
-
-    started = time.perf_counter()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    try:
-        papermill.execute_notebook(
-            notebook,
-            str(folder / Path(notebook).name),
-            {**parameters, "out_dir": str(folder)},
-            cwd=str(Path(notebook).parent),
-            progress_bar=False,
-            log_output=False,
-            extra_arguments=["--log-level=CRITICAL"],
-        )
-    except Exception as error:  # noqa: BLE001 whatever stops one cell must not stop the others
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        with atomic_write(folder / "error.txt") as temporary:
-            temporary.write_text(f"{error}\n")
-        return parameters, time.perf_counter() - started, lines[-1]
-    with atomic_write(folder / "finished.json") as temporary:
-        temporary.write_text(
-            json.dumps({"parameters": parameters, "cells": cells_of(Path(notebook))[0]})
-        )
-    return parameters, time.perf_counter() - started, ""
-
-
-def run_sweep(notebook: Path, cells: list[dict], jobs: int = 2, cluster: str = "") -> pd.DataFrame:
+def run_sweep(
+    notebook: Path,
+    cells: list[dict],
+    jobs: int = 2,
+    cluster: str = "",
+    timeout: float | None = None,
+) -> pd.DataFrame:
     """Runs a notebook for every cell of a grid that is not finished yet.
+
+    A cell that fails, takes too long or whose process is killed stops no other. Cells that another
+    sweep is running are waited for and not run twice. Where the sweep is stopped, all its processes
+    end, and finished cells are kept.
 
     Args:
         notebook: Path of the notebook.
-        cells: Parameters of each run; checked before anything starts.
+        cells: Parameters of each run; checked before anything starts. Equal ones are run once.
         jobs: Runs at once on this machine; the processor's threads are shared among them.
         cluster: Address of a Dask scheduler whose workers see the same files; "" computes here.
+        timeout: Minutes that one run may take; None is no limit.
 
     Returns:
-        One row for each cell: its parameters, "state" (finished, skipped, failed), "minutes",
-            "error", and the folder's name. Also
-        written to `table.csv` in the sweep's folder.
+        One row for each different cell: its parameters, "state" (finished, skipped, failed),
+            "minutes", "error", and the folder's name. Also written to `table.csv` in the sweep's
+            folder, where a stopped sweep leaves what it has ("not run" for the others).
 
     Raises:
-        DataError: A parameter that the notebook does not have.
+        DataError: A parameter that the notebook does not have or that does not fit; no place to
+            write; no cluster.
+        ValueError: No job or no time.
 
     Taught in notebook 06, section 1.
     """
     notebook = Path(notebook).resolve()
-    for cell in cells:
-        check_parameters(notebook, cell)
-    todo = [cell for cell in cells if not is_finished(notebook, cell)]
-    outcome = {str(cell): ("skipped", None, "") for cell in cells}
-    bar = Progress(f"{len(todo)} of {len(cells)} runs of {notebook.stem}", len(todo))
-    threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
-    backend = {"backend": "loky", "n_jobs": jobs}
-    if cluster:
-        backend = {"backend": "dask", "n_jobs": -1}
-        _connect(cluster)
-    with parallel_config(**backend):
-        for cell, seconds, error in Parallel(
-            return_as="list" if cluster else "generator_unordered"
-        )(
-            delayed(run_cell)(str(notebook), cell, cell_folder(notebook, cell).resolve(), threads)
-            for cell in todo
-        ):
-            outcome[str(cell)] = ("failed" if error else "finished", round(seconds / 60, 2), error)
-            bar.step()
-            print(
-                f"{outcome[str(cell)][0]:9s} {cell_folder(notebook, cell).name}  {seconds:.0f} s "
-                f" {error}",
-                flush=True,
-            )
-    bar.close()
-    table = pd.DataFrame(
-        [
-            {
-                **cell,
-                **dict(zip(("state", "minutes", "error"), outcome[str(cell)])),
-                "folder": cell_folder(notebook, cell).name,
-            }
-            for cell in cells
-        ]
-    )
-    with atomic_write(runs_folder() / "sweeps" / notebook.stem / "table.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    if jobs < 1 or (timeout is not None and not timeout > 0):
+        raise ValueError(f"jobs and timeout must be above 0, not {jobs} and {timeout}")
+    found = [cell_parameters(notebook, cell) for cell in cells]
+    grid = {cell_label(cell): cell for cell in found}
+    writable(sweep_folder(notebook).resolve())
+    todo = [label for label, cell in grid.items() if not is_finished(notebook, cell)]
+    outcomes = {label: Outcome("", None, "skipped") for label in grid if label not in todo}
+    place = Cluster(cluster) if cluster else Here()
+    work = _Work(notebook, grid, place, max(1, (os.cpu_count() or 1) // jobs), timeout)
+    bar = Progress(f"{len(todo)} of {len(grid)} runs of {notebook.stem}", len(todo))
+
+    def note(label: str, outcome: Outcome) -> None:
+        outcomes[label] = outcome
+        bar.step()
+        spent = f"  {outcome.seconds:.0f} s" if outcome.seconds is not None else ""
+        print(f"{outcome.state:9s} {label}{spent}  {outcome.error}".rstrip(), flush=True)
+
+    try:
+        with ended_by_signals():
+            taken = work.through(todo, QUEUED if cluster else jobs, note)
+            work.through(taken, QUEUED if cluster else jobs, note, waits=True)
+    finally:
+        place.close()
+        bar.close()
+        table = _table(grid, outcomes)
+        with atomic_write(sweep_folder(notebook) / "table.csv") as temporary:
+            table.to_csv(temporary, index=False, encoding="utf-8", errors="surrogateescape")
     return table
 
 
-def _connect(address: str) -> None:
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise DataError('a cluster needs dask: pip install "ldr_lib[cluster]"') from error
-    try:
-        Client(address, timeout=20)
-    except OSError as error:
-        raise DataError(f"no Dask scheduler answers at {address}") from error
+def _table(grid: dict[str, dict], outcomes: dict[str, Outcome]) -> pd.DataFrame:
+    rows = []
+    for label, cell in grid.items():
+        error, seconds, state = outcomes.get(label, Outcome("", None, "not run"))
+        minutes = None if seconds is None else round(seconds / 60, 2)
+        rows.append({**cell, "state": state, "minutes": minutes, "error": error, "folder": label})
+    return pd.DataFrame(rows)
 
 
-def record_label(parameters: dict) -> str:
-    """The name of a notebook run's record."""
-    return "_".join(
-        str(value) for name, value in parameters.items() if name not in ("data_dir", "out_dir")
-    )
+class _Work:
+    """Cells of a grid, each run by one thread of this process that waits for its kernel or worker.
+
+    Args:
+        notebook: Path of the notebook.
+        grid: Label to parameters.
+        place: Where cells are run.
+        threads: Of the processor for each cell.
+        minutes: Time that a cell may take.
+    """
+
+    def __init__(self, notebook: Path, grid: dict[str, dict], place, threads: int, minutes):
+        self.notebook, self.grid, self.place = notebook, grid, place
+        self.limits = threads, minutes
+        self.mark, self.started = new_mark(), time.time()
+        self.stopping = threading.Event()
+
+    def through(
+        self, labels: list[str], at_once: int, note: Callable, waits: bool = False
+    ) -> list[str]:
+        """Runs cells; returns those that another sweep is running, unless it waits for them."""
+        taken = []
+        with ThreadPoolExecutor(max(1, min(at_once, len(labels)))) as pool:
+            futures = {pool.submit(self._one, label, waits): label for label in labels}
+            try:
+                for future in as_completed(futures):
+                    outcome = future.result()
+                    if isinstance(outcome, Taken):
+                        taken.append(futures[future])
+                        print(f"waiting   {futures[future]}  is run by {outcome}", flush=True)
+                    else:
+                        note(futures[future], outcome)
+            except BaseException:
+                self.stopping.set()
+                all_ended(futures, lambda: self.place.end(self.mark))
+                raise
+        return taken
+
+    def _one(self, label: str, waits: bool) -> Outcome | Taken:
+        """One cell, unless another sweep has it."""
+        folder = (sweep_folder(self.notebook) / label).resolve()
+        mark = f"{self.mark}{label};"
+        while True:
+            try:
+                with claimed(folder, mark):
+                    return self._unless_done(label, folder, mark)
+            except Taken as taken:
+                if not waits or self.stopping.wait(1):
+                    return taken
+            except (DataError, OSError) as error:
+                return Outcome(str(error), None, "failed")
+
+    def _unless_done(self, label: str, folder: Path, mark: str) -> Outcome:
+        """One cell, unless another sweep ran it in the meantime."""
+        error = folder / "error.txt"
+        if is_finished(self.notebook, self.grid[label]):
+            return Outcome("", None, "skipped")
+        if error.exists() and error.stat().st_mtime > self.started:
+            return Outcome(error.read_text(encoding="utf-8").partition("\n")[0], None, "failed")
+        outcome = self.place.run(str(self.notebook), self.grid[label], folder, *self.limits, mark)
+        if self.stopping.is_set() and error.exists():
+            error.unlink()  # it did not fail, it was stopped
+        return outcome
 
 
 def keep_records(notebook: Path, cells: list[dict]) -> list[Path]:
@@ -184,13 +185,23 @@ def keep_records(notebook: Path, cells: list[dict]) -> list[Path]:
         cells: Parameters of each run.
 
     Returns:
-        The paths of the kept records.
+        The paths of the kept records. Cells that would have one record get the names of all their
+        parameters instead.
+
+    Raises:
+        DataError: A finished cell has no record that can be read.
     """
+    found = [cell_parameters(Path(notebook), cell) for cell in cells]
+    finished = {cell_label(cell): cell for cell in found if is_finished(notebook, cell)}
+    short = [record_label(cell) for cell in finished.values()]
     kept = []
-    for cell in cells:
-        if is_finished(Path(notebook), cell):
-            target = record_path(Path(notebook).stem, record_label(cell))
-            with atomic_write(target) as temporary:
-                shutil.copyfile(cell_folder(notebook, cell) / "record.json", temporary)
-            kept.append(target)
+    for label, cell in finished.items():
+        record = sweep_folder(notebook) / label / "record.json"
+        read_record(record)
+        name = record_label(cell)
+        place = sweep_folder(notebook).name
+        target = record_path(place, name if short.count(name) == 1 else label)
+        with atomic_write(target) as temporary:
+            shutil.copyfile(record, temporary)
+        kept.append(target)
     return kept

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, gain_intervals, paired_gains
 
 INITS = ("autoencoder", "instance", "dense", "ldr")
@@ -102,6 +103,8 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
     grid.set_titles("{col_name}, {row_name}")
     grid.set_axis_labels("labelled images", "gain in Dice over random")
     grid.legend.set_title("pretraining")
+    for text in grid.legend.get_texts():
+        text.set(**as_written())
     return grid.figure
 
 
@@ -135,6 +138,6 @@ def segmentations(
             if masks[i].any():
                 axis.contour(masks[i], [0.5], colors="#00e5ff", linewidths=1.5)
             axis.set_axis_off()
-            axis.set_title(f"{title}: Dice {scores[title][i]:.2f}", fontsize=12)
+            write_title(axis, f"{title}: Dice {scores[title][i]:.2f}", fontsize=12)
     figure.supxlabel("white: truth; blue: found")
     return figure

@@ -60,7 +60,7 @@ def test_all_maps_of_a_figure_have_one_fixed_scale_and_one_colour_bar():
 def test_a_map_that_its_scale_would_cut_and_an_image_that_is_none_are_refused():
     with pytest.raises(ValueError, match=r"give scale=\(low, high\)"):
         explore.representation_sheet({"map": [np.full((8, 8), 1.5)]})
-    with pytest.raises(DataError, match="divide it"):
+    with pytest.raises(DataError, match="divide"):
         explore.contact_sheet([np.full((8, 8, 3), 100.0)])
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ldr_lib import Settings, runs
-from ldr_lib.runs import fingerprints, notebooks, paths, records
+from ldr_lib import DataError, Settings, runs
+from ldr_lib.runs import fingerprints, notebooks, paths
 from ldr_lib.runs import run as run_module
 from ldr_lib.runs.pictures import encode
 
@@ -18,7 +18,7 @@ from ldr_lib.runs.pictures import encode
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Pretends that the project lies in an empty folder."""
-    for module in (paths, run_module, records, notebooks, fingerprints):
+    for module in (paths, run_module, fingerprints):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.delenv("LDR_RUNS", raising=False)
     return tmp_path
@@ -154,14 +154,12 @@ def test_a_notebook_executed_in_place_keeps_results_and_drops_noise(project, tmp
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(project, tmp_path):
-    from nbclient.exceptions import CellExecutionError
-
     path = tmp_path / "broken.ipynb"
     parameters = nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell("1 / 0")])
     nbformat.write(notebook, path)
     before = path.read_text()
-    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+    with pytest.raises(DataError, match="is as before: ZeroDivisionError: division by zero"):
         notebooks.execute_in_place(path)
     assert path.read_text() == before
 
