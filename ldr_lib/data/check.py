@@ -119,7 +119,7 @@ def check(
     rows.sort(key=lambda row: (not row.problem, not row.doubts))
     remarks = images.report()
     if files is not None:
-        without = sum("no mask" in row.notes for row in rows)
+        without = sum(_mask_of(item.image, files) is None for item in images.items)
         remarks.append(f"{printable(masks)}: {without} of {len(rows)} images have no mask there")
     if out:
         with atomic_write(Path(out)) as temporary:

@@ -7,8 +7,8 @@ import numpy as np
 
 LEAST, MOST = 0.0001, 0.60
 """Shares of the picture that a structure usually covers; beyond them there is a doubt."""
-BETWEEN = 0.15
-"""Share of pixels between the two peaks from which a file looks like a grey picture."""
+FAR = 0.15
+"""Share of pixels far from the two peaks from which a file looks like a grey picture."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ def by_histogram(values: np.ndarray) -> Decision:
     dark, bright = int(counts[:middle].argmax()), middle + int(counts[middle:].argmax())
     cut = (dark + bright) / 2
     reach = (bright - dark) / 4
-    between = counts[int(np.ceil(dark + reach)) : int(bright - reach) + 1].sum() / grey.size
+    levels = np.arange(256)
+    away = np.minimum(np.abs(levels - dark), np.abs(levels - bright)) > reach
+    far = counts[away].sum() / grey.size
     decision = _checked(grey > cut, f"peaks at {dark} and {bright}, cut at {cut:g}")
-    if between > BETWEEN and np.count_nonzero(counts) > 2:
-        doubt = f"looks like a grey picture: {between:.0%} of its pixels lie between its two peaks"
+    if far > FAR and np.count_nonzero(counts) > 2:
+        doubt = f"looks like a grey picture: {far:.0%} of its pixels are far from its two peaks"
         return Decision(decision.mask, decision.note, doubt)
     return decision
 
@@ -111,7 +113,7 @@ def looks_like_mask(image: np.ndarray) -> bool:
     low, high = int(grey.min()), int(grey.max())
     if low == high:
         return False
-    near = max(1, (high - low) // 8)
+    near = (high - low) // 8
     bright = float(np.mean(grey >= high - near))
     at_peaks = bright + float(np.mean(grey <= low + near))
     in_two_shades = image.ndim == 2 or len(np.unique(image[::8, ::8].reshape(-1, 3), axis=0)) < 32

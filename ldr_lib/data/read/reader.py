@@ -177,11 +177,12 @@ def _explained(error: Exception, path: Path) -> tuple[str, str]:
     if isinstance(error, IsADirectoryError):
         return cause, "Remove it from the folder of images."
     if isinstance(error, UnidentifiedImageError):
-        try:
-            _head(path).decode("ascii")
+        head = _head(path)
+        if head.startswith(PICTURE_HEADS):
+            return "its header is damaged", COPY
+        if head.isascii():
             return "its content is text", "Remove it, or put the image in its place."
-        except (OSError, UnicodeDecodeError):
-            return "its content is of no known format", "Export it as png, jpg, tif or DICOM."
+        return "its content is of no known format", "Export it as png, jpg, tif or DICOM."
     advice = (("it holds no picture", "Remove it."), ("export it again", "Nothing was guessed."))
     for words, cure in advice:
         if words in cause:
