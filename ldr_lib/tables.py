@@ -3,6 +3,7 @@ the numbers that `make quickstart` prints.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -182,7 +183,7 @@ def all_tables() -> str:
 
 def _cells(markdown: str) -> pd.DataFrame:
     """A table in Markdown as strings; its first column is the index."""
-    lines = [line.strip("|").split("|") for line in markdown.splitlines()]
+    lines = [re.split(r"(?<!\\)\|", line[1:-1]) for line in markdown.splitlines()]
     head, _, *body = [[cell.strip() for cell in line] for line in lines]
     return pd.DataFrame(body, columns=head).set_index(head[0])
 

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import yaml
@@ -97,14 +97,14 @@ def all_claims(path: Path = PATH) -> tuple[Claim, ...]:
         return ()
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read as a list of claims ({error})") from error
     if not isinstance(entries, list):
         raise DataError(f"{path} must hold a list of claims")
     claims = []
     for number, entry in enumerate(entries, 1):
         try:
-            claims.append(Claim(**entry | {"data": tuple(entry["data"])}))
+            claims.append(_claim(entry))
             one_of(claims[-1].source, ("method", "kit"), "source")
             one_of(claims[-1].mechanism, ("published", "ours"), "mechanism")
         except (TypeError, KeyError, ValueError, AttributeError) as error:
@@ -115,6 +115,25 @@ def all_claims(path: Path = PATH) -> tuple[Claim, ...]:
     if twice := {name for name in ids if ids.count(name) > 1}:
         raise DataError(f"{path.name} has two claims of the id {', '.join(sorted(twice))}")
     return tuple(claims)
+
+
+def _claim(entry: dict) -> Claim:
+    """One entry of the file.
+
+    Raises:
+        TypeError: A key is missing, unknown, or its value is of another kind; it is named.
+    """
+    if not isinstance(entry, dict):
+        raise TypeError("it must hold lines of name: value")
+    kinds = {field.name: field.type for field in fields(Claim)} | {"data": list, "bound": float}
+    for name, value in entry.items():
+        kind = kinds.get(name, object)
+        if not isinstance(value, kind) and not (kind is float and type(value) is int):
+            raise TypeError(f"{name} must be a {kind.__name__}, not {value!r}")
+    claim = Claim(**entry | {"data": tuple(entry.get("data", ()))})
+    if not claim.data or not all(isinstance(name, str) for name in claim.data):
+        raise TypeError("data must be a list of names")
+    return claim
 
 
 def claim_of(notebook: str, sentence: str) -> Claim | None:

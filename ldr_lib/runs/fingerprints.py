@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..data.errors import DataError
+from .format import fault_of
 from .notebooks import cells_of
 from .paths import project_root
 
@@ -177,11 +178,11 @@ def read_record(path: Path) -> dict:
     path = path / "record.json" if path.is_dir() else path
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is no run record ({error})") from error
-    if not isinstance(record, dict) or not {"name", "parameters", "claims"} <= record.keys():
-        raise DataError(f"{path} is no run record: it lacks a name, parameters or claims")
-    return record
+    if fault := fault_of(record):
+        raise DataError(f"{path} is no run record: {fault}. Remove it, or run again what made it")
+    return {"seed": 0, "started": "", "data": {}} | record
 
 
 def is_current(record: Path) -> bool:

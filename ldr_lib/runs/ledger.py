@@ -3,6 +3,7 @@ page.
 """
 
 import json
+import os
 from pathlib import Path
 
 import jinja2
@@ -22,6 +23,28 @@ STATES = ("supported", "not supported", "undecided", "too few runs", "not run")
 """What the records say of a claim: its 95 % interval lies above the bound, below it, or across
 it.
 """
+COLUMNS = (
+    "abstract",
+    "says",
+    "source",
+    "mechanism",
+    "on",
+    "metric",
+    "state",
+    "better",
+    "worse",
+    "difference",
+    "low",
+    "high",
+    "runs",
+    "images",
+    "stale",
+    "versions",
+    "notebook",
+    "figure",
+    "command",
+)
+"""What the ledger says of a claim on a dataset; see `build_ledger`."""
 SEEDS = 3
 """Runs with other seeds that a claim needs."""
 ABSTRACT = {
@@ -63,6 +86,9 @@ WHOSE = {"published": "the paper's", "ours": "our variant"}
 """Whose method a claim tests, in words."""
 
 
+NOTHING = pd.MultiIndex.from_arrays([[], []], names=["claim", "data"])
+
+
 def evidence(tier: str = "class") -> list[dict]:
     """Records of finished notebook runs, committed ones and those of local sweeps.
 
@@ -76,9 +102,8 @@ def evidence(tier: str = "class") -> list[dict]:
     """
     figures = project_root() / "figures"
     paths = [*figures.glob("*/records/*.json"), *figures.glob("*/record.json")]
-    paths += [
-        path.with_name("record.json") for path in runs_folder().glob("sweeps/*/*/finished.json")
-    ]
+    finished = runs_folder().glob("sweeps/*/*/finished.json")
+    paths += [path.parent / "record.json" for path in finished if _has_record(path.parent)]
     newest = {}
     for path in sorted(paths):
         record = read_record(path)
@@ -87,6 +112,10 @@ def evidence(tier: str = "class") -> list[dict]:
             if key not in newest or record["started"] > newest[key]["started"]:
                 newest[key] = record
     return list(newest.values())
+
+
+def _has_record(folder: Path) -> bool:
+    return (folder / "record.json").exists()
 
 
 def _as_committed(record: dict) -> bool:
@@ -130,7 +159,8 @@ def build_ledger(tier: str = "class") -> pd.DataFrame:
             ]
             found = _rows_of(claim, used, claim.tested_on or data)
             rows |= {(claim.id, name): row for name, row in found.items()}
-    return pd.DataFrame(rows).T.rename_axis(["claim", "data"])
+    index = pd.MultiIndex.from_tuples(rows, names=["claim", "data"]) if rows else NOTHING
+    return pd.DataFrame(list(rows.values()), index, COLUMNS, dtype=object)
 
 
 def _rows_of(claim: Claim, records: list[dict], data: str) -> dict[str, dict]:
@@ -261,6 +291,22 @@ def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "paper"])
 
 
+def _place_in_abstract(words: str) -> tuple[int, str]:
+    """Where a sentence stands on the page: as in the abstract, and behind it what is none."""
+    known = [*ABSTRACT, OTHER]
+    return known.index(words) if words in known else len(known), words
+
+
+def _is_figure(path: Path) -> bool:
+    """Whether a path leads to a file among the project's figures, and not out of them."""
+    inside = (project_root() / "figures").resolve()
+    return os.path.isfile(path) and path.resolve().is_relative_to(inside)
+
+
+def _small(path: Path) -> bytes:
+    return encode(path, "jpeg", fit=(1000, 1400), quality=70)
+
+
 def write_report(table: pd.DataFrame, path: Path | str) -> Path:
     """The ledger as one HTML page that holds its figures and needs no network.
 
@@ -271,15 +317,18 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
     Returns:
         The path.
 
+    Raises:
+        DataError: A figure cannot be read; it is named.
+
     Taught in notebook 06, section 5.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
     )
     figures = {
-        figure: data_url(encode(project_root() / figure, "jpeg", fit=(1000, 1400), quality=70))
-        for figure in dict.fromkeys(table["figure"])
-        if (project_root() / figure).exists()
+        figure: {"anchor": f"figure-{number}", "url": data_url(_small(project_root() / figure))}
+        for number, figure in enumerate(dict.fromkeys(table["figure"]))
+        if _is_figure(project_root() / figure)
     }
     rows = [
         {"anchor": f"row-{number}", "data": data, "whose": WHOSE[row["mechanism"]]} | row.to_dict()
@@ -287,7 +336,7 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
     ]
     page = environment.get_template("report.jinja2").render(
         rows=rows,
-        groups=[words for words in (*ABSTRACT, OTHER) if words in set(table["abstract"])],
+        groups=sorted(set(table["abstract"]), key=_place_in_abstract),
         counts={state: int((table["state"] == state).sum()) for state in STATES},
         chance=chance_of(table),
         stale=int((table["stale"] != "").sum()),
@@ -295,5 +344,5 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
         commands=list(dict.fromkeys(table["command"])),
     )
     with atomic_write(Path(path)) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return Path(path)

@@ -89,12 +89,13 @@ def data_url(encoded: bytes) -> str:
 
 def _open(image: np.ndarray | bytes | Path) -> Image.Image:
     try:
-        if isinstance(image, bytes):
-            return Image.open(io.BytesIO(image))
-        if isinstance(image, (str, Path)):
-            return Image.open(image)
-    except OSError as error:
-        raise DataError(f"this is no image that can be read ({error})") from error
+        if isinstance(image, (bytes, str, Path)):
+            opened = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+            opened.load()
+            return opened
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        name = "this" if isinstance(image, bytes) else image
+        raise DataError(f"{name} is no image that can be read ({error})") from error
     array = np.asarray(image)
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255

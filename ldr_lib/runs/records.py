@@ -109,9 +109,30 @@ def summary(name: str, table: str = "agreement", **parameters) -> str:
 
 
 def as_markdown(head: list[str], body: list[list[str]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *body]
+    """A table in Markdown.
+
+    Args:
+        head: Name of each column.
+        body: Rows of as many texts. What would end a cell or begin HTML is escaped.
+
+    Raises:
+        ValueError: A row has more or fewer texts.
+
+    Example:
+        >>> print(as_markdown(["name"], [["a|<b>"]]))
+        | name |
+        | --- |
+        | a\\|&lt;b> |
+    """
+    if any(len(line) != len(head) for line in body):
+        raise ValueError(f"every row of the table must have {len(head)} texts, as its head has")
+    lines = [[_in_a_cell(text) for text in line] for line in (head, *body)]
+    lines.insert(1, ["---"] * len(head))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _in_a_cell(text: str) -> str:
+    return " ".join(str(text).split("\n")).replace("|", "\\|").replace("<", "&lt;")
 
 
 def claims_over(records: list[dict]) -> pd.DataFrame:

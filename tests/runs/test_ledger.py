@@ -1,10 +1,13 @@
+import html.parser
 import json
 import re
 
 import numpy as np
 import pytest
 
-from ldr_lib.runs import claims, ledger
+from ldr_lib import DataError
+from ldr_lib.data.names import safe_name
+from ldr_lib.runs import as_markdown, claims, ledger
 from ldr_lib.runs.claims import Claim
 
 OWN = (
@@ -53,7 +56,7 @@ def project(tmp_path, monkeypatch):
         data="d",
         started="2026",
     ):
-        path = tmp_path / folder / f"{dataset}_{seed}_{k}_{tier}_{started}.json"
+        path = tmp_path / folder / f"{safe_name(f'{dataset}_{seed}_{k}_{tier}_{started}')}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         outcomes = {
             sentence: {
@@ -196,12 +199,156 @@ def test_the_page_holds_every_claim_and_asks_nobody(project, tmp_path):
     assert set(beside["paper"]) == {""}  # for the reader's page references
 
 
-def test_what_a_claim_names_is_escaped_on_the_page(project, tmp_path, monkeypatch):
-    nasty = Claim("<b>", "<script>alert(1)</script>", "s", "<i>", ('"><x',), "nb", "<f>.png")
-    monkeypatch.setattr(ledger, "all_claims", lambda: (nasty,))
-    page = ledger.write_report(ledger.build_ledger(), tmp_path / "report.html").read_text()
-    assert not re.search("<script|<i>|<b>|<x|<f>", page)
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+NAMES = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<!--<script>",
+    "-->",
+    "<img src=x onerror=alert(1)>",
+    '" onmouseover="alert(1)',
+    "' onmouseover='alert(1)",
+    "</td></tr></table>",
+    "</title>",
+    "<b>bold",
+    "<svg/onload=alert(1)>",
+    "&lt;script&gt;",
+    "&amp;",
+    "&#60;b&#62;",
+    "javascript:alert(1)",
+    "a&b=c",
+    "{{ 7 * 7 }}",
+    "{% for x in y %}",
+    "{# gone #}",
+    "$a$b$",
+    r"C:\\temp\\x",
+    "`x`",
+    "a|b",
+    "**bold**",
+    "[a](http://example.org)",
+    "a\nb",
+    "左右",
+    "\u202eabc",
+    "😀",
+    "x" * 300,
+    "#%?/ ..",
+    "caf\udce9",
+)
+
+
+class Seen(html.parser.HTMLParser):
+    """What a browser would find on a page: elements, attributes, words, targets."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.words, self.links, self.ids = set(), set(), "", [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def page_of(name, monkeypatch, folder):
+    """The report of a claim with this name in all its parts, tested by three runs."""
+    parts = dict(metric=name, notebook="nb", figure=f"{name}.png", tested_on=name)
+    claim = Claim(name, name, name, data=("x", name), **parts)
+    monkeypatch.setattr(ledger, "all_claims", lambda: (claim,))
+    return ledger.write_report(ledger.build_ledger(), folder / "report.html").read_text("utf-8")
+
+
+def test_what_a_claim_names_is_shown_letter_by_letter(project, tmp_path, monkeypatch):
+    plain = Seen(page_of("plain", monkeypatch, tmp_path))
+    for name in NAMES:
+        for seed in range(3):
+            project(seed, {name: IMAGES}, started=f"2026 {name}")
+        seen = Seen(page_of(name, monkeypatch, tmp_path))
+        shown = name.replace("\udce9", "\\udce9")
+        assert f"{shown} ({shown})" in seen.words and "supported" in seen.words, name
+        assert (seen.tags, seen.attributes) == (plain.tags, plain.attributes), name
+    for path in (tmp_path / "figures").glob("*/records/*"):
+        path.unlink()
+
+
+def test_figures_have_links_that_lead_to_them_and_none_leads_outside(
+    project, tmp_path, monkeypatch, save
+):
+    save(tmp_path / "figures" / "nb" / 'a "b" %20#.png', np.zeros((8, 8), np.uint8))
+    save(tmp_path / "secret.png", np.zeros((8, 8), np.uint8))
+    inside, outside = (
+        Seen(page_of(name, monkeypatch, tmp_path)) for name in ('a "b" %20#', "../../secret")
+    )
+    assert f"#{inside.ids[-1]}" in inside.links and len(inside.ids) == len(set(inside.ids))
+    assert not outside.links
+    (tmp_path / "figures" / "nb" / "broken.png").write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match="broken.png is no image"):
+        page_of("broken", monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "part", [slice(0, 0), slice(0, 1), slice(1, 2), slice(None, None, -1)], ids=str
+)
+def test_the_page_takes_a_part_of_the_ledger(project, tmp_path, monkeypatch, part):
+    table = ledger.build_ledger().iloc[part]
+    page = ledger.write_report(table, tmp_path / "report.html").read_text()
+    assert page.count("<tr id=") == len(table)
+    ledger.compare_with_abstract(table), ledger.chance_of(table)
+    monkeypatch.setattr(ledger, "ABSTRACT", {})  # sentences that are no longer those of the table
+    assert ledger.write_report(table, tmp_path / "report.html").read_text().count("<tr id=") == len(
+        table
+    )
+    monkeypatch.setattr(ledger, "all_claims", lambda: ())
+    assert ledger.build_ledger().empty and list(ledger.build_ledger().columns) == list(table)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "is no run record"),
+        ("{", "is no run record"),
+        ("null", "lacks a name"),
+        ("[1]", "lacks a name"),
+        ("[" * 100_000, "is no run record"),
+        ('{"name": "nb"}', "lacks a name"),
+        ('{"name": "nb", "parameters": [], "claims": {}}', "parameters must be a dict"),
+        ('{"name": 3, "parameters": {}, "claims": {}}', "name must be a str"),
+        ('{"name": "nb", "parameters": {}, "claims": {"s": 1}}', 'claim "s" has no numbers'),
+        ('{"name": "nb", "parameters": {}, "claims": {"s": {"better": 1}}}', "has no numbers"),
+        (
+            '{"name": "nb", "parameters": {}, "claims": {"s": {"better": ["a"], "worse": 1}}}',
+            "has no numbers",
+        ),
+        ('{"name": "nb", "parameters": {}, "claims": {}, "seed": "x"}', "seed must be a int"),
+        ('{"name": "nb", "parameters": {}, "claims": {}, "data": null}', "data must be a dict"),
+    ],
+)
+def test_a_record_that_is_none_is_named(project, tmp_path, text, words):
+    path = tmp_path / "figures" / "nb" / "records" / "broken.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(DataError, match=f"broken.json is no run record.*{words}|{words}"):
+        ledger.build_ledger()
+
+
+def test_old_records_without_seed_or_date_do_not_stop_the_ledger(project, tmp_path):
+    path = tmp_path / "figures" / "nb" / "records" / "old.json"
+    path.parent.mkdir(parents=True)
+    outcome = {"vessel found": {"better": 1, "worse": 0}}
+    parameters = {"tier": "class", "dataset": "x"}
+    path.write_text(json.dumps({"name": "nb", "parameters": parameters, "claims": outcome}))
+    assert ledger.build_ledger().loc[("found", "x"), "state"] == "too few runs"
+
+
+def test_cells_of_a_markdown_table_cannot_be_left():
+    text = as_markdown(["a|b"], [["<script>\n| --- |"]])
+    assert len(text.splitlines()) == 3 and "<script" not in text and text.count("|") == 9
+    assert len(re.findall(r"(?<!\\)\|", text)) == 6
+    with pytest.raises(ValueError, match="must have 2 texts"):
+        as_markdown(["a", "b"], [["x"]])
 
 
 def test_the_abstract_is_tested_by_claims_that_exist():
