@@ -38,6 +38,8 @@ def pick_device(name: str = "auto") -> torch.device:
 
     Taught in notebook 02, section 6.
     """
+    if not isinstance(name, str):
+        raise ValueError(f'device must be a name such as "auto" or "cpu", not {name!r}')
     if name == "auto":
         has_gpu = {
             "cuda": torch.cuda.is_available(),
@@ -94,10 +96,35 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        computes = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        # ATEN_CPU_CAPABILITY=avx2 makes torch compute as an older processor would
+        fast = computes and torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
     else:
         fast = False
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def require_memory(needed: int, device: torch.device) -> None:
+    """Makes sure that something can fit into a device's memory, before it is tried.
+
+    Args:
+        needed: Bytes.
+        device: Where they are needed.
+
+    Raises:
+        ValueError: The whole memory is smaller.
+    """
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    elif device.type == "cpu" and hasattr(os, "sysconf"):
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    else:
+        return
+    if needed > there:
+        raise ValueError(
+            f"a step needs {needed / 2**30:,.0f} GiB at least and {device} has "
+            f"{there / 2**30:,.0f} GiB: choose fewer pairs, or smaller views"
+        )
 
 
 def to_device(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ldr_lib import TwoBranchNet
-from ldr_lib.benchmark import PAIRS, literal_loss
+from ldr_lib.benchmark import PAIRS, as_earlier, literal_loss, measure
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.device import mixed_precision, pick_device, to_device
 from ldr_lib.tiers import BOTH_BRANCHES
@@ -29,3 +29,29 @@ def test_the_fast_step_computes_what_the_literal_one_does():
     fast = LocalDiscrimination(BOTH_BRANCHES)(_StageNet(net, clusters=True)(views), views)
     tolerance = 0.03 if mixed_precision(torch.device("cpu"))._enabled else 1e-5
     torch.testing.assert_close(fast, literal_loss(net, views), rtol=tolerance, atol=0)
+
+
+def test_the_earlier_formulation_computes_the_same_bit_by_bit():
+    views, steps = ViewMaker(32)(torch.rand(2 * PAIRS, 3, 48, 48)), []
+    for prepare_net in (as_earlier, lambda net: net):
+        torch.manual_seed(0)
+        net = prepare_net(to_device(TwoBranchNet(n_clusters=4), torch.device("cpu")))
+        loss = LocalDiscrimination(BOTH_BRANCHES)(_StageNet(net, clusters=True)(views), views)
+        loss.backward()
+        steps.append([loss.detach(), *(parameter.grad for parameter in net.parameters())])
+    assert all(torch.equal(earlier, now) for earlier, now in zip(*steps))
+
+
+def test_held_to_avx2_torch_computes_in_float32(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert not mixed_precision(torch.device("cpu"))._enabled
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert mixed_precision(torch.device("cpu"))._enabled
+
+
+@pytest.mark.slow
+def test_the_benchmark_reports_every_way_in_one_run():
+    said = measure("cpu", steps=1)
+    for words in ("literal", "revision 1d8e877", "kit: first loss", "class tier", "a click in the"):
+        assert words in said
