@@ -54,6 +54,10 @@ class ChaseDB1(ImageDataset):
         return cut(items, sum(item.name[6:8] <= "10" for item in items), split)
 
 
+HRF_PARTS = ("healthy", "glaucoma", "diabetic_retinopathy")
+"""Folders of HRF's archives where it is not fetched as a whole."""
+
+
 class HRF(ImageDataset):
     name, title, folder = "hrf", "HRF", "HRF"
     modality, channels, structures = "fundus", 3, ("vessel",)
@@ -63,13 +67,12 @@ class HRF(ImageDataset):
         "images/01_dr.jpg .., vessel masks manual1/01_dr.tif if present (or healthy, glaucoma, "
         "diabetic_retinopathy and the same with _manualsegm); the first 25 names train"
     )
-    _eyes = ("healthy", "glaucoma", "diabetic_retinopathy")
 
     def find(self, root, split):
-        image_folders = [below(root, "images"), *(below(root, eyes) for eyes in self._eyes)]
+        image_folders = [below(root, "images"), *(below(root, eyes) for eyes in HRF_PARTS)]
         mask_folders = [
             below(root, "manual1"),
-            *(below(root, f"{eyes}_manualsegm") for eyes in self._eyes),
+            *(below(root, f"{eyes}_manualsegm") for eyes in HRF_PARTS),
         ]
         vessels = {
             stem_of(path).lower(): {"vessel": ((path,), by_histogram)}

@@ -33,7 +33,8 @@ class Folder(ImageDataset):
 
     Args:
         data_dir: The folder of your images.
-        split: "train", "test" or "all"; every fifth image is for testing, of less than five none.
+        split: "train", "test" or "all"; every fifth image is for testing, of less than five all
+            are for both.
         modality: "fundus" (photographs of the retina) or "chest" (X-rays). None decides by the
             majority of images in colour or grey, and puts no X-ray upright, because grey pictures
             can show anything.

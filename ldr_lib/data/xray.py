@@ -31,7 +31,7 @@ def exposed_area(image: np.ndarray, least: float = BORDER) -> tuple[slice, slice
     Returns:
         Rows and columns.
 
-    Ours, not published. Taught in notebook 01, section 4.
+    Ours, not published.
     """
     height, width = image.shape
     top, bottom, left, right = 0, height, 0, width
@@ -115,7 +115,7 @@ def pose(image: np.ndarray) -> Pose:
         image: (H, W) uint8 X-ray of the chest from the front. Of other pictures nothing sensible
             can be said.
 
-    Ours, not published. Taught in notebook 01, section 4.
+    Ours, not published.
     """
     weights, mean = _classifier()
     poses = _poses(_thumbnail(image)[None])[0]  # (8, 16, 16)

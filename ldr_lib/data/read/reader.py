@@ -86,8 +86,6 @@ def read_picture(path: Path | str) -> Picture:
 
     Raises:
         DataError: As in `read_image`.
-
-    Taught in notebook 01, section 3.
     """
     path, name = Path(path), printable(path)
     try:
