@@ -279,9 +279,11 @@ def _patches_of_two_views(
     """Patch vectors of the first and of the second views, both (n, G * G, D), partners in one
     position.
     """
+    if len(images) == 1:
+        images = np.repeat(images, 2, axis=0)  # a small folder holds out one
     n = min(len(images), 16) // 2 * 2
     if n < 2:
-        raise DataError(f"two images at least are needed, not {len(images)}")
+        raise DataError("at least one image is needed, not 0")
     device = next(net.parameters()).device
     x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
     with torch.random.fork_rng(devices=[]):
