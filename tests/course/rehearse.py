@@ -3,9 +3,8 @@ does what a lecturer does.
 """
 
 import csv
-import os
+import importlib.util
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,21 +12,21 @@ import nbformat
 from answers import RIGHT, WRONG
 
 COURSE = Path(__file__).resolve().parents[2] / "notebooks" / "course"
-ASSIGNMENTS = ("views", "patches", "regions", "priors", "project")
+ASSIGNMENTS = ("views", "patches", "regions", "priors", "training", "experiment", "project")
+sys.path.insert(0, str(COURSE / "grading"))
+
+from kit import write_kit  # noqa: E402
+
+about = importlib.util.spec_from_file_location("grade_all", COURSE / "grading" / "__main__.py")
+grade_all = importlib.util.module_from_spec(about)
+about.loader.exec_module(grade_all)
+
+EVIL_PAGE = '<script>document.title = "mine"</script><img src=x onerror="alert(1)">'
 
 
 def nbgrader(folder: Path, *arguments: str) -> str:
     """Runs an nbgrader command in the course's folder and returns what it said."""
-    path = os.pathsep.join(
-        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    )  # nbgrader calls alembic by its name
-    done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PATH": path},
-    )
+    done = grade_all.nbgrader(folder, *arguments)
     if done.returncode:
         raise SystemExit(f"nbgrader {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
@@ -36,7 +35,7 @@ def nbgrader(folder: Path, *arguments: str) -> str:
 def release(folder: Path, assignments: tuple[str, ...] = ASSIGNMENTS) -> None:
     """Copies the course and builds what students get."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(COURSE, folder)
+    shutil.copytree(COURSE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for assignment in assignments:
         nbgrader(folder, "generate_assignment", assignment, "--create", "--force")
 
@@ -71,23 +70,47 @@ def submissions(assignment: str) -> dict[str, dict[str, str]]:
     return {student: None if own is None else right | own for student, own in students.items()}
 
 
-def submit(folder: Path, assignment: str) -> None:
-    """Writes the ten submissions from the released version."""
+def submit(folder: Path, assignment: str, students: tuple[str, ...] = ()) -> None:
+    """Writes the submissions of these students, or of all ten, from the released version."""
     for student, answers in submissions(assignment).items():
+        if students and student not in students:
+            continue
         notebook = nbformat.read(folder / "release" / assignment / f"{assignment}.ipynb", 4)
         for cell in notebook.cells:
             about = cell.metadata["nbgrader"]
             if answers and about["solution"]:
                 cell.source = answers[about["grade_id"]]
-        target = folder / "submitted" / student / assignment / f"{assignment}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        hand_in(folder, student, assignment, notebook)
 
 
-def grade(folder: Path, assignment: str, timeout: int) -> None:
-    """Grades all submissions and writes the feedback pages."""
-    nbgrader(folder, "autograde", assignment, "--create", "--force", f"--Execute.timeout={timeout}")
+def hand_in(folder: Path, student: str, assignment: str, notebook) -> None:
+    """Puts a notebook where nbgrader collects it; a text is written as it is."""
+    target = folder / "submitted" / student / assignment / f"{assignment}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = notebook if isinstance(notebook, str) else nbformat.writes(notebook)
+    target.write_text(text, encoding="utf-8")
+
+
+def mallory(folder: Path, assignment: str):
+    """A submission without tests, whose marks are raised, whose page runs a script."""
+    notebook = nbformat.read(folder / "release" / assignment / f"{assignment}.ipynb", 4)
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if not cell.metadata["nbgrader"]["locked"] or "setup" in cell.id
+    ]
+    for cell in notebook.cells:
+        if cell.metadata["nbgrader"]["grade"]:
+            cell.metadata["nbgrader"]["points"] = 1000
+            cell.source = EVIL_PAGE if cell.cell_type == "markdown" else cell.source
+    return notebook
+
+
+def grade(folder: Path, assignment: str, timeout: int) -> list[str]:
+    """Grades all submissions and writes the feedback pages; names those that cannot be read."""
+    unread = grade_all.autograde(folder, assignment, f"--Grade.timeout={timeout}")
     nbgrader(folder, "generate_feedback", assignment, "--force")
+    return unread
 
 
 def marks(folder: Path) -> dict[tuple[str, str], float]:
@@ -95,7 +118,7 @@ def marks(folder: Path) -> dict[tuple[str, str], float]:
     machine.
     """
     nbgrader(folder, "export")
-    with open(folder / "grades.csv", newline="") as file:
+    with open(folder / "grades.csv", newline="", encoding="utf-8") as file:
         return {
             (row["student_id"], row["assignment"]): float(row["score"])
             for row in csv.DictReader(file)
@@ -107,12 +130,13 @@ def main() -> None:
 
     folder = Path(sys.argv[1])
     release(folder)
-    for assignment in ("regions", "project"):
+    print(f"students' kit: {write_kit(folder / 'release', folder / 'kit')}")
+    for assignment in ("patches", "project"):
         submit(folder, assignment)
-        grade(folder, assignment, timeout=30 if assignment == "regions" else 60)
+        grade(folder, assignment, timeout=60)
         print(f"{assignment}: graded, feedback in {folder / 'feedback'}")
     for (student, assignment), score in marks(folder).items():
-        if assignment in ("regions", "project"):
+        if assignment in ("patches", "project"):
             print(f"{student:5s} {assignment:8s} {score:4.0f}")
     print(leaderboard(folder))
 

@@ -1,0 +1,234 @@
+"""Grading withstands what a student may do to it, and needs no rights that students could use."""
+
+import copy
+import os
+import re
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from attacks import ATTACKS
+from conftest import ROOT
+from stored import SOURCE, cells
+
+GRADING = ROOT / "notebooks" / "course" / "grading"
+sys.path.insert(0, str(GRADING))
+
+import frames  # noqa: E402
+import grade as grading  # noqa: E402
+import wall  # noqa: E402
+
+MARK = "86399.25"
+"""Seconds that left processes sleep, to find them by."""
+FULL = {"probabilities_test": 4, "patch_loss_test": 6, "mixup_target_test": 4}
+
+needs_wall = pytest.mark.skipif(
+    not wall.works("namespace"), reason="needs Linux with unshare and setpriv allowed"
+)
+
+
+def submission(extra, answers):
+    """The solved assignment with an extra cell and other answers."""
+    notebook = nbformat.v4.new_notebook(cells=copy.deepcopy(cells("patches")))
+    for cell in notebook.cells:
+        cell.source = answers.get(cell.metadata["nbgrader"]["grade_id"], cell.source)
+    if extra:
+        notebook.cells.insert(2, nbformat.v4.new_code_cell(extra))
+    return notebook
+
+
+def marks(notebook):
+    """Points that nbgrader would give for the outputs that grading wrote."""
+    from nbgrader.utils import determine_grade
+
+    return {
+        name: determine_grade(cell)[0]
+        for cell in notebook.cells
+        if (name := grading.name_of(cell)) in FULL
+    }
+
+
+def printed(notebook):
+    return str([cell.get("outputs") for cell in notebook.cells])
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """All attacks, graded; by name."""
+    course = tmp_path_factory.mktemp("lecturer")
+    for name in ("gradebook.db", "secret.txt", "source.ipynb"):
+        (course / name).write_text("the lecturer's")
+        (course / name).chmod(0o666)
+    course.chmod(0o777)
+    places = [str(course / "gradebook.db"), str(SOURCE / "patches" / "patches.ipynb")]
+    places += [str(ROOT / "tests" / "course" / "answers.py"), "/etc/shadow"]
+
+    def run(entry):
+        extra, answers, _ = entry
+        extra = extra.replace("MARK", MARK).replace("PLACES", repr(places))
+        notebook = submission(extra, answers)
+        grading.grade(notebook, cells("patches"), 1, 15, "namespace")
+        return notebook
+
+    with ThreadPoolExecutor(3) as pool:
+        found = dict(zip(ATTACKS, pool.map(run, ATTACKS.values())))
+    found["course"] = course
+    return found
+
+
+@needs_wall
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_grading_gives_an_attack_only_the_marks_of_its_right_answers(attack, graded):
+    kept = ATTACKS[attack][2]
+    got = marks(graded[attack])
+    assert got == {test: full if test in kept else 0 for test, full in FULL.items()}, printed(
+        graded[attack]
+    )
+
+
+@needs_wall
+@pytest.mark.slow
+def test_grading_shows_a_student_nothing_of_the_lecturers(graded):
+    said = printed(graded["files are read and written"])
+    assert "FOUND [] " in said and "written" not in said and "reached" not in said
+    assert "killed" not in said and "the lecturer" not in said
+    assert {path.read_text() for path in graded["course"].iterdir()} == {"the lecturer's"}
+
+
+@needs_wall
+@pytest.mark.slow
+def test_grading_leaves_no_process_behind(graded):
+    assert graded
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert MARK not in running
+
+
+@needs_wall
+@pytest.mark.slow
+def test_grading_bounds_what_is_kept_of_a_students_output(graded):
+    assert all(len(printed(graded[attack])) < 200_000 for attack in ATTACKS)
+    assert "did not end within 15 seconds" in printed(graded["output has no end"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        1.5,
+        True,
+        "text",
+        np.arange(6, dtype=np.uint8).reshape(2, 3),
+        np.zeros((0, 3)),
+        torch.eye(3),
+        torch.ones(2, dtype=torch.bfloat16),
+        [torch.zeros(()), {"a": (1, np.float32(2))}],
+    ],
+    ids=str,
+)
+def test_frames_bring_plain_values_back(value):
+    packed = frames.packed(value)
+    text, body = frames.lengths(packed[:16])
+    back = frames.parse(packed[16 : 16 + text], packed[16 + text :])
+    assert len(packed) == 16 + text + body
+    same = torch.is_tensor(value) or isinstance(value, np.ndarray)
+    assert type(back) is type(value)
+    if same:
+        assert tuple(back.shape) == tuple(value.shape) and (np.asarray(back) == value_of(value)).all()
+
+
+def value_of(value):
+    return value.float().numpy() if torch.is_tensor(value) else value
+
+
+@pytest.mark.parametrize(
+    "text, body",
+    [
+        (b"", b""),
+        (b"[]", b""),
+        (b"{}", b""),
+        (b'{"is": "object"}', b""),
+        (b'{"is": "plain", "value": []}', b""),
+        (b'{"is": "array", "dtype": "O", "shape": [1]}', b"12345678"),
+        (b'{"is": "array", "dtype": "float64", "shape": [-1]}', b"12345678"),
+        (b'{"is": "array", "dtype": "float64", "shape": [10000000000000]}', b"12345678"),
+        (b'{"is": "array", "dtype": "float64", "shape": "x"}', b""),
+        (b'{"is": "list", "value": {"is": 1}}', b""),
+        (b'{"is": "plain", "value": 1}', b"left over"),
+        (b"[" * 100_000, b""),
+        (b"\xff\xfe", b""),
+    ],
+    ids=range(13),
+)
+def test_frames_refuse_what_is_none(text, body):
+    with pytest.raises(ValueError):
+        frames.parse(text, body)
+
+
+def test_frames_refuse_objects_and_giants():
+    with pytest.raises(TypeError, match="not object"):
+        frames.packed(object())
+    with pytest.raises(TypeError, match="array of numbers"):
+        frames.packed(np.array([object()]))
+    with pytest.raises(ValueError, match="MiB"):
+        frames.lengths(b"\xff" * 16)
+
+
+def test_grading_as_the_lecturer_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(wall, "works", lambda name: False)
+    monkeypatch.delenv("LDR_GRADE_WALL", raising=False)
+    with pytest.raises(SystemExit, match="with your rights.*LDR_GRADE_WALL=none"):
+        wall.choose()
+    monkeypatch.setenv("LDR_GRADE_WALL", "none")
+    assert wall.choose() == "none" and "WITHOUT A WALL" in wall.UNPROTECTED
+    monkeypatch.setenv("LDR_GRADE_WALL", "castle")
+    with pytest.raises(SystemExit, match="container, namespace, none"):
+        wall.choose()
+
+
+def test_container_has_no_rights_and_no_sources():
+    command, _ = wall.Container().command()
+    said = " ".join(command)
+    for limit in ("--network none", "--read-only", "--cap-drop ALL", "--pids-limit", "--memory"):
+        assert limit in said
+    assert "--user 65534:65534" in said and "no-new-privileges" in said
+    assert "--volume" not in said and " -v " not in said and "--mount" not in said
+    recipe = (GRADING / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (.*) \S+$", recipe, re.M)
+    names = [name for line in copied for name in line.split()]
+    assert all((ROOT / name).exists() for name in names)
+    assert not any(name.startswith("tests") or "source" in name for name in names)
+    allowed = (GRADING / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert allowed[0] == "*" and {line[1:] for line in allowed[1:]} == set(names)
+
+
+def test_secret_is_the_courses_own_and_readable_for_the_lecturer_only(tmp_path):
+    one = grading.secret(tmp_path)
+    assert grading.secret(tmp_path) == one
+    assert stat.S_IMODE((tmp_path / "secret.txt").stat().st_mode) == 0o600 or os.name == "nt"
+    (tmp_path / "other").mkdir()
+    assert grading.secret(tmp_path / "other") != one
+
+
+def test_hidden_photographs_follow_the_secret_and_no_visible_cell_names_it():
+    for assignment in Path(SOURCE).iterdir():
+        for cell in cells(assignment.name):
+            shown = re.sub(r"### BEGIN HIDDEN.*?### END HIDDEN TESTS", "", cell.source, flags=re.S)
+            assert not re.search(r"\bsecret\b(?! and)", shown), assignment.name
+
+
+def test_outputs_of_students_hold_texts_and_pictures_only():
+    shown = {
+        "printed": "<script>alert(1)</script>",
+        "pictures": ['iVBORw0KGgo="><script>'],
+        "error": None,
+    }
+    found = grading.outputs(shown)
+    assert {output.output_type for output in found} == {"stream", "display_data"}
+    assert found[1].data.keys() == {"image/png"} and "<" not in found[1].data["image/png"]
