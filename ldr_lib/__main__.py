@@ -353,6 +353,21 @@ def check(
 
 
 @command
+def benchmark_input(
+    n: Annotated[int, typer.Option(help="Number of small files.")] = 100_000,
+    folder: Annotated[
+        str, typer.Option(help="Keeps files and cache; default: a temporary folder.")
+    ] = "",
+    size: Annotated[int, typer.Option(help="Side of the prepared images in pixels.")] = 64,
+    workers: Annotated[int, typer.Option(min=1, help="Most processes that read ahead.")] = 4,
+) -> None:
+    """Time the way from many small files to training batches."""
+    from .benchmark_input import measure_input
+
+    typer.echo(measure_input(n, folder, size, workers))
+
+
+@command
 def leaderboard(
     course: Annotated[Path, typer.Argument(help="Folder of the course, after autograding.")],
 ) -> None:

@@ -137,7 +137,7 @@ def _start(device: torch.device) -> None:
 
 
 @cache
-def _store() -> dist.Store:
+def _store() -> "dist.Store":
     """Where the processes find each other: torchrun's own store, or one of the first process."""
     store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
     return dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
@@ -234,16 +234,21 @@ def _noticing_loss() -> Iterator[None]:
         raise ProcessLost(str(error)) from error
 
 
+def _number(value: float) -> torch.Tensor:
+    """A number where the processes can exchange it: nccl alone knows GPUs only."""
+    return torch.tensor([value], device="cuda" if dist.get_backend() == "nccl" else "cpu")
+
+
 def _wait_for_all() -> None:
     with _noticing_loss():
-        dist.all_reduce(torch.zeros(1))
+        dist.all_reduce(_number(0.0))
 
 
 def all_go_on(own: bool) -> bool:
     """Whether all processes want to go on; each asks with its own answer."""
     if n_processes() == 1:
         return own
-    going_on = torch.tensor([float(own)])
+    going_on = _number(float(own))
     with _noticing_loss():
         dist.all_reduce(going_on)
     return int(going_on) == n_processes()
