@@ -191,7 +191,10 @@ class Snapshots(Callback):
 def write_log(rows: list[dict], path: Path) -> None:
     """Writes the rows of the log as CSV, a column for every name that any row has."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
+    with (
+        atomic_write(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

@@ -52,11 +52,11 @@ def ship(guided: str) -> Path:
         DataError: The run's weights are not on this machine; its record is not enough.
     """
     label = SHIPPED_RUNS[one_of(guided, SHIPPED_RUNS, "guided network")]
-    record = json.loads(record_path(NAME, label).read_text())
+    record = json.loads(record_path(NAME, label).read_text(encoding="utf-8"))
     net = load_model(runs_folder() / "records" / NAME / label / "model.safetensors", "cpu")
     save_model(net.half(), WEIGHTS / f"{guided}.safetensors")
     with atomic_write(WEIGHTS / f"{guided}.md") as temporary:
-        temporary.write_text(card(guided, record, label))
+        temporary.write_text(card(guided, record, label), encoding="utf-8")
     return WEIGHTS / f"{guided}.safetensors"
 
 
@@ -136,7 +136,9 @@ def _steps(record: dict, label: str) -> str:
     parameters, settings = record["parameters"], record["metrics"]["settings"]
     epochs = list(settings["epochs"])
     if parameters["method"] == "combined":  # its first two stages are a run of their own
-        rendered = json.loads(record_path(NAME, label.replace("combined", "rendered")).read_text())
+        rendered = json.loads(
+            record_path(NAME, label.replace("combined", "rendered")).read_text(encoding="utf-8")
+        )
         epochs = rendered["metrics"]["settings"]["epochs"] + epochs
     return (
         f'{settings["steps"]} x {epochs} in the stages of method "{parameters["method"]}". '
