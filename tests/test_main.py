@@ -1,9 +1,12 @@
 """The command line: one sentence for what is wrong, and help that names every command."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
+from runs import tiny
 from typer.testing import CliRunner
 
 from ldr_lib.__main__ import app
@@ -26,6 +29,9 @@ COMMANDS = [
 ]
 
 
+SWEEP = ["sweep", "notebooks/00_quickstart.ipynb"]
+
+
 def run(*arguments):
     return CliRunner().invoke(app, list(arguments))
 
@@ -44,9 +50,27 @@ def test_every_command_has_help():
         (["sweep", "absent.ipynb"], "absent.ipynb cannot be read as a notebook"),
         (["sweep", "notebooks/00_quickstart.ipynb", "--grid", "sede=1"], 'no parameter "sede"'),
         (["sweep", "notebooks/00_quickstart.ipynb", "--grid", "seed"], "name=value,value"),
-        (["sweep", "notebooks/00_quickstart.ipynb", "--grid", "seed=[1"], "cannot be read"),
+        ([*SWEEP, "--grid", "seed=[1"], "cannot be '[1'"),
+        ([*SWEEP, "--grid", "seed=1,,2"], "no value may be empty"),
+        ([*SWEEP, "--grid", 'dataset="a'], "stands in double quotes"),
+        ([*SWEEP, "--grid", "seed=1", "--grid", "seed=2"], "each name once"),
+        ([*SWEEP, "--grid", "seed=1", "-p", "seed=2"], "seed is given by -p and by --grid"),
+        ([*SWEEP, "--grid", "seed=.nan"], "a whole number, and cannot be '.nan'"),
+        ([*SWEEP, "-p", "seed=" + 300 * "x"], "cannot be 'xxx"),
+        ([*SWEEP, "-p", "seed=1", "-p", "seed=1"], "each name once"),
+        ([*SWEEP, "-p", "out_dir=/tmp/x"], "set LDR_RUNS"),
+        ([*SWEEP, "-p", "=1"], "NAME=VALUE"),
+        ([*SWEEP, "--timeout", "0"], "must be above 0"),
+        ([*SWEEP, "--timeout", "nan"], "must be above 0"),
+        ([*SWEEP, "--timeout", "soon"], "Invalid value for"),
+        ([*SWEEP, "--cluster", "nowhere"], "no Dask scheduler answers at nowhere"),
+        ([*SWEEP, "-f", "notebooks"], "notebooks cannot be read"),
+        (["sweep", "notebooks"], "notebooks cannot be read as a notebook"),
+        (["sweep", 300 * "x"], "cannot be read as a notebook"),
+        (["summary", "notebooks/00_quickstart.ipynb", "-p", "sede=1"], 'no parameter "sede"'),
+        (["compare", 300 * "x", "absent"], "File name too long"),
         (["sweep", "notebooks/00_quickstart.ipynb", "-p", "seed"], "NAME=VALUE"),
-        (["sweep", "notebooks/00_quickstart.ipynb", "-p", "seed=[1"], "cannot be read"),
+        ([*SWEEP, "-p", "seed=[1"], "cannot be '[1'"),
         (["summary", "absent.ipynb"], "absent.ipynb cannot be read as a notebook"),
         (["sweep", "notebooks/00_quickstart.ipynb", "-f", "absent.yaml"], "absent.yaml"),
         (["sweep", "notebooks/00_quickstart.ipynb", "--jobs", "0"], "greater than or equal to 1"),
@@ -64,7 +88,6 @@ def test_every_command_has_help():
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(arguments, words, monkeypatch):
-    from conftest import ROOT
 
     monkeypatch.chdir(ROOT)
     done = run(*arguments)
@@ -79,3 +102,30 @@ def test_it_runs_as_a_module():
         text=True,
     )
     assert done.returncode == 2 and done.stderr.startswith("absent is no run record")
+
+
+NOBODY = """
+import os, pwd
+os.environ.pop("HOME", None)
+pwd.getpwuid = {}.__getitem__
+"""
+
+
+def test_without_a_home_or_a_place_to_write_the_way_out_is_named(tmp_path):
+    (tmp_path / "nobody").mkdir()
+    (tmp_path / "nobody" / "sitecustomize.py").write_text(NOBODY)
+    (tmp_path / "file").write_text("")
+    notebook = tiny.write(tmp_path / "tiny.ipynb")
+    for changed, words in [
+        ({"PYTHONPATH": f"{ROOT}:{tmp_path / 'nobody'}"}, "set HOME to a folder of your own"),
+        ({"LDR_RUNS": str(tmp_path / "file" / "runs")}, "Set LDR_RUNS to a folder of your own"),
+        ({"LDR_RUNS": "/proc/runs"}, "Set LDR_RUNS to a folder of your own"),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-m", "ldr_lib", "sweep", str(notebook)],
+            env=os.environ | changed,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2 and words in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1

@@ -16,7 +16,7 @@ from ..data.names import label_of, safe_label, safe_name
 from .fingerprints import read_record
 from .notebooks import cells_of, in_words
 from .parameters import check_parameters
-from .paths import project_root, runs_folder
+from .paths import project_root, require_home, runs_folder
 from .processes import MARK, end_processes, new_mark, time_limit
 
 
@@ -156,6 +156,7 @@ def _execute(notebook: Path, parameters: dict, target: Path, environment: dict) 
     import nbformat
     from nbclient import NotebookClient
 
+    require_home()
     content = nbformat.read(notebook, as_version=4)
     lines = [f"{name} = {value!a}" for name, value in parameters.items()]
     given = nbformat.v4.new_code_cell(

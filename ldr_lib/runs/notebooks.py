@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from .parameters import assignments, parameters_of
-from .paths import figures_folder, run_folder
+from .paths import figures_folder, require_home, run_folder
 from .pictures import encode
 from .processes import KILLED
 
@@ -74,6 +74,7 @@ def execute_in_place(path: Path) -> None:
     """
     from nbclient import NotebookClient
 
+    require_home()
     parameters_of(path)
     shutil.rmtree(run_folder(path.stem), ignore_errors=True)
     notebook = nbformat.read(path, as_version=4)

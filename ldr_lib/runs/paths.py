@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..data.errors import DataError
 from ..data.names import safe_label
 
 
@@ -12,6 +13,21 @@ def project_root() -> Path:
     """
     root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def require_home() -> None:
+    """Makes sure that Jupyter, which keeps files in the home folder, has one.
+
+    Raises:
+        DataError: The account has no home folder.
+    """
+    try:
+        Path.home()
+    except RuntimeError as error:
+        raise DataError(
+            "Jupyter keeps files in the home folder and this account has none: set HOME to a "
+            "folder of your own"
+        ) from error
 
 
 def runs_folder() -> Path:

@@ -26,7 +26,7 @@ from .cell import (
 from .cluster import QUEUED, Cluster
 from .fingerprints import read_record
 from .locks import Taken, claimed, writable
-from .paths import record_path
+from .paths import record_path, require_home
 from .processes import all_ended, end_processes, ended_by_signals, new_mark
 
 
@@ -77,6 +77,7 @@ def run_sweep(
         raise ValueError(f"jobs and timeout must be above 0, not {jobs} and {timeout}")
     found = [cell_parameters(notebook, cell) for cell in cells]
     grid = {cell_label(cell): cell for cell in found}
+    require_home()
     writable(sweep_folder(notebook).resolve())
     todo = [label for label, cell in grid.items() if not is_finished(notebook, cell)]
     outcomes = {label: Outcome("", None, "skipped") for label in grid if label not in todo}

@@ -188,7 +188,7 @@ def test_a_kernel_that_does_not_start_or_is_frozen_is_ended_too(notebook, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_ends_its_processes_and_keeps_what_is_finished(notebook, number):
     process = in_a_process(notebook, "--grid", "seed=0,1,2", "-p", "name=sleep last", "--jobs", "2")
     place = sweep_folder(notebook)
@@ -263,7 +263,7 @@ def test_workers_of_a_cluster_that_are_killed_are_replaced(notebook):
         sleeping = in_a_process(
             notebook, "--grid", "seed=5,6", "-p", "name=sleep", "--cluster", address
         )
-        until(lambda: len(list(sweep_folder(notebook).rglob("pids"))) == 2)
+        until(lambda: list(sweep_folder(notebook).rglob("pids")))
         sleeping.terminate()
         assert sleeping.communicate(timeout=30) and sleeping.returncode == 143
         until(lambda: not tiny.left_running(sweep_folder(notebook)), 10)
