@@ -18,6 +18,7 @@ from ..data import checks
 from ..data.checks import array, several, shown, span, text, whole
 from ..data.errors import DataError, one_of
 from ..data.geometry import affine_grid, smooth_displacement, uniform
+from ..data.masks import by_histogram
 from ..data.read import IMAGE_SUFFIXES, read_image
 from ..data.simulate import chest, fundus
 from ..data.vessel_tree import draw_vessels, grow_vessel_tree
@@ -185,7 +186,7 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
                 f"{path} is a grey image, no mask: {between:.0%} of its pixels are neither black "
                 "nor white. Threshold it first, white structure on black."
             )
-        mask = values > 127
+        mask = by_histogram(values).mask
         mask_bank([mask], str(path), 64)
         masks.append(mask)
     return mask_bank(masks, folder.name, size)
