@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,11 @@ import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback, CancelFitException
 
-from ldr_lib import Settings, losses, train
+from ldr_lib import Settings, TwoBranchNet, losses, train
 from ldr_lib.callbacks import LossLog
 from ldr_lib.checkpoint import Checkpoint
-from ldr_lib.data.augment import standardise
+from ldr_lib.data.augment import LabelledPairs
 from ldr_lib.data.batches import image_batches
-from ldr_lib.data.simulate import fundus
 from ldr_lib.distributed import (
     average,
     gather,
@@ -31,8 +31,7 @@ from ldr_lib.distributed import (
     process_group,
 )
 from ldr_lib.guided.adversary import Discriminator, soften
-from ldr_lib.guided.settings import GuidedSettings, method_stages
-from ldr_lib.guided.simulated_pairs import SimulatedPairs
+from ldr_lib.guided.settings import GuidedSettings
 from ldr_lib.guided.training import train_guided
 from ldr_lib.structures import guide_for
 from ldr_lib.tiers import PATCH_STAGE, SHORT_BOTH_BRANCHES
@@ -137,10 +136,10 @@ def losses_and_gradients() -> dict[str, torch.Tensor]:
             ]
             value = loss(*own)
             value.backward()
-            found[name] = average(value.detach())
+            found[f"loss {name}"] = average(value.detach())
             for i, argument in enumerate(variable):
                 if argument.grad is not None:
-                    found[f"{name}, gradient {i}"] = gather(argument.grad / n_processes())
+                    found[f"loss {name}, gradient {i}"] = gather(argument.grad / n_processes())
     return found
 
 
@@ -157,8 +156,6 @@ class _KeepGradients(Callback):
 
 def network_gradients() -> dict[str, torch.Tensor]:
     """Gradients of the network at the first step of each stage."""
-    from ldr_lib import TwoBranchNet
-
     found = {}
     with process_group(CPU):
         for stage in range(2):
@@ -170,29 +167,33 @@ def network_gradients() -> dict[str, torch.Tensor]:
     return found
 
 
-def real_images() -> np.ndarray:
-    """Six simulated photographs."""
-    samples = [fundus(64, i) for i in range(6)]
-    inside = np.stack([sample.masks["field_of_view"] for sample in samples])
-    return standardise(np.stack([sample.image for sample in samples]), inside)
-
-
-def guided_settings(method: str) -> GuidedSettings:
-    return GuidedSettings.for_tier("smoke", "disc", 1, method, pairs=2, steps=1, n_clusters=4)
+def pairs() -> LabelledPairs:
+    """Mosaics with discs as their masks."""
+    rows, columns = np.mgrid[:48, :48]
+    discs = np.stack([np.hypot(rows - 2 * i - 12, columns - 24) < 10 for i in range(12)])
+    inside = np.ones((12, 48, 48), bool)
+    masks = np.stack([discs, discs[::-1]], 1)  # disc and fovea
+    return LabelledPairs(images(), masks, inside, 32, (0.5, 0.9))
 
 
 def trainings(folder: Path) -> dict[str, torch.Tensor]:
     """The weights after short trainings of every kind."""
     nets = {"ldr": train(images(), SETTINGS, folder / "ldr", "cpu")[0]}
+    short = replace(SETTINGS, epochs=(1, 1), steps=1)
     for method in ("instance", "dense", "autoencoder"):
-        nets[method] = pretrain(method, images(), SETTINGS, folder / method, "cpu")[0]
-    guide = guide_for("disc")
-    pairs = SimulatedPairs("fundus", guide.names, 4, 1, 64)
+        nets[method] = pretrain(method, images(), short, folder / method, "cpu")[0]
+    small = dict(pairs=2, view_size=32, steps=1, n_clusters=4)
     for method in ("adversarial", "combined"):
-        settings = guided_settings(method)
-        assert settings.stages == method_stages(method)
+        settings = GuidedSettings.for_tier("smoke", "disc", 1, method, **small)
         nets[method], _ = train_guided(
-            real_images(), pairs, guide, settings, folder / method, "cpu", after_epoch=_predict
+            images(),
+            pairs(),
+            guide_for("disc"),
+            settings,
+            folder / method,
+            "cpu",
+            teacher_images=images()[:1],
+            after_epoch=_predict,
         )
     return {
         f"{method}: {name}": value.detach().clone()
@@ -230,10 +231,6 @@ class _StopOnOne(Callback):
 
 def uneven_end() -> torch.Tensor:
     """Steps that were taken when one process stopped after two of six."""
-    from dataclasses import replace
-
-    from ldr_lib import TwoBranchNet
-
     rows, settings = [], replace(SETTINGS, steps=6)
     with process_group(CPU):
         torch.manual_seed(3)
@@ -258,6 +255,14 @@ def stop_after_first_epoch(folder: Path) -> None:
         Checkpoint.after_train = write
 
 
+def unequal_shares(folder: Path) -> str:
+    """What is said of a batch that two processes cannot share."""
+    try:
+        train(images(), replace(SETTINGS, pairs=3), folder, "cpu")
+    except ValueError as error:
+        return str(error)
+
+
 def everything(folder: Path) -> None:
     """Results of one process, or of several together, into `results.pt`."""
     found = losses_and_gradients() | network_gradients() | trainings(folder)
@@ -265,6 +270,7 @@ def everything(folder: Path) -> None:
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
     if not alone:
         found["stopped"] = uneven_end()
+        found["refused"] = unequal_shares(folder / "refused")
         resumed, _ = train(images(), SETTINGS, folder.parent / "begun", "cpu", resume=True)
         found |= {f"resumed: {name}": value for name, value in resumed.state_dict().items()}
     if is_first():
@@ -290,13 +296,6 @@ def bad_images(folder: Path) -> None:
     """A training that only the last process cannot do."""
     bad = images()[:1] if not is_first() else images()
     train(bad, SETTINGS, folder, "cpu")
-
-
-def unequal_shares(folder: Path) -> None:
-    """A batch that two processes cannot share."""
-    from dataclasses import replace
-
-    train(images(), replace(SETTINGS, pairs=3), folder, "cpu")
 
 
 PROGRAMS = {
