@@ -80,11 +80,13 @@ def _keep_freed_memory() -> None:
         mallopt(trim_threshold, 2**31 - 1)
 
 
-def mixed_precision(device: torch.device) -> torch.autocast:
+def mixed_precision(device: torch.device, net: torch.nn.Module | None = None) -> torch.autocast:
     """Autocast to bfloat16 where the hardware computes in it.
 
     Args:
         device: Where the computation runs.
+        net: What computes; one whose weights were brought to another precision than float32
+            computes in that.
 
     Returns:
         A context manager; on hardware without bfloat16 it does nothing.
@@ -101,7 +103,8 @@ def mixed_precision(device: torch.device) -> torch.autocast:
         fast = computes and torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
     else:
         fast = False
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+    usual = net is None or next(net.parameters()).dtype == torch.float32
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast and usual)
 
 
 def require_memory(needed: int, device: torch.device) -> None:

@@ -63,7 +63,7 @@ def represent(
     try:
         for first in range(0, len(images), batch):
             x = _network_input(images[first : first + batch]).to(device)  # (B, C, H, W)
-            with mixed_precision(device):
+            with mixed_precision(device, net):
                 v, a = net(x) if has_clusters else (net.embed(x), None)  # (B, D | K, H, W)
             embeddings.append(v.permute(0, 2, 3, 1).cpu().numpy())  # (B, H, W, D)
             if has_clusters:

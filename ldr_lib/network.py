@@ -168,6 +168,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         _require_images(x, self.in_channels, "encoder")
+        x = x.to(next(self.parameters()).dtype)  # images are floats, weights may be half or double
         features = []
         for level, group in enumerate(self.groups):
             x = group(F.max_pool2d(x, 2) if level else x)  # (B, width, H / 2^level, W / 2^level)

@@ -1,12 +1,20 @@
 """Pretrained encoders: what is loaded arrived, and behaves as the card says."""
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from ldr_lib import load_encoder
+from ldr_lib import (
+    load_encoder,
+    load_pretrained,
+    load_representation,
+    predict_structure,
+    represent,
+)
 from ldr_lib.checkpoint import save_model
 from ldr_lib.data.errors import DataError
+from ldr_lib.data.simulate import fundus
 from ldr_lib.network import TwoBranchNet
 from ldr_lib.pretrained import SHIPPED, as_sequential, load_weights, random_encoder, set_statistics
 from ldr_lib.transfer.segmenter import Segmenter
@@ -107,3 +115,17 @@ def test_fastai_builds_a_unet_on_the_encoder():
     net = DynamicUnet(chain, 2, (64, 64)).eval()
     assert net(x).shape == (2, 2, 64, 64)
     assert any(p is encoder.groups[0][0][0].weight for p in net.parameters())
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_brought_to_another_precision_predict_nearly_the_same(precision):
+    sample = fundus(96, 3)
+    nets = load_pretrained("fundus", "cpu")
+    expected = predict_structure(nets, sample.image, "disc")
+    found = predict_structure(nets.to(precision), sample.image, "disc")
+    assert np.abs(found - expected).mean() < 0.02
+    representation = load_representation("fundus", "cpu")
+    embeddings, _ = represent(representation, sample.image[None])
+    again, _ = represent(representation.to(precision), sample.image[None])
+    assert (embeddings * again).sum(-1).mean() > 0.99
+    assert load_encoder("fundus", device="cpu").to(precision)(torch.rand(1, 3, 32, 32))

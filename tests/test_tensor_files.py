@@ -83,7 +83,7 @@ def whole(tmp_path_factory):
     given = (standardise(images, inside), pairs, guide_for("vessel"), settings)
     with pytest.MonkeyPatch.context() as patch:  # the teacher takes long
         patch.setattr(
-            "ldr_lib.guided.training.teacher_maps", lambda *_: np.zeros((4, 1, 64, 64), np.float32)
+            "ldr_lib.guided.training.teacher_maps", lambda *_: np.ones((4, 1, 64, 64), np.float32)
         )
         train_guided(*given, folder, "cpu")
     save_encoder(Encoder(3), folder / "encoder.safetensors")

@@ -3,6 +3,7 @@
 import math
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,21 @@ import requests
 
 from .datasets import DATASETS, open_dataset
 from .errors import DataError, one_of
-from .files import Progress, atomic_write
+from .files import Progress, atomic_write, not_written
+from .locks import locked
 
 BLOCK = 2**16
+UNPACKED = 16 * 2**30
+"""Largest size of an unpacked archive in bytes."""
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What zipfile raises for files that are none, damaged, encrypted or packed in another way."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +108,28 @@ def download(name: str, data_dir: Path | str) -> Path:
             f"Get it from: {adapter.source}. Layout: {adapter.layout}"
         )
     folder = Path(data_dir).expanduser() / adapter.folder
-    if folder.exists():
-        open_dataset(name, data_dir, "all")
-        return folder
+    if not folder.exists():
+        try:
+            with locked(folder):  # a second process waits and finds what the first has fetched
+                if not folder.exists():
+                    _fetch(archive, adapter, folder)
+        except OSError as error:
+            raise not_written(folder, error) from error
+    open_dataset(name, data_dir, "all")
+    return folder
+
+
+def _fetch(archive: Archive, adapter: type, folder: Path) -> None:
     partial = folder.with_name(f".{adapter.folder}.zip.part")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        packed = pooch.retrieve(
-            archive.url,
-            archive.checksum,
-            f".{adapter.folder}.zip",
-            folder.parent,
-            downloader=_Resuming(partial),
+        packed = Path(
+            pooch.retrieve(
+                archive.url,
+                archive.checksum,
+                f".{adapter.folder}.zip",
+                folder.parent,
+                downloader=_Resuming(partial),
+            )
         )
     except ValueError as error:
         partial.unlink(missing_ok=True)
@@ -123,9 +146,33 @@ def download(name: str, data_dir: Path | str) -> Path:
             f"could not download {archive.url} ({error}){kept}. "
             f"It can also be fetched by hand from {adapter.source}"
         ) from error
-    with atomic_write(folder) as temporary, zipfile.ZipFile(packed) as content:
-        content.extractall(temporary)
-    Path(packed).unlink()
+    unpack(packed, folder)
+    packed.unlink()
     partial.unlink(missing_ok=True)
-    open_dataset(name, data_dir, "all")
-    return folder
+
+
+def unpack(packed: Path, folder: Path) -> None:
+    """Unpacks a zip file, whole or not at all.
+
+    Args:
+        packed: The zip file.
+        folder: Where its content appears.
+
+    Raises:
+        DataError: It is no zip file, is damaged, or would unpack to more than `UNPACKED` bytes or
+            than the disk has; or the folder cannot be written.
+    """
+    try:
+        with atomic_write(folder) as temporary, zipfile.ZipFile(packed) as content:
+            size = sum(entry.file_size for entry in content.infolist())
+            allowed = min(UNPACKED, shutil.disk_usage(folder.parent).free)
+            if size > allowed:
+                raise DataError(
+                    f"{packed} would unpack to {size / 2**30:.1f} GiB, and {allowed / 2**30:.1f} "
+                    f"GiB are allowed or free. If you want it, unpack it by hand to {folder}"
+                )
+            content.extractall(temporary)
+    except UNREADABLE as error:
+        raise DataError(
+            f"{packed} is no whole zip file ({error}). Unpack it by hand to {folder}, or remove it"
+        ) from error

@@ -137,7 +137,8 @@ def _reads_as_number(text: str) -> bool:
 
 
 def _shortened(text: str, value=None) -> str:
-    letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    last = re.split(r"[/\\]", text.rstrip("/\\"))[-1]  # of a path: names get published
+    letters = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^A-Za-z0-9.+_]+", "-", letters)[-SLUG_LENGTH:].strip("-.") or "name"
     if not _may_be_a_file(slug):
         slug = f"_{slug}"[:SLUG_LENGTH]

@@ -198,3 +198,13 @@ function similarityExplorer(root, scene, query, options = {}) {
   say(scene.message || "Click a pixel in any image, or reach an image with the tab key.");
   return api;
 }
+
+// `count` unsigned integers from their bytes, which may be one, two or four each, the lowest first.
+function wholeNumbers(bytes, count) {
+  const width = bytes.length / count;
+  return Uint32Array.from({ length: count }, (_, i) => {
+    let value = 0;
+    for (let b = width - 1; b >= 0; b--) value = 256 * value + bytes[width * i + b];
+    return value;
+  });
+}

@@ -2,7 +2,7 @@
 const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const scene = JSON.parse(document.getElementById("scene").textContent);
 scene.inside = decoded(scene.inside);
-scene.clusters = scene.clusters && decoded(scene.clusters);
+scene.clusters = scene.clusters && wholeNumbers(decoded(scene.clusters), scene.inside.length);
 const vectors = new Int8Array(decoded(scene.embeddings).buffer), dimension = scene.dimension, pixels = vectors.length / dimension;
 const similarity = new Uint8Array(pixels);
 
@@ -43,7 +43,7 @@ function save(explorer) {
     const context = canvas.getContext("2d"), image = context.createImageData(scene.width, scene.height);
     mask.forEach((value, p) => image.data.set([value, value, value, 255], 4 * p));
     context.putImageData(image, 0, 0);
-    canvas.toBlob((blob) => download(`${scene.names[n].replace(/\.[a-z]+$/i, "").replace(/[^-.A-Za-z0-9]+/g, "_")}_mask.png`, blob));
+    canvas.toBlob((blob) => download(scene.files[n], blob));
   });
 }
 

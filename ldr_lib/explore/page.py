@@ -104,6 +104,7 @@ def write_page(
         small.query([Point(point.image, point.row, point.column)])
     content = {
         "names": small.names,
+        "files": small.mask_files(),
         "width": width,
         "height": height,
         "nClusters": small.n_clusters,
@@ -113,12 +114,15 @@ def write_page(
         "points": [asdict(point) for point in moved],
         "threshold": threshold,
         "images": [data_url(encode(image)) for image in scene.shown],
-        "inside": _base64(small.inside.astype(np.uint8)),
-        "clusters": None if small.clusters is None else _base64(small.clusters.astype(np.uint8)),
-        "embeddings": _base64(quantise(small.embeddings)),
+        "inside": _base64(small.inside.astype(np.uint8).tobytes()),
+        "clusters": None if small.clusters is None else _base64(small.cluster_bytes()),
+        "embeddings": _base64(quantise(small.embeddings).tobytes()),
     }
-    described = json.dumps(content).replace("</", "<\\/")
-    script = (HERE / "explorer.js").read_text() + (HERE / "page.js").read_text()
+    described = json.dumps(content).replace("<", "\\u003c")  # neither </script> nor <!--
+    style, explorer, own = (
+        (HERE / name).read_text(encoding="utf-8")
+        for name in ("explorer.css", "explorer.js", "page.js")
+    )
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -126,20 +130,20 @@ def write_page(
 <title>Where does it look like this?</title>
 <style>
 body {{ margin: 16px; background: white; }}
-{(HERE / "explorer.css").read_text()}</style>
+{style}</style>
 <h1>Where does it look like this?</h1>
 <p>Hover over an image: all images show how similar every pixel is in the learned embedding.
 Click to keep a point.</p>
 <div id="explorer"></div>
 <script type="application/json" id="scene">{described}</script>
 <script>
-{script}</script>
+{explorer}{own}</script>
 </html>
 """
     with atomic_write(Path(path)) as temporary:
-        temporary.write_text(page)
+        temporary.write_text(page, encoding="utf-8")
     return Path(path)
 
 
-def _base64(array: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

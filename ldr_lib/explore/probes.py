@@ -289,7 +289,7 @@ def _patches_of_two_views(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.seed(seed))
         views = ViewMaker(settings.view_size, settings.crop_scale)(x)
-        with mixed_precision(device):
+        with mixed_precision(device, net):
             first, second = (
                 patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)
             )  # (n, D, G, G) each
@@ -424,7 +424,7 @@ def _embed_one(net: TwoBranchNet, image: np.ndarray) -> tuple[torch.Tensor, torc
     """Embeddings (D, S, S) and cluster assignments (K, S, S) of one image."""
     device = next(net.parameters()).device
     x = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
-    with mixed_precision(device):
+    with mixed_precision(device, net):
         if getattr(net, "clustering_branch", None) is None:
             return net.embed(x)[0], None
         v, a = net(x)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..data.errors import DataError
+from ..data.names import numbered, unique_names
 from ..data.prepare import Prepared
 from ..evaluation import represent
 from ..network import TwoBranchNet
@@ -39,7 +40,7 @@ class Scene:
     """What an explorer shows.
 
     Attributes:
-        names: A name for each image.
+        names: A name for each image, no two of them equal.
         shown: (N, H, W, 3) uint8, the images as they are shown.
         inside: (N, H, W) bool, the field of view.
         embeddings: (N, H, W, D) float32 unit vectors.
@@ -95,13 +96,26 @@ class Scene:
         ]
 
     def described(self, points: list[Point], threshold: float) -> dict:
-        """Points, threshold and areas as plain values, ready for JSON."""
+        """Points, threshold, areas and the files of masks as plain values, ready for JSON."""
         areas = self.areas(self.masks(points, threshold))
         return {
             "points": [asdict(p) | {"name": self.names[p.image]} for p in points],
             "threshold": threshold,
             "areas": {name: round(area, 5) for name, area in zip(self.names, areas)},
+            "masks": dict(zip(self.names, self.mask_files())),
         }
+
+    def mask_files(self) -> list[str]:
+        """A file name for each image's mask, no two of them equal on any system."""
+        without_spaces = [name.replace(" ", "_") for name in self.names]
+        return [f"{name}_mask.png" for name in unique_names(without_spaces)]
+
+    def cluster_bytes(self) -> bytes | None:
+        """The clusters as unsigned little-endian integers, as wide as their number needs."""
+        if self.clusters is None:
+            return None
+        width = np.min_scalar_type(max(0, self.n_clusters - 1)).newbyteorder("<")
+        return self.clusters.astype(width).tobytes()
 
     def _check(self, point: Point) -> None:
         n, height, width = self.inside.shape
@@ -115,14 +129,6 @@ class Scene:
                 f"row {point.row}, column {point.column} of {self.names[point.image]} lies outside "
                 "the field of view: choose a pixel inside it"
             )
-
-
-def _unique_names(names: list[str]) -> list[str]:
-    """Adds a number to repeated names, because masks are saved and areas are listed by name."""
-    return [
-        name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
-        for i, name in enumerate(names)
-    ]
 
 
 def embed_scene(
@@ -180,7 +186,7 @@ def embed_scene(
         raise DataError(f"this network takes {taken} and was given {given}")
     embeddings, clusters = represent(model, np.asarray(x))
     return Scene(
-        _unique_names(names),
+        numbered([name.encode(errors="replace").decode() for name in names]),
         np.ascontiguousarray(np.broadcast_to(shown, (*x.shape[:3], 3))),
         np.asarray(inside),
         embeddings,

@@ -17,7 +17,7 @@ export default {
     const explorer = similarityExplorer(
       el,
       {
-        ...scene, images, inside: bytesOf(scene.inside), clusters: scene.clusters && bytesOf(scene.clusters),
+        ...scene, images, inside: bytesOf(scene.inside), clusters: scene.clusters && wholeNumbers(bytesOf(scene.clusters), bytesOf(scene.inside).length),
         points: model.get("points"), threshold: model.get("threshold"), message: model.get("message"),
       },
       query,

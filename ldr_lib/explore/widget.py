@@ -4,7 +4,6 @@ similar.
 
 import io
 import json
-import re
 from pathlib import Path
 
 import anywidget
@@ -23,6 +22,7 @@ from .figures import explorer_figure
 from .scene import Point, embed_scene
 
 HERE = Path(__file__).parent
+SCRIPT = (HERE / "explorer.js").read_text(encoding="utf-8")
 HINT = "Click a pixel in any image, or reach an image with the tab key."
 
 
@@ -55,8 +55,8 @@ class SimilarityExplorer(anywidget.AnyWidget):
     Source: Chen et al. 2021, local similarity. Taught in notebook 03, section 3.
     """
 
-    _esm = (HERE / "explorer.js").read_text() + (HERE / "widget.js").read_text()
-    _css = (HERE / "explorer.css").read_text()
+    _esm = SCRIPT + (HERE / "widget.js").read_text(encoding="utf-8")
+    _css = (HERE / "explorer.css").read_text(encoding="utf-8")
     scene = traitlets.Dict().tag(sync=True)
     points = traitlets.List(traitlets.Dict()).tag(sync=True)
     similarity = traitlets.Bytes(b"").tag(sync=True)
@@ -81,7 +81,6 @@ class SimilarityExplorer(anywidget.AnyWidget):
             self.message = _sentence(error)
             return
         n, height, width = self.content.inside.shape
-        clusters = self.content.clusters
         self.scene = {
             "names": self.content.names,
             "width": width,
@@ -89,9 +88,9 @@ class SimilarityExplorer(anywidget.AnyWidget):
             "images": [encode(image, "png") for image in self.content.shown],
             "inside": self.content.inside.astype(np.uint8).tobytes(),
             "nClusters": self.content.n_clusters,
-            "clusters": None if clusters is None else clusters.astype(np.uint8).tobytes(),
+            "clusters": self.content.cluster_bytes(),
         }
-        if clusters is None:
+        if self.content.clusters is None:
             self.message = (
                 "This network has no clustering branch: similarity can be explored, clusters "
                 f"cannot. {HINT}"
@@ -124,13 +123,14 @@ class SimilarityExplorer(anywidget.AnyWidget):
             self.message = "There is nothing to save yet: choose a pixel first."
             return None
         try:
-            for name, mask in zip(self.content.names, self.content.masks(chosen, self.threshold)):
-                stem = re.sub(r"[^-.A-Za-z0-9]+", "_", Path(name).stem)
-                with atomic_write(self.folder / f"{stem}_mask.png") as temporary:
+            masks = self.content.masks(chosen, self.threshold)
+            for name, mask in zip(self.content.mask_files(), masks):
+                with atomic_write(self.folder / name) as temporary:
                     temporary.write_bytes(encode(mask, "png"))
             with atomic_write(self.folder / "points.json") as temporary:
                 temporary.write_text(
-                    json.dumps(self.content.described(chosen, self.threshold), indent=1) + "\n"
+                    json.dumps(self.content.described(chosen, self.threshold), indent=1) + "\n",
+                    encoding="utf-8",
                 )
         except DataError as error:
             self.message = _sentence(error)

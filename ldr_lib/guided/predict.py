@@ -59,7 +59,7 @@ def structure_maps(
     mirrors = [axes for n in range(len(guided.flips) + 1) for axes in combinations(guided.flips, n)]
     total = 0.0
     for axes in mirrors:
-        with mixed_precision(x.device):
+        with mixed_precision(x.device, model):
             # (B, D, H, W) and (B, K, H, W)
             v, a = model(x.flip(axes).contiguous(memory_format=torch.channels_last))
         if by == "prototype":

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checkpoint import load_model
+from ..checkpoint import identity, load_model, origin_of
 from ..data.augment import LabelledPairs, PairMaker, standardise
 from ..data.datasets import open_dataset
 from ..data.errors import one_of
+from ..data.names import safe_name
 from ..data.prepare import joint_fingerprint, prepare
 from ..data.simulate import Sample, fundus
 from ..distributed import is_first
@@ -32,6 +33,8 @@ from .training import train_guided
 from .vessel_pairs import VesselPairs
 
 NAME = "04_prior_guided_clustering"
+PRIORS = ("simulated", "octa", "dsa")
+"""Priors of `vessel_prior` that have a name; all others are folders."""
 UNLABELLED = {"fundus": ("chase_db1", "hrf", "drions"), "chest": ("covid19_cxr_seg", "kermany")}
 """Datasets whose training splits are used without labels."""
 TESTED = {
@@ -176,8 +179,14 @@ def _control(name: str, guided: str, prior: str, method: str) -> Control:
 
 
 def run_label(guided: str, prior: str, method: str, control: str, tier: str, seed: int) -> str:
-    """The name of a run's record and folder; of a folder of masks only its name."""
-    return "_".join([guided, Path(prior).name, method, control.replace(" ", "-"), tier, str(seed)])
+    """The name of a run's record and folder."""
+    parts = [guided, prior_name(prior), method, control.replace(" ", "-"), tier, str(seed)]
+    return "_".join(parts)
+
+
+def prior_name(prior: str) -> str:
+    """A prior's name; of a folder of masks one that no other folder has."""
+    return prior if prior in PRIORS else safe_name(str(Path(prior).expanduser().resolve()))
 
 
 def study(
@@ -215,7 +224,7 @@ def study(
     label = run_label(guided, prior, method, control, tier, seed)
     parameters = dict(
         guided=guided,
-        prior=Path(prior).name,
+        prior=prior_name(prior),
         method=method,
         control=control,
         tier=tier,
@@ -234,7 +243,9 @@ def study(
     if method == "combined":  # its third stage continues from the rendered run
         rendered = run_label(guided, prior, "rendered", control, tier, seed)
         weights = run.folder.with_name(rendered) / "model.safetensors"
-        if not weights.exists():
+        before = GuidedSettings.for_tier(tier, guided, seed, "rendered", **chosen.changes)
+        before = replace(before, n_clusters=settings.n_clusters)
+        if not _is_trained(weights, before, real.fingerprint):
             study(guided, prior, "rendered", control, seed, data_dir, tier)
         start = load_model(weights, "cpu")
         settings = replace(settings, stages=settings.stages[2:], epochs=settings.epochs[2:])
@@ -259,6 +270,17 @@ def study(
         readings = READINGS if tier == "study" else (structure.by,)
         run.metrics(**scores_for_record(net, structure.name, data_dir, readings))
     return run.keep(label)
+
+
+def _is_trained(weights: Path, settings: GuidedSettings, data: str) -> bool:
+    """Whether a file holds the network that these settings and images give. Those of earlier
+    revisions, which do not say what they were made from, are trusted.
+    """
+    if not weights.exists():
+        return False
+    origin, expected = origin_of(weights), identity(settings, data)
+    decisive = ("data", *vars(settings))
+    return all(origin.get(name, expected[name]) == expected[name] for name in decisive)
 
 
 def scores_for_record(

@@ -13,8 +13,10 @@ import torch
 from joblib import Parallel, delayed
 
 from ..data.augment import LabelledPairs
+from ..data.checksums import file_digest
 from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import DataError, one_of
+from ..data.names import safe_name
 from ..data.prepare import Prepared, prepare
 from ..network import Encoder
 from ..pretrained import (
@@ -26,7 +28,7 @@ from ..pretrained import (
     random_encoder,
     set_statistics,
 )
-from ..runs.fingerprints import is_current
+from ..runs.fingerprints import is_current, read_record
 from ..runs.paths import record_path, runs_folder
 from ..runs.run import Run
 from .pretraining import METHODS, NAME, pretrained_folder
@@ -180,7 +182,7 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
 
     Taught in notebook 05, section 4.
     """
-    one, settings = task(name), TransferSettings.for_tier(tier, seed)
+    one, settings, init = task(name), TransferSettings.for_tier(tier, seed), str(init)
     encoder = initial_encoder(init, one, seed)
     train, test = (open_dataset(one.dataset, data_dir, split) for split in ("train", "test"))
     prepared = prepare(train, one.size)
@@ -191,7 +193,7 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
         dict(task=name, init=init, labels=labels, tier=tier, seed=seed),
         str(runs_folder() / "records" / NAME / label),
     )
-    run.data(train=prepared.fingerprint)
+    run.data(train=prepared.fingerprint, **_own_weights(init))
     run.metrics(settings=asdict(settings), labelled=[prepared.names[i] for i in chosen])
     for protocol, net in segmenters(encoder, one, prepared, chosen, settings, init == "scratch"):
         table = score(net, one, test)
@@ -200,8 +202,24 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
 
 
 def cell_label(name: str, init: str, labels: int, seed: int, tier: str) -> str:
-    """The name of a cell's record."""
-    return "_".join([name, Path(init).stem, str(labels or "all"), tier, str(seed)])
+    """The name of a cell's record. A file of your own is told apart by its whole path, also from an
+    initialisation of the same name.
+    """
+    start = safe_name(init if _is_known(init) else str(Path(init).expanduser().resolve()))
+    return "_".join([name, start, str(labels or "all"), tier, str(seed)])
+
+
+def _is_known(init: str) -> bool:
+    """Whether an initialisation is one of this project, not a file of the user's."""
+    method, dash, number = init.partition("-")
+    return init in INITS or bool(dash and method in METHODS and number.isdecimal())
+
+
+def _own_weights(init: str) -> dict[str, str]:
+    """The fingerprint of a file of the user's, for the record; nothing for others."""
+    if _is_known(init) or not Path(init).is_file():
+        return {}
+    return {"weights": file_digest(init)[:32]}
 
 
 def missing_cells(
@@ -209,7 +227,12 @@ def missing_cells(
 ) -> list[tuple]:
     """Cells of a grid without a current record, one-label cells of all starts first."""
     grid = [(name, init, n, seed) for n, seed, name, init in product(labels, seeds, names, inits)]
-    return [one for one in grid if not is_current(record_path(NAME, cell_label(*one, tier)))]
+    return [one for one in grid if not _is_measured(one, tier)]
+
+
+def _is_measured(one: tuple, tier: str) -> bool:
+    path, own = record_path(NAME, cell_label(*one, tier)), _own_weights(one[1])
+    return is_current(path) and own.items() <= read_record(path)["data"].items()
 
 
 def _one_of_many(number: int, threads: int, *arguments) -> str:

@@ -6,7 +6,9 @@ import hashlib
 import io
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +65,7 @@ def server(monkeypatch):
 
 
 def left_in(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".locks")
 
 
 def test_a_download_arrives_whole_and_only_once(server, tmp_path):
@@ -102,6 +104,74 @@ def test_a_full_disk_keeps_nothing_half(server, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="No space left on device"):
         download("chase_db1", tmp_path)
     assert not (tmp_path / "CHASE_DB1").exists()
+
+
+def serve(monkeypatch, content):
+    """Makes these bytes the archive that is expected and kept."""
+    monkeypatch.setitem(
+        ARCHIVES, "chase_db1", Archive("http://x", f"sha256:{hashlib.sha256(content).hexdigest()}")
+    )
+
+    def retrieve(url, checksum, name, folder, **_):
+        path = Path(folder) / name
+        path.write_bytes(content)
+        return str(path)
+
+    monkeypatch.setattr(module.pooch, "retrieve", retrieve)
+
+
+def zipped(method=zipfile.ZIP_DEFLATED, **files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+WHOLE = zipped(a=b"image" * 1000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no zip",
+        b"<html>Please sign in</html>",
+        WHOLE[: len(WHOLE) // 2],
+        WHOLE[:40] + b"\xff\xff" + WHOLE[42:],
+        WHOLE[:-30],
+        WHOLE.replace(b"\x08\x00", b"\x63\x00"),
+    ],
+)
+def test_an_archive_that_is_no_zip_is_named(tmp_path, monkeypatch, content):
+    serve(monkeypatch, content)
+    with pytest.raises(DataError, match=r"\.CHASE_DB1.zip is no whole zip file .*by hand"):
+        download("chase_db1", tmp_path)
+    assert not (tmp_path / "CHASE_DB1").exists() and not list(tmp_path.glob(".*.part*"))
+
+
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path, monkeypatch):
+    serve(monkeypatch, WHOLE)
+    monkeypatch.setattr(module, "UNPACKED", 1000)
+    with pytest.raises(DataError, match="would unpack to .* GiB are allowed or free"):
+        download("chase_db1", tmp_path)
+    assert not (tmp_path / "CHASE_DB1").exists()
+
+
+def test_nothing_is_unpacked_outside_the_folder(tmp_path):
+    content = {"../../out.txt": b"x", "/abs.txt": b"x", "in/../../up.txt": b"x"}
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "x.zip").write_bytes(zipped(**content))
+    module.unpack(tmp_path / "a" / "b" / "x.zip", tmp_path / "a" / "b" / "data")
+    found = {path.relative_to(tmp_path).parts[:3] for path in tmp_path.rglob("*.txt")}
+    assert found == {("a", "b", "data")} and not Path("/abs.txt").exists()
+
+
+def test_two_downloads_at_once_fetch_once(server, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(download, ["chase_db1"] * 2, [tmp_path] * 2))
+    assert folders == [tmp_path / "CHASE_DB1"] * 2 and server.ranges == [0]
+    assert left_in(tmp_path) == ["CHASE_DB1"]
 
 
 def test_no_network_and_what_cannot_be_downloaded_say_where_to_go(tmp_path, monkeypatch):

@@ -41,6 +41,11 @@ def test_different_values_have_different_names():
     assert safe_name(Path("a") / "b") == safe_name("a/b")
 
 
+def test_of_a_path_only_the_last_part_can_be_read():
+    names = [safe_name(f"/home/{person}/masks/") for person in ("anna", "otto")]
+    assert names[0] != names[1] and all(name.startswith("masks~") for name in names)
+
+
 def test_names_are_the_same_in_every_process():
     program = "from ldr_lib.data.names import *; print(safe_name('a/b'), safe_name('\\u5de6'))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -1,3 +1,7 @@
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +136,37 @@ def test_a_page_too_large_for_a_browser_is_refused(scene, tmp_path):
     with pytest.raises(DataError, match="outside the field of view"):
         explore.write_page(scene, tmp_path / "page.html", [explore.Point(0, 0, 0)])
     assert not list(tmp_path.iterdir())
+
+
+class Page(HTMLParser):
+    """The content of each script of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts, self.inside = [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "script":
+            self.scripts.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag != "script"
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts[-1] += data
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["<!--<script>", "</script><script>alert(1)</script>", "<!--", "a</SCRIPT >", "左", "\u2028"],
+)
+def test_a_page_holds_any_name(scene, tmp_path, name):
+    named = replace(scene, names=[name, "other", "third"])
+    path = explore.write_page(named, tmp_path / "page.html", side=16)
+    data, program = Page(path.read_text(encoding="utf-8")).scripts
+    content = json.loads(data)
+    assert content["names"][0] == name and "<" not in data and program.count("<script") == 0
+    assert content["files"] == named.mask_files()

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,11 +70,65 @@ def test_images_of_one_name_keep_a_mask_each(images, tmp_path):
         TwoBranchNet(3, n_clusters=4).eval(), prepared, [Point(0, 20, 20)], folder=str(tmp_path)
     ).save()
     assert {path.name for path in tmp_path.iterdir()} == {
-        "01_1_mask.png",
+        "01_mask.png",
         "01_2_mask.png",
         "points.json",
     }
     assert len(json.loads((tmp_path / "points.json").read_text())["areas"]) == 2
+
+
+def named_scene(photograph, names):
+    shown = np.stack([photograph(i, 48, 48) for i in range(len(names))])
+    inside = {"field_of_view": shown.any(-1)}
+    prepared = Prepared(shown, shown, inside, names, np.zeros((len(names), 4), int), [], "")
+    torch.manual_seed(0)
+    return TwoBranchNet(3, n_clusters=4).eval(), prepared
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["IM.1", "IM.2", "IM.10"],
+        ["1.2.840.113619.2.55.1", "1.2.840.113619.2.55.2"],
+        ["左", "右", "両"],
+        ["a b", "a_b", "a-b"],
+        ["a", "a", "a 1", "a 2", "a_2"],
+        ["eye", "Eye"],
+        ["é", "e\u0301"],
+        ["../eye", "eye", "/eye", "x/eye"],
+        ["con", "CON", "nul.1"],
+        ["", " ", "."],
+        ["a" * 200, "a" * 201],
+        ["<!--<script>", "</script>"],
+        ["\udc80", "\udc81"],
+        ["$a$", "$$"],
+        ["a.png", "a.jpg"],
+    ],
+)
+def test_every_image_keeps_its_own_mask_whatever_it_is_called(photograph, tmp_path, names):
+    net, prepared = named_scene(photograph, names)
+    folder = tmp_path / "saved"
+    explorer = SimilarityExplorer(net, prepared, [Point(0, 20, 20)], folder=str(folder))
+    explorer.threshold = 0.8
+    explorer.save()
+    described = json.loads((folder / "points.json").read_text(encoding="utf-8"))
+    files = {path.name for path in folder.iterdir()} - {"points.json"}
+    assert set(described["masks"].values()) == files and len(files) == len(names)
+    assert len({name.lower() for name in files}) == len(names) and len(described["areas"]) == len(
+        names
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    expected = explorer.content.masks([Point(0, 20, 20)], 0.8)
+    for file, mask in zip(described["masks"].values(), expected):
+        assert (np.asarray(Image.open(folder / file)) == 255 * mask).all()
+
+
+@pytest.mark.parametrize("n, width", [(4, 1), (256, 1), (257, 2), (70_000, 4)])
+def test_clusters_keep_their_numbers(explorer, n, width):
+    clusters = np.arange(2 * 48 * 48).reshape(2, 48, 48) % n
+    content = replace(explorer.content, clusters=clusters, n_clusters=n)
+    found = np.frombuffer(content.cluster_bytes(), f"<u{width}").reshape(2, 48, 48)
+    assert (found == clusters).all()
 
 
 def test_nothing_to_save_and_no_folder_to_save_are_said(explorer, tmp_path):

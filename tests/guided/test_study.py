@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ldr_lib import load_representation
-from ldr_lib.checkpoint import save_model
+from ldr_lib.checkpoint import identity, load_model, save_model
 from ldr_lib.data.augment import LabelledPairs
 from ldr_lib.data.simulate import chest, fundus
 from ldr_lib.guided import baselines, study
@@ -163,10 +163,28 @@ def test_runs_that_make_no_sense_are_refused(calls, arguments, message):
     assert not calls
 
 
-def test_a_folder_of_masks_is_recorded_by_its_name_alone(calls):
-    label, record = study.study("vessel", "/home/someone/masks", tier="short")
-    assert label == "vessel_masks_rendered_none_short_0"
-    assert record["parameters"]["prior"] == "masks"
+def test_combined_does_not_continue_from_a_network_of_other_images(calls, tmp_path):
+    study.study("vessel", "octa", "combined", tier="short", seed=1)
+    weights = calls[0].folder / "model.safetensors"
+    settings = GuidedSettings.for_tier("short", "vessel", 1, "rendered")
+    for data, trained in (("fingerprint", 3), ("other", 5)):
+        save_model(load_model(weights, "cpu"), weights, identity(settings, data))
+        study.study("vessel", "octa", "combined", tier="short", seed=1)
+        assert len(calls) == trained
+
+
+def test_folders_of_masks_are_told_apart_without_saying_where_they_lie(calls):
+    labels, records = zip(
+        *(study.study("vessel", f"/home/{who}/masks", tier="short") for who in ("anna", "otto"))
+    )
+    assert labels[0] != labels[1]
+    for label, record in zip(labels, records):
+        prior = record["parameters"]["prior"]
+        assert prior.startswith("masks~") and "home" not in label
+        assert label == f"vessel_{prior}_rendered_none_short_0"
+    assert study.run_label("vessel", "octa", "rendered", "no region", "short", 0) == (
+        "vessel_octa_rendered_no-region_short_0"
+    )
 
 
 def test_baselines_of_vessels_are_scored_image_by_image():

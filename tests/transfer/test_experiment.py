@@ -14,7 +14,14 @@ from ldr_lib.pretrained import random_encoder
 from ldr_lib.runs import paths
 from ldr_lib.runs import records as records_module
 from ldr_lib.transfer import experiment as transfer
-from ldr_lib.transfer.experiment import cell, cells, initial_encoder, labelled_images, missing_cells
+from ldr_lib.transfer.experiment import (
+    cell,
+    cell_label,
+    cells,
+    initial_encoder,
+    labelled_images,
+    missing_cells,
+)
 from ldr_lib.transfer.figures import gains_forest, label_curves
 from ldr_lib.transfer.pretraining import pretrained_folder, save_encoder
 from ldr_lib.transfer.table import _rank, gains, paired_images, transfer_records, transfer_table
@@ -79,6 +86,28 @@ def test_a_cell_keeps_both_protocols_and_is_then_not_missing(project):
             np.mean(images), abs=1e-4
         )
     assert missing_cells(*grid, "smoke") == [("disc_simulated_fundus", "scratch", 1, 0)]
+
+
+def test_a_file_of_your_own_is_never_taken_for_another_start(project, monkeypatch):
+    monkeypatch.chdir(project)
+    inits = ["ldr", "random", "ldr-1", "patch", "guided"]
+    own = ["ldr.safetensors", "random.safetensors", "a/encoder", "b/encoder", "a/ldr", "ldr-x"]
+    labels = [cell_label("disc_drions", init, 1, 0, "smoke") for init in (*inits, *own)]
+    assert labels[:3] == [f"disc_drions_{init}_1_smoke_0" for init in inits[:3]]
+    assert len(set(labels)) == len(labels) and not any("/" in label for label in labels)
+    absolute = cell_label("disc_drions", str(project / "a" / "encoder"), 1, 0, "smoke")
+    assert absolute == cell_label("disc_drions", "a/encoder", 1, 0, "smoke")
+
+
+def test_a_cell_of_a_file_that_was_trained_again_is_measured_again(project, monkeypatch):
+    path = project / "ldr.safetensors"
+    save_encoder(random_encoder(3, 7), path)
+    one = (["disc_simulated_fundus"], [str(path)], [1], [0], "smoke")
+    assert len(missing_cells(*one)) == 1
+    cell("disc_simulated_fundus", path, 1, 0, "", "smoke")
+    assert not missing_cells(*one)
+    save_encoder(random_encoder(3, 8), path)
+    assert len(missing_cells(*one)) == 1
 
 
 def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(project):
