@@ -104,7 +104,7 @@ def process_group(device: torch.device) -> Iterator[None]:
             except (ProcessLost, dist.DistError) as error:
                 ending.append(error)
                 if first_to_say(LOST):
-                    print(LOST, file=sys.stderr, flush=True)
+                    sys.stderr.write(f"{LOST}\n")
                 raise SystemExit(1) from error
         if started:
             dist.destroy_process_group()

@@ -285,7 +285,9 @@ def slow_training(folder: Path) -> None:
 
     def slow_step(self):
         step(self)
-        print("step", self.stage, self.epoch, os.environ.get("RANK"), os.getpid(), flush=True)
+        process = os.environ.get("RANK", 0), os.getpid()
+        sys.stdout.write(f"step {self.stage} {self.epoch} {process[0]} {process[1]}\n")  # at once
+        sys.stdout.flush()
         time.sleep(0.2)
 
     LossLog.after_batch = slow_step
