@@ -17,7 +17,7 @@ from .fingerprints import read_record
 from .notebooks import cells_of, in_words
 from .parameters import check_parameters
 from .paths import project_root, require_home, runs_folder
-from .processes import MARK, end_processes, new_mark, time_limit
+from .processes import MARK, end_processes, is_stopped, new_mark, time_limit
 
 
 class Outcome(NamedTuple):
@@ -166,6 +166,10 @@ def _execute(notebook: Path, parameters: dict, target: Path, environment: dict) 
     position = next((i + 1 for i, found in enumerate(tags) if "parameters" in found), 0)
     content.cells.insert(position, given)
 
+    def unless_stopped(**_):
+        if is_stopped(environment[MARK]):
+            raise DataError("it was stopped")
+
     def save(**_):
         with atomic_write(target) as temporary:
             nbformat.write(content, temporary)
@@ -176,6 +180,7 @@ def _execute(notebook: Path, parameters: dict, target: Path, environment: dict) 
         startup_timeout=180,
         resources={"metadata": {"path": str(notebook.parent)}},
         extra_arguments=["--log-level=CRITICAL"],
+        on_cell_start=unless_stopped,
         on_cell_complete=save,
     )
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..data.errors import DataError
 from .cell import Outcome, run_cell
-from .processes import end_processes
+from .processes import stop_work
 
 QUEUED = 256
 """Cells that a scheduler is given at once."""
@@ -53,7 +53,7 @@ class Cluster:
         """Takes back what waits, and ends the processes of a mark on all workers."""
         with suppress(Exception):
             self.client.cancel(list(self.running))
-            self.client.run(end_processes, mark)
+            self.client.run(stop_work, mark)
 
     def close(self) -> None:
         """Leaves the cluster."""

@@ -40,6 +40,20 @@ def end_processes(mark: str) -> None:
                 process.kill()
 
 
+_stopped: set[str] = set()
+
+
+def stop_work(mark: str) -> None:
+    """As `end_processes`, and what this process still starts under the mark is to end itself."""
+    _stopped.add(mark)
+    end_processes(mark)
+
+
+def is_stopped(mark: str) -> bool:
+    """Whether this process was told to stop the work of a mark."""
+    return any(mark.startswith(stopped) for stopped in _stopped)
+
+
 @contextmanager
 def time_limit(minutes: float | None, mark: str) -> Iterator[threading.Event]:
     """Ends the processes of a mark when the time is over.

@@ -27,14 +27,14 @@ from .cluster import QUEUED, Cluster
 from .fingerprints import read_record
 from .locks import Taken, claimed, writable
 from .paths import record_path, require_home
-from .processes import all_ended, end_processes, ended_by_signals, new_mark
+from .processes import all_ended, ended_by_signals, new_mark, stop_work
 
 
 class Here:
     """This machine, as `Cluster` is another."""
 
     run = staticmethod(run_cell)
-    end = staticmethod(end_processes)
+    end = staticmethod(stop_work)
 
     def close(self) -> None:
         """Nothing is open."""
