@@ -14,7 +14,34 @@ import math
 import torch
 import torch.nn.functional as F
 
+from .data.checks import instance, number, shown, whole
 from .distributed import average, gather, own_share, total
+
+_OF_ANY_TYPE = {"targets", "partners", "hidden"}
+"""Arguments that may be bool or whole numbers; all others are floats."""
+
+
+def _require(dims: str, **tensors: torch.Tensor) -> None:
+    """Makes sure that tensors have as many dimensions as `dims` has letters, and one shape. Looks
+    at no value, so that it costs nothing.
+
+    Raises:
+        ValueError: They have not.
+    """
+    for name, value in tensors.items():
+        fits = isinstance(value, torch.Tensor) and value.ndim == len(dims) and value.numel() > 0
+        if not fits or name not in _OF_ANY_TYPE and not value.is_floating_point():
+            kind = "tensor" if name in _OF_ANY_TYPE else "tensor of floats"
+            raise ValueError(f"{name} must be a {kind} ({', '.join(dims)}), not {shown(value)}")
+    if len({value.shape for value in tensors.values()}) > 1:
+        shapes = " and ".join(str(tuple(value.shape)) for value in tensors.values())
+        raise ValueError(f"{' and '.join(tensors)} must be of one shape, not {shapes}")
+
+
+def _require_temperature(temperature: float | torch.Tensor) -> None:
+    """Makes sure that a temperature is a number above 0; a learned one is not looked at."""
+    if not isinstance(temperature, torch.Tensor):
+        number(temperature, "temperature", 0, above=True)
 
 
 def patch_grid(embeddings: torch.Tensor, grid: int = 8) -> torch.Tensor:
@@ -29,12 +56,17 @@ def patch_grid(embeddings: torch.Tensor, grid: int = 8) -> torch.Tensor:
     Returns:
         (B, D, G, G) unit vectors.
 
+    Raises:
+        ValueError: The embeddings have other dimensions, or G is no whole number of at least 1.
+
     Example:
         >>> patch_grid(torch.rand(2, 32, 64, 64), grid=8).shape
         torch.Size([2, 32, 8, 8])
 
     Source: Chen et al. 2021, section 3.2 (definition of z_r). Taught in notebook 02, section 3.
     """
+    _require("BDHW", embeddings=embeddings)
+    grid = whole(grid, "grid", 1, 4096)
     means = F.adaptive_avg_pool2d(embeddings, grid)  # (B, D, H, W) to (B, D, G, G)
     return F.normalize(means, dim=1)
 
@@ -48,12 +80,16 @@ def patch_rows(grid: torch.Tensor) -> torch.Tensor:
     Returns:
         (B * G * G, D), image by image, row by row of the grid.
 
+    Raises:
+        ValueError: The grid has other dimensions.
+
     Example:
         >>> patch_rows(torch.rand(2, 32, 8, 8)).shape
         torch.Size([128, 32])
 
     Taught in notebook 02, section 3.
     """
+    _require("BDGG", grid=grid)
     cells_last = grid.permute(0, 2, 3, 1)  # (B, G, G, D)
     return cells_last.flatten(0, 2)  # (B * G * G, D)
 
@@ -79,7 +115,7 @@ def patch_discrimination(
 
     Raises:
         ValueError: The two sets differ in shape, or hold fewer than two patches together with their
-            pairs.
+            pairs; the temperature is not above 0.
 
     Example:
         >>> equal = torch.ones(512, 1)  # all 1024 rows are one and the same unit vector
@@ -89,11 +125,8 @@ def patch_discrimination(
     Source: Ye et al., CVPR 2019, used in Chen et al. 2021, section 3.2 (equations of P_ij and
     L_pd). Taught in notebook 02, section 3.
     """
-    if anchors.ndim != 2 or anchors.shape != positives.shape:
-        raise ValueError(
-            "anchors and positives must both be (N, D), not "
-            f"{tuple(anchors.shape)} and {tuple(positives.shape)}"
-        )
+    _require("ND", anchors=anchors, positives=positives)
+    _require_temperature(temperature)
     if len(anchors) < 2:
         raise ValueError(
             "patch discrimination needs at least two patches: "
@@ -137,7 +170,8 @@ def hypersphere_mixup(
         Scalar loss.
 
     Raises:
-        ValueError: The three grids differ in shape.
+        ValueError: The three grids differ in shape, the shares are not one number or one for each
+            image, or the temperature is not above 0.
 
     Example:
         >>> z = torch.eye(4).reshape(1, 4, 2, 2)  # four patches, at right angles to each other
@@ -149,12 +183,12 @@ def hypersphere_mixup(
     Source: Chen et al. 2021, section 3.2 (equations of t_r and L_mix). Taught in notebook 02,
     section 4.
     """
-    if not mixed.shape == first.shape == second.shape or mixed.ndim != 4:
-        raise ValueError(
-            "mixed, first and second must be patch grids (B, D, G, G) of one shape, not "
-            f"{tuple(mixed.shape)}, {tuple(first.shape)} and {tuple(second.shape)}"
-        )
+    _require("BDGG", mixed=mixed, first=first, second=second)
+    if not isinstance(lam, torch.Tensor):
+        lam = number(lam, "lam", 0, 1)
     lam = torch.as_tensor(lam, dtype=first.dtype, device=first.device).reshape(-1, 1, 1, 1)
+    if len(lam) not in (1, len(first)):
+        raise ValueError(f"lam must be one share or {len(first)}, one an image, not {len(lam)}")
     target = F.normalize(lam * first + (1 - lam) * second, dim=1).detach()  # (B, D, G, G)
     return patch_discrimination(patch_rows(mixed), patch_rows(target), temperature)
 
@@ -182,6 +216,8 @@ def region_vectors(embeddings: torch.Tensor, clusters: torch.Tensor) -> torch.Te
 
     Source: Chen et al. 2021, section 3.3 (definition of r_nk). Taught in notebook 02, section 5.
     """
+    _require("NDHW", embeddings=embeddings)
+    _require("NKHW", clusters=clusters)
     if embeddings.shape[0] != clusters.shape[0] or embeddings.shape[2:] != clusters.shape[2:]:
         raise ValueError(
             f"embeddings {tuple(embeddings.shape)} and clusters {tuple(clusters.shape)} "
@@ -212,7 +248,8 @@ def region_discrimination(
         adds about (2 / K) ln 2.
 
     Raises:
-        ValueError: The two differ in number of images or in size.
+        ValueError: The two differ in number of images or in size, or the temperature is not above
+            0.
 
     Example:
         >>> v = torch.eye(4).reshape(1, 4, 2, 2).expand(3, -1, -1, -1)  # 3 images of 4 kinds
@@ -224,6 +261,7 @@ def region_discrimination(
     Source: Chen et al. 2021, section 3.3 (equations of c_k and L_ld). Taught in notebook 02,
     section 5.
     """
+    _require_temperature(temperature)
     regions = region_vectors(embeddings, clusters)  # (N, K, D)
     prototypes = F.normalize(average(regions.mean(0)), dim=1)  # (K, D); no stop-gradient
     logits = regions @ prototypes.T / temperature  # (N, K, K): region k against prototype j
@@ -243,12 +281,16 @@ def cluster_entropy(clusters: torch.Tensor) -> torch.Tensor:
         Scalar in [0, 1] bits: 0 where every pixel belongs to one cluster. Where every pixel is
         undecided (a = 1/K) it is 1 for K = 2 and only 0.544 for K = 8.
 
+    Raises:
+        ValueError: The assignments have other dimensions.
+
     Example:
         >>> [round(cluster_entropy(torch.full((1, k, 2, 2), 1 / k)).item(), 3) for k in (2, 8, 16)]
         [1.0, 0.544, 0.337]
 
     Source: Chen et al. 2021, section 3.3 (equation of L_ent). Taught in notebook 02, section 5.
     """
+    _require("NKHW", clusters=clusters)
     a = clusters.clamp(1e-7, 1 - 1e-7)  # the logarithm of 0 has no gradient
     return (torch.special.entr(a) + torch.special.entr(1 - a)).mean() / math.log(2)
 
@@ -271,6 +313,9 @@ def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
     Returns:
         Scalar, 0 for equal areas, (K - 1)/K^2 when one cluster takes everything.
 
+    Raises:
+        ValueError: The assignments have other dimensions.
+
     Example:
         >>> everything = torch.zeros(1, 4, 2, 2)
         >>> everything[:, 0] = 1.0
@@ -279,6 +324,7 @@ def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
 
     Source: Chen et al. 2021, conference version (area term). Taught in notebook 02, section 5.
     """
+    _require("NKHW", clusters=clusters)
     areas = clusters.mean((2, 3))  # (N, K)
     return (areas - 1 / clusters.shape[1]).square().mean()
 
@@ -294,6 +340,9 @@ def soft_dice_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     Returns:
         Scalar in [0, 1]. Equal to MONAI's `DiceLoss(batch=True, smooth_nr=1, smooth_dr=1)`.
 
+    Raises:
+        ValueError: Maps and masks have other dimensions, or differ in shape.
+
     Example:
         >>> mask = torch.ones(2, 1, 8, 8)
         >>> [round(soft_dice_loss(maps, mask).item(), 3) for maps in (mask, 0 * mask)]
@@ -301,6 +350,7 @@ def soft_dice_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
     Source: Chen et al. 2021, section 4 (downstream segmentation). Taught in notebook 05, section 2.
     """
+    _require("BnHW", maps=maps, targets=targets)
     p, over_images = maps.float(), (0, 2, 3)  # all dimensions but that of the structures
     intersection = total((p * targets).sum(over_images))  # (n,)
     both = total(p.sum(over_images) + targets.sum(over_images))  # (n,)
@@ -317,6 +367,9 @@ def guided_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
     Returns:
         Scalar.
+
+    Raises:
+        ValueError: Maps and masks have other dimensions, or differ in shape.
 
     Example:
         >>> mask = torch.ones(2, 1, 8, 8)
@@ -339,13 +392,29 @@ def calibration_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     Returns:
         Scalar.
 
+    Raises:
+        ValueError: Maps and masks have other dimensions, or differ in shape.
+
     Example:
         >>> round(calibration_loss(torch.full((1, 1, 4, 4), 0.5), torch.ones(1, 1, 4, 4)).item(), 3)
         0.693
 
     Ours, not published. Taught in notebook 04, section 4.
     """
-    return F.binary_cross_entropy(maps.float().clamp(1e-5, 1 - 1e-5), targets)
+    _require("BnHW", maps=maps, targets=targets)
+    return _cross_entropy(maps, targets, "mean")
+
+
+def _cross_entropy(maps: torch.Tensor, targets: torch.Tensor, reduction: str) -> torch.Tensor:
+    """Binary cross-entropy of maps that stay away from 0 and 1."""
+    p = maps.float().clamp(1e-5, 1 - 1e-5)
+    try:
+        return F.binary_cross_entropy(p, targets.to(p.dtype), reduction=reduction)
+    except RuntimeError as error:
+        raise ValueError(
+            "maps and targets must lie in [0, 1], and one of them holds nan or other values; if it "
+            "happens in a training, lower the learning rate"
+        ) from error
 
 
 def confident_loss(
@@ -362,6 +431,10 @@ def confident_loss(
     Returns:
         Scalar; 0 where no pixel is confident.
 
+    Raises:
+        ValueError: The maps have other dimensions or differ in shape, or the confidence lies
+            outside [0.5, 1].
+
     Example:
         >>> teacher = torch.tensor([0.9, 0.5]).reshape(1, 1, 1, 2)
         >>> round(confident_loss(torch.tensor([0.5, 0.1]).reshape(1, 1, 1, 2), teacher).item(), 3)
@@ -370,10 +443,11 @@ def confident_loss(
     Source: the refinement stage of the extension (Chen et al. 2021b), simplified.
     Taught in notebook 04, section 4.
     """
+    _require("BnHW", maps=maps, teacher_maps=teacher_maps)
+    confidence = number(confidence, "confidence", 0.5, 1)
     confident = ((teacher_maps > confidence) | (teacher_maps < 1 - confidence)).float()
     pseudo_labels = (teacher_maps > 0.5).float()  # (B, n, H, W), like `confident`
-    p = maps.float().clamp(1e-5, 1 - 1e-5)
-    entropy = F.binary_cross_entropy(p, pseudo_labels, reduction="none")  # (B, n, H, W)
+    entropy = _cross_entropy(maps, pseudo_labels, "none")  # (B, n, H, W)
     return total((entropy * confident).sum()) / total(confident.sum()).clamp(min=1)
 
 
@@ -395,6 +469,9 @@ def adversarial_losses(
         The network's and the discriminator's loss; gradients of the first reach only the maps, of
         the second only D.
 
+    Raises:
+        ValueError: Maps or masks have other dimensions, or another number of structures.
+
     Example:
         >>> discriminator = torch.nn.Conv2d(1, 1, 3)
         >>> maps, masks = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
@@ -404,6 +481,14 @@ def adversarial_losses(
 
     Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04, section 2.
     """
+    _require("BnHW", maps=maps)
+    _require("MnHW", masks=masks)
+    instance(discriminator, torch.nn.Module, "discriminator", "a Discriminator")
+    if maps.shape[1] != masks.shape[1]:
+        raise ValueError(
+            f"maps and masks must be of as many structures, not {maps.shape[1]} and "
+            f"{masks.shape[1]}"
+        )
     fixed = {name: weight.detach() for name, weight in discriminator.named_parameters()}
     fooled = torch.func.functional_call(discriminator, fixed, (maps,))
     real, fake = discriminator(masks), discriminator(maps.detach())
@@ -426,6 +511,10 @@ def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2
     Returns:
         Scalar; ln N when all vectors are equal.
 
+    Raises:
+        ValueError: The two have other dimensions or differ in shape, or the temperature is not
+            above 0.
+
     Example:
         >>> round(info_nce(torch.ones(8, 1), torch.ones(8, 1)).item(), 3)
         2.079
@@ -433,6 +522,8 @@ def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2
     Source: van den Oord et al. 2018, equation 4. Taught in notebook 02, section 3 and notebook 05,
     section 3.
     """
+    _require("ND", queries=queries, keys=keys)
+    _require_temperature(temperature)
     own_keys = torch.arange(len(queries), device=queries.device) + own_share().number * len(keys)
     logits = queries @ gather(keys).T / temperature  # (N, N * processes)
     return F.cross_entropy(logits, own_keys)
@@ -453,6 +544,10 @@ def dense_contrast(
     Returns:
         Scalar.
 
+    Raises:
+        ValueError: The three have other dimensions or do not fit each other, or the temperature is
+            not above 0.
+
     Example:
         >>> v = F.normalize(torch.randn(3, 8, 4), dim=1)
         >>> dense_contrast(v, v, torch.arange(4).expand(3, -1)).ndim
@@ -461,6 +556,11 @@ def dense_contrast(
     Source: Wang et al., CVPR 2021 (DenseCL), dense contrastive loss with negatives from the batch.
     Taught in notebook 05, section 3.
     """
+    _require("NDP", queries=queries, keys=keys)
+    _require("NP", **{"partners": partners, "positions of queries": queries[:, 0]})
+    if partners.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"partners must be whole numbers, not {partners.dtype}")
+    _require_temperature(temperature)
     partner = keys.gather(2, partners[:, None].expand(-1, keys.shape[1], -1))  # (N, D, P)
     positive = (queries * partner).sum(1)  # (N, P)
     pooled = gather(F.normalize(keys.mean(2).float(), dim=1))  # (M, D), M = N * processes
@@ -485,6 +585,9 @@ def masked_reconstruction(
     Returns:
         Scalar; 0 where nothing was hidden.
 
+    Raises:
+        ValueError: The three have other dimensions, or do not fit each other.
+
     Example:
         >>> x = torch.zeros(1, 3, 4, 4)
         >>> masked_reconstruction(x + 0.5, x, torch.ones(1, 1, 4, 4)).item()
@@ -493,5 +596,7 @@ def masked_reconstruction(
     Source: Vincent et al., JMLR 2010 (denoising); Pathak et al., CVPR 2016 (hidden regions).
     Taught in notebook 05, section 3.
     """
+    _require("BCHW", filled=filled, images=images)
+    _require("B1HW", **{"hidden": hidden, "one channel of images": images[:, :1]})
     errors = (filled.float() - images).square() * hidden  # (B, C, H, W)
     return total(errors.sum()) / total(hidden.sum() * images.shape[1]).clamp(min=1)

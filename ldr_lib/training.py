@@ -28,11 +28,12 @@ from .checkpoint import (
     restore_optimizer,
     save_model,
 )
+from .data import checks
 from .data.batches import image_batches
 from .data.checksums import array_fingerprint
 from .data.errors import DataError
 from .data.views import ViewMaker, Views
-from .device import mixed_precision, pick_device, to_device
+from .device import mixed_precision, pick_device, require_memory, to_device
 from .distributed import from_first, is_first, n_processes, own_share, process_group
 from .losses import (
     cluster_area,
@@ -177,7 +178,7 @@ def stage_learner(
 
     Args:
         net: The network, trained in place.
-        images: (N, S, S, C) uint8 images.
+        images: (N, S, S, C) uint8, or floats in [0, 1].
         settings: Batch, views, losses and seed.
         stage: Which of `settings.stages`, from 0.
         rows: List that receives one dictionary per epoch; read it from `learn.loss_log.rows`.
@@ -187,7 +188,8 @@ def stage_learner(
         The Learner.
 
     Raises:
-        DataError: The images do not fit the network.
+        DataError: The images cannot be trained on, or do not fit the network.
+        ValueError: No network, no settings, no such stage, or a stage without a loss of these.
 
     Example:
         >>> images = np.zeros((4, 48, 48, 3), np.uint8)
@@ -198,13 +200,21 @@ def stage_learner(
 
     Source: Chen et al. 2021, section 3. Taught in notebook 02, section 6.
     """
+    checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
+    checks.instance(settings, Settings, "settings", "Settings")
+    images = checks.training_images(images)
     if images.shape[-1] != net.in_channels:
         raise DataError(
             f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}; "
             f"build TwoBranchNet(in_channels={images.shape[-1]})"
         )
     device = next(net.parameters()).device
-    weights = settings.stages[stage]
+    weights = settings.stages[checks.whole(stage, "stage", 0, len(settings.stages) - 1)]
+    if not weights or weights.keys() - set(Settings.known_losses):
+        raise ValueError(
+            f"stage {stage} must name losses of {', '.join(Settings.known_losses)}, and names "
+            f"{', '.join(weights) or 'none'}"
+        )
     on_gpu = device.type == "cuda"
     batches = image_batches(
         images,
@@ -240,7 +250,7 @@ def train(
     together (see `ldr_lib.distributed`); the first one writes.
 
     Args:
-        images: (N, S, S, C) uint8, in memory or memory-mapped.
+        images: (N, S, S, C) uint8, in memory or memory-mapped, or floats in [0, 1].
         settings: What to compute.
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
@@ -256,7 +266,8 @@ def train(
 
     Raises:
         DataError: Images, checkpoint or folder cannot be used; the message says why.
-        ValueError: The processes cannot share the pairs equally.
+        ValueError: The processes cannot share the pairs equally, a step needs more memory than
+            there is, `start` has other sizes, or an argument makes no sense.
 
     Example:
         >>> import tempfile
@@ -269,13 +280,10 @@ def train(
 
     Source: Chen et al. 2021, section 3 (two stages). Taught in notebook 02, section 6.
     """
-    folder, place = Path(folder), pick_device(device)
-    image_batches(images, settings.pairs, 1)
-    torch.manual_seed(settings.seed)
-    net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
-    if start is not None:
-        net.load_state_dict(start.state_dict())
-    net = to_device(net, place)
+    checks.instance(settings, Settings, "settings", "Settings")
+    folder, place = checks.path(folder, "folder"), pick_device(device)
+    images = checks.training_images(images)
+    net = to_device(new_network(images, settings, start), place)
     about = identity(settings, data or array_fingerprint(images), start)
 
     def learner(stage: int, rows: list[dict]) -> Learner:
@@ -286,6 +294,29 @@ def train(
         rows = run_stages(net, learner, settings, folder, about, resume)
         from_first(partial(save_model, net, folder / "model.safetensors", about))
     return net, rows
+
+
+def new_network(images: np.ndarray, settings: Settings, start: TwoBranchNet | None) -> TwoBranchNet:
+    """The network with which a training begins. Sets torch's seed.
+
+    Args:
+        images: (N, S, S, C), for the number of channels.
+        settings: Sizes and seed.
+        start: Network whose weights it gets; None draws them from the seed.
+
+    Raises:
+        ValueError: `start` is no network of these sizes.
+    """
+    torch.manual_seed(settings.seed)
+    net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
+    if start is not None:
+        checks.instance(start, TwoBranchNet, "start", "a TwoBranchNet or None")
+        for name in ("in_channels", "embedding_dim", "n_clusters"):
+            its, needed = getattr(start, name), getattr(net, name)
+            if its != needed:
+                raise ValueError(f"start has {name}={its} and the training needs {name}={needed}")
+        net.load_state_dict(start.state_dict())
+    return net
 
 
 def run_stages(
@@ -308,7 +339,11 @@ def run_stages(
 
     Returns:
         The rows of the log.
+
+    Raises:
+        ValueError: A step needs more memory than there is.
     """
+    require_memory(settings.step_bytes // n_processes(), next(whole.parameters()).device)
     checkpoint = folder / "checkpoint.safetensors"
 
     def reached() -> TrainingState:

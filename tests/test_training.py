@@ -408,7 +408,8 @@ def test_settings_that_make_no_sense_are_refused(change, message):
     "wrong, message",
     [
         (np.zeros((1, 32, 32, 3), np.uint8), "at least 2, not 1"),
-        (np.zeros((4, 32, 32, 3), np.float32), r"uint8 images \(N, S, S, C\), not float32"),
+        (np.full((4, 32, 32, 3), 9.0), "images of floats must lie in .0, 1.*divide by 255"),
+        (np.zeros((4, 32, 32, 3), np.int64), "uint8 or floats in .0, 1., not int64"),
         (np.zeros((4, 32, 40, 3), np.uint8), "square uint8"),
     ],
 )

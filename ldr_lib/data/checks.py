@@ -271,7 +271,7 @@ def array(
     expected = f"an array ({', '.join(dims)})" if dims else "an array of numbers"
     found = value.detach().cpu() if hasattr(value, "detach") else value
     try:
-        found = np.asarray(found)
+        found = found if isinstance(found, np.memmap) else np.asarray(found)
     except (TypeError, ValueError, RuntimeError):  # uneven lists, types that numpy does not have
         found = np.array(None)
     if found.dtype.kind not in "buif":
@@ -348,7 +348,7 @@ def labels(value, name: str, n: int = MOST, dims: str = "") -> np.ndarray:
         ValueError: Other values, or other dimensions.
     """
     found = array(value, name, dims)
-    if found.dtype.kind == "f":
+    if found.dtype.kind not in "ui":
         raise ValueError(f"{name} must be whole numbers, not {found.dtype}")
     if found.size and not 0 <= int(found.min()) <= int(found.max()) < n:
         bounds = "at least 0" if n == MOST else f"from 0 to {n - 1}"
@@ -429,3 +429,27 @@ def as_bytes(images, name: str = "images", dims: str = "") -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     return (255 * as_unit_floats(images, name)).round().astype(np.uint8)
+
+
+def training_images(images) -> np.ndarray:
+    """Images that can be trained on, as bytes.
+
+    Args:
+        images: (N, S, S, C) uint8, in memory or memory-mapped, or floats in [0, 1].
+
+    Returns:
+        (N, S, S, C) uint8; what is uint8 is not copied.
+
+    Raises:
+        DataError: Fewer than two images, or an array of another shape, type or range.
+    """
+    images = as_bytes(images, "images")
+    if images.ndim != 4 or images.shape[1] != images.shape[2] or 0 in images.shape[1:]:
+        raise DataError(
+            f"training takes square uint8 images (N, S, S, C), not {images.dtype} {images.shape}"
+        )
+    if len(images) < 2:
+        raise DataError(
+            f"training compares images with each other and needs at least 2, not {len(images)}"
+        )
+    return images

@@ -10,6 +10,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
     import kornia.augmentation as augment
 
+from .checks import flag, number, shown, span, whole
 from .geometry import affine_grid, uniform
 from .share import WHOLE, Share
 
@@ -104,6 +105,9 @@ class ViewMaker:
         upright: True applies no flips and quarter turns, for images in which the direction "up"
             matters.
 
+    Raises:
+        ValueError: A value makes no sense; the message says which.
+
     Source: Chen et al. 2021, section 3.2 and the authors' settings. Taught in notebook 01,
     section 6.
     """
@@ -115,6 +119,13 @@ class ViewMaker:
     colour: float = 0.4
     grey: float = 0.2
     upright: bool = False
+
+    def __post_init__(self):
+        whole(self.size, "size", 1, 4096)
+        span(self.scale, "scale", 1)
+        for name, most in (("rotation", 180), ("wobble", 180), ("colour", 1), ("grey", 1)):
+            number(getattr(self, name), name, 0, most)
+        flag(self.upright, "upright")
 
     def __call__(self, images: torch.Tensor, share: Share = WHOLE) -> Views:
         """Makes the views.
@@ -132,6 +143,8 @@ class ViewMaker:
             ValueError: An odd number of images, images that are not square, or floats outside
                 [0, 1].
         """
+        if not torch.is_tensor(images) or images.ndim != 4 or not images.numel():
+            raise ValueError(f"views need a tensor of images (2B, C, S, S), not {shown(images)}")
         n, channels, height, width = images.shape
         if n % 2 or height != width:
             raise ValueError(
@@ -139,7 +152,7 @@ class ViewMaker:
             )
         if images.dtype == torch.uint8:
             images = images.float() / 255
-        elif not images.is_floating_point() or images.min() < 0 or images.max() > 1:
+        elif not images.is_floating_point() or not 0 <= images.min() <= images.max() <= 1:
             raise ValueError("images for views must be uint8, or floats in [0, 1]")
 
         def draw(low: float, high: float, *shape: int) -> torch.Tensor:

@@ -85,6 +85,14 @@ class GuidedSettings(Settings):
     later_rate: float = 0.3
     upright: bool = False
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.rendered < 2 and any("confident" in stage for stage in self.stages):
+            raise ValueError(
+                'rendered must be at least 2 where a stage names "confident": half of these images '
+                "are the teacher's"
+            )
+
     @property
     def images_in_step(self) -> int:
         """Number of images that pass through the network in a step: 5B of the real images, and the

@@ -13,6 +13,7 @@ from fastai.learner import Learner
 
 from ..callbacks import LossLog, SeedEpoch
 from ..checkpoint import identity, save_model
+from ..data import checks
 from ..data.augment import LabelledPairs, PairMaker, Pairs
 from ..data.batches import image_batches
 from ..data.checksums import array_fingerprint
@@ -24,7 +25,7 @@ from ..losses import adversarial_losses, calibration_loss, confident_loss, guide
 from ..network import TwoBranchNet
 from ..structures import Guide
 from ..tensor_files import read_tensors, save_tensors
-from ..training import LocalDiscrimination, build_learner, run_stages
+from ..training import LocalDiscrimination, build_learner, new_network, run_stages
 from .adversary import Discriminator, soften
 from .predict import teacher_maps
 from .settings import ON_RENDERED, GuidedSettings
@@ -210,7 +211,7 @@ def guided_learner(
         net: The network with its `guide`, trained in place.
         discriminator: Trained beside it at 1/20 of the learning rate where the stage names
             "adversary".
-        images: (N, S, S, C) uint8 real images, `standardise`d.
+        images: (N, S, S, C) real images, `standardise`d; uint8, or floats in [0, 1].
         make_pairs: Renders images with their masks.
         settings: Batch, views, losses and seed.
         stage: Which of `settings.stages`, from 0.
@@ -223,16 +224,28 @@ def guided_learner(
         The Learner.
 
     Raises:
-        DataError: The images do not fit the network, or the network has no guide.
+        DataError: The images cannot be trained on or do not fit the network, or the network has no
+            guide.
+        ValueError: There is no such stage, it names no loss, or an argument makes no sense.
 
     Taught in notebook 04, section 4.
     """
+    checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
+    checks.instance(settings, GuidedSettings, "settings", "GuidedSettings")
+    images = checks.training_images(images)
     if net.guide is None:
         raise DataError("the network has no guide: set net.guide = guide_for(...) before training")
     if images.shape[-1] != net.in_channels:
         raise DataError(
             f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}"
         )
+    weights = settings.stages[checks.whole(stage, "stage", 0, len(settings.stages) - 1)]
+    if not weights:
+        raise ValueError(
+            f"stage {stage} names no loss; known are {', '.join(settings.known_losses)}"
+        )
+    if not callable(make_pairs):
+        raise ValueError(f"make_pairs must be a PairMaker, not {checks.shown(make_pairs)}")
     expected = (net.in_channels, settings.view_size, settings.view_size)
     found = tuple(make_pairs(1).images.shape[1:])
     if found != expected:
@@ -240,7 +253,6 @@ def guided_learner(
             f"the rendered images are {found} and the views of real ones {expected}; "
             "give both the same channels and size"
         )
-    weights = settings.stages[stage]
     needs_views = bool(weights.keys() - ON_RENDERED - {"confident"})
     make_views = ViewMaker(
         settings.view_size,
@@ -288,7 +300,7 @@ def train_guided(
     Processes started by torchrun do it together (see `ldr_lib.distributed`); the first one writes.
 
     Args:
-        images: (N, S, S, C) uint8 real images without labels, `standardise`d.
+        images: (N, S, S, C) real images without labels, `standardise`d; uint8, or floats in [0, 1].
         make_pairs: Renders images with their masks, for example `VesselPairs` or `SimulatedPairs`.
         guide: Which cluster becomes which structure.
         settings: What to compute; `method_stages` gives the stages.
@@ -317,11 +329,17 @@ def train_guided(
 
     Source: Chen et al. 2021, section 3.4. Taught in notebook 04, section 4.
     """
-    folder, place = Path(folder), pick_device(device)
-    torch.manual_seed(settings.seed)
-    net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
-    if start is not None:
-        net.load_state_dict(start.state_dict())
+    checks.instance(settings, GuidedSettings, "settings", "GuidedSettings")
+    checks.instance(guide, Guide, "guide", "a Guide, for example guide_for(...)")
+    folder, place = checks.path(folder, "folder"), pick_device(device)
+    images = checks.training_images(images)
+    if teacher_images is not None:
+        teacher_images = checks.as_bytes(teacher_images, "teacher_images", "NSSC")
+    if settings.n_clusters < guide.n_clusters:
+        raise ValueError(
+            f"the guide needs {guide.n_clusters} clusters and n_clusters is {settings.n_clusters}"
+        )
+    net = new_network(images, settings, start)
     net.guide = guide
     players = torch.nn.ModuleDict(
         {"net": net, "discriminator": Discriminator(len(guide.structures))}

@@ -13,6 +13,7 @@ from fastai.learner import Learner
 
 from ..callbacks import LossLog, MakeViews, SeedEpoch
 from ..checkpoint import identity, load_model, save_model
+from ..data import checks
 from ..data.batches import image_batches
 from ..data.checksums import array_fingerprint
 from ..data.datasets import DATASETS, open_dataset
@@ -98,7 +99,7 @@ class PretrainingSettings(Settings):
             changes: Further attributes to set.
 
         Raises:
-            ValueError: Unknown modality or tier.
+            ValueError: Unknown modality or tier, or a change that makes no sense.
 
         Example:
             >>> PretrainingSettings.for_tier("study", "chest").image_size
@@ -106,7 +107,8 @@ class PretrainingSettings(Settings):
 
         Taught in notebook 05, section 3.
         """
-        return cls(**values_for(TRAINING, modality, tier, "modality") | {"seed": seed} | changes)
+        values = values_for(TRAINING, modality, tier, "modality") | {"seed": seed}
+        return cls(**values | cls.changed(changes))
 
 
 class _Pretext(torch.nn.Module):
@@ -145,7 +147,7 @@ def pretrain(
         method: "ldr" (both stages of local discrimination), "patch" or "patch_mixup" (the embedding
             branch with these losses, over the steps of both stages), "instance", "dense" or
             "autoencoder" as in `ldr_lib.baselines`.
-        images: (N, S, S, C) uint8.
+        images: (N, S, S, C) uint8, or floats in [0, 1].
         settings: Of local discrimination; the others take batch, views, number of steps, learning
             rate and seed from it.
         folder: Receives `encoder.safetensors`, `log.csv` and `checkpoint.safetensors`.
@@ -162,8 +164,9 @@ def pretrain(
     Taught in notebook 05, section 3.
     """
     one_of(method, (*ABLATIONS, *BASELINES), "pretraining")
-    folder, place = Path(folder), pick_device(device)
-    image_batches(images, settings.pairs, 1)
+    checks.instance(settings, Settings, "settings", "Settings")
+    folder, place = checks.path(folder, "folder"), pick_device(device)
+    images = checks.training_images(images)
     data = f"{method}: {data or array_fingerprint(images)}"
     at_once = replace(
         settings, stages=ABLATIONS.get(method, ({},))[:1], epochs=(sum(settings.epochs),)
@@ -302,7 +305,7 @@ def ship(tier: str = "study") -> Path:
                 )
             else:
                 save_encoder(encoder, shipped_file(modality, method), half=True)
-            record = json.loads((folder / "record.json").read_text())
+            record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
             settings, metrics = record["metrics"]["settings"], record["metrics"]
             steps = settings["steps"] * sum(settings["epochs"])
             rows.append(
@@ -335,5 +338,5 @@ two-branch network, `ldr_lib.load_representation(modality)`; trained without lab
 For research and teaching, not for diagnosis.
 """
     with atomic_write(WEIGHTS / "encoders.md") as temporary:
-        temporary.write_text(card)
+        temporary.write_text(card, encoding="utf-8")
     return WEIGHTS / "encoders.md"
