@@ -3,6 +3,7 @@
 from io import BytesIO
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 
 from ..errors import DataError
@@ -24,7 +25,6 @@ def read_dicom(source: Path | BytesIO, name: str) -> Picture:
     """
     try:
         import pydicom
-        from pydicom.pixels import pixel_array
     except ImportError as error:
         raise DataError(
             f"{name} is a DICOM file, and reading it needs pydicom: {INSTALL}"
@@ -42,15 +42,7 @@ def read_dicom(source: Path | BytesIO, name: str) -> Picture:
         header.file_meta.TransferSyntaxUID = _plain_syntax(header)
         notes.append("no file meta information")
     frames = int(header.get("NumberOfFrames") or 1)
-    try:
-        values = pixel_array(header, index=0)
-    except (RuntimeError, NotImplementedError) as error:
-        if "missing dependencies" in str(error) or "required" in str(error):
-            syntax = header.file_meta.TransferSyntaxUID.name
-            raise DataError(
-                f"{name} is compressed ({syntax}), and no decoder for it is installed: {INSTALL}"
-            ) from error
-        raise
+    values = _first_frame(header, name)
     syntax = header.file_meta.TransferSyntaxUID
     notes += [syntax.name] if syntax.is_compressed else []
     picture = _colour(header, values, notes) or _grey(header, values, notes)
@@ -59,6 +51,26 @@ def read_dicom(source: Path | BytesIO, name: str) -> Picture:
     if frames > 1:
         picture.doubt(f"the first of {frames} frames")
     return picture
+
+
+def _first_frame(header, name: str) -> np.ndarray:
+    """The stored values of the first frame."""
+    from pydicom.encaps import generate_frames
+    from pydicom.pixels import pixel_array
+    from pydicom.uid import JPEGExtended12Bit
+
+    syntax = header.file_meta.TransferSyntaxUID
+    try:
+        return pixel_array(header, index=0)
+    except (RuntimeError, NotImplementedError) as error:
+        if syntax == JPEGExtended12Bit:  # 12 bit: not among the decoders that pydicom knows
+            return imagecodecs.jpeg8_decode(next(generate_frames(header.PixelData)))
+        if "missing dependencies" in str(error) or "required" in str(error):
+            raise DataError(
+                f"{name} is compressed ({syntax.name}), and no decoder for it is installed: "
+                f"{INSTALL}"
+            ) from error
+        raise
 
 
 def _plain_syntax(header) -> str:
