@@ -24,11 +24,10 @@ from .distributed import (
     average_gradients,
     is_first,
     own_share,
-    own_statistics,
     same_weights,
-    share_statistics,
 )
 from .network import TwoBranchNet
+from .shared_norm import own_statistics, share_statistics
 
 
 class CollapseWarning(UserWarning):

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ldr_lib.distributed import SharedBatchNorm, own_statistics, share_statistics
 from ldr_lib.network import TwoBranchNet
+from ldr_lib.shared_norm import SharedBatchNorm, own_statistics, share_statistics
 
 PROGRAMS = Path(__file__).with_name("on_processes.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
