@@ -70,8 +70,8 @@ def _numbers(what: str, value) -> np.ndarray:
     )
     try:
         if torch.is_tensor(value):
-            value = value.detach().cpu()
-            return value.to(torch.complex128 if value.is_complex() else torch.float64).numpy()
+            assert not value.is_complex(), f"{what}: a real number is expected, not a complex one"
+            return value.detach().cpu().to(torch.float64).numpy()
         array = np.asarray(value)
         assert array.dtype.kind not in "USOcmM", (
             f"{what}: a number or tensor is expected, not {name} of {array.dtype}"
@@ -183,12 +183,8 @@ def own_work(function: Callable) -> None:
     Raises:
         AssertionError: It does.
     """
-    source = getattr(function, "source", None)
-    name = function.__name__
-    if source is None:
-        used = _used_by(function)
-    else:
-        used = _used_in(source, name)
+    source, name = getattr(function, "source", None), function.__name__
+    used = _used_by(function) if source is None else _used_in(source, name)
     assert not used, f"{name} calls {used[0]} of ldr_lib: write it out from the equation"
 
 
@@ -233,10 +229,7 @@ def _used_in(source: str, function: str) -> list[str]:
             reached.add(name)
             waiting += [node.id for node in ast.walk(bodies[name]) if isinstance(node, ast.Name)]
     read = {
-        node.id
-        for name in reached
-        for node in ast.walk(bodies[name])
-        if isinstance(node, ast.Name)
+        node.id for name in reached for node in ast.walk(bodies[name]) if isinstance(node, ast.Name)
     }
     inside = {
         (node.module or "")

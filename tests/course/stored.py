@@ -231,8 +231,7 @@ MISTAKES = {
             return np.isin(train_patients, test_patients)""",
     },
     "experiment: interval": {
-        "Single images were drawn: images of one patient are alike, and the interval is too narrow.":
-        """
+        "Single images were drawn: those of one patient are alike, the interval is too narrow.": """
             gaps = np.asarray(better) - np.asarray(worse)
             rng = np.random.default_rng(0)
             means = gaps[rng.integers(0, len(gaps), (draws, len(gaps)))].mean(1)

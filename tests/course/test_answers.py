@@ -39,7 +39,8 @@ def grade(assignment, answers=None, untouched=False, hidden=True):
     for cell in cells(assignment):
         if cell.cell_type != "code":
             continue
-        name, is_test = about(cell)["grade_id"], about(cell)["grade"] and not about(cell)["solution"]
+        name, solved = about(cell)["grade_id"], about(cell)["solution"]
+        is_test = about(cell)["grade"] and not solved
         source = (answers or {}).get(name, cell.source)
         if about(cell)["solution"] and untouched:
             source = SOLUTION.sub(r"\1raise NotImplementedError()", source)

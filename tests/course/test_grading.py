@@ -137,10 +137,10 @@ def test_frames_bring_plain_values_back(value):
     text, body = frames.lengths(packed[:16])
     back = frames.parse(packed[16 : 16 + text], packed[16 + text :])
     assert len(packed) == 16 + text + body
-    same = torch.is_tensor(value) or isinstance(value, np.ndarray)
     assert type(back) is type(value)
-    if same:
-        assert tuple(back.shape) == tuple(value.shape) and (np.asarray(back) == value_of(value)).all()
+    if torch.is_tensor(value) or isinstance(value, np.ndarray):
+        assert tuple(back.shape) == tuple(value.shape)
+        assert (np.asarray(back) == value_of(value)).all()
 
 
 def value_of(value):

@@ -8,6 +8,7 @@ import pytest
 from rehearse import (
     ASSIGNMENTS,
     COURSE,
+    WALL,
     grade,
     hand_in,
     mallory,
@@ -20,11 +21,7 @@ from rehearse import (
 from ldr_lib import DataError
 from ldr_lib.teaching import leaderboard
 
-import wall  # noqa: I001 from the course's folder, which rehearse puts on the path
-
-needs_wall = pytest.mark.skipif(
-    not wall.works("namespace"), reason="needs Linux with unshare and setpriv allowed"
-)
+needs_wall = pytest.mark.skipif(not WALL, reason="needs Linux with unshare and setpriv allowed")
 
 
 @pytest.fixture(scope="module")

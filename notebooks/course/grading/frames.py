@@ -1,6 +1,6 @@
 """Values as bytes, between grading and the student's program.
 
-Both sides use this file. Nothing but numbers, arrays, texts, lists and dictionaries gets through, so
+Both sides use this file. Nothing but numbers, arrays, texts, lists and dictionaries gets through:
 whatever class a student returns arrives as plain values or not at all.
 """
 

@@ -174,4 +174,3 @@ class Answer:
 
     def gradient(self, *inputs, **how):
         return self._student.call(self.__name__, inputs=list(inputs), named={}, gradient=how)
-

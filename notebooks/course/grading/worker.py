@@ -67,7 +67,7 @@ def _picture(output) -> str | None:
 
 
 def call(shell, function: str, inputs: list, named: dict, gradient: dict | None = None) -> dict:
-    """Calls a function of the student's, or takes its gradient: {"value": ...} or {"error": ...}."""
+    """Calls a function of the student's, or takes its gradient; a "value" or an "error"."""
     from IPython.utils.capture import capture_output
 
     try:
