@@ -181,6 +181,8 @@ class PackagedSample(ImageDataset):
 
 
 class SampleFundus(PackagedSample):
+    """CHASE_DB1 with its vessel masks and official split, and HRF for training without masks."""
+
     name, title = "sample_fundus", "Real retinal photographs, a small sample"
     modality, channels, structures = "fundus", 3, ("vessel", "vessel_second_observer")
     source = "CHASE_DB1 and HRF, reduced to 384 pixels"
@@ -193,6 +195,8 @@ class SampleFundus(PackagedSample):
 
 
 class SampleChest(PackagedSample):
+    """X-rays of children, half of them with pneumonia, without masks."""
+
     name, title = "sample_chest", "Real chest X-rays of children, a small sample"
     modality, channels = "chest", 1
     source = "Kermany, 120 of its X-rays"
