@@ -142,6 +142,10 @@ def to_device(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
     Taught in notebook 02, section 6.
     """
+    if not isinstance(module, torch.nn.Module):
+        raise ValueError(f"module must be a network, not a {type(module).__name__}")
+    if not isinstance(device, torch.device):
+        device = pick_device(device)
     return module.to(device, memory_format=torch.channels_last)
 
 

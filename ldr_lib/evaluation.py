@@ -215,6 +215,7 @@ def prototypes(
     n_clusters = whole(n_clusters, "n_clusters", 1, 10**5)
     clusters = checks.labels(clusters, "clusters", n_clusters, "NHW")
     one_shape(clusters=clusters, inside=inside)
+    finite(embeddings[inside], "embeddings")
     belongs = np.eye(n_clusters, dtype=np.float32)[clusters[inside]]  # (P, K) one-hot
     sums = belongs.T @ embeddings[inside]  # (K, P) (P, D) -> (K, D)
     return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)

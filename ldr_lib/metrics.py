@@ -140,6 +140,7 @@ def retrieval_auc(
 
     Source: Chen et al. 2021, local similarity. Taught in notebook 00, section 4.
     """
+    features = array(features, "features", "NHWD")
     scores = np.full(len(features), np.nan)
     for i, similarity, positive in _ranked_pixels(features, truth, inside, queries, seed):
         n_positive, n_negative = positive.sum(), (~positive).sum()
@@ -171,6 +172,7 @@ def average_precision(
 
     Ours, beside the paper's local similarity. Taught in notebook 00, section 4.
     """
+    features = array(features, "features", "NHWD")
     scores = np.full(len(features), np.nan)
     for i, similarity, positive in _ranked_pixels(features, truth, inside, queries, seed):
         marked = rankdata(-similarity, "max", axis=0)[positive]  # (positives, Q): at least as near

@@ -11,7 +11,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .checks import as_bytes, flag, mask, number, one_shape, probabilities, shown, span, whole
+from .checks import (
+    as_bytes,
+    flag,
+    mask,
+    number,
+    one_shape,
+    probabilities,
+    several,
+    shown,
+    span,
+    whole,
+)
 from .errors import DataError
 from .geometry import affine_grid, sample, smooth_displacement, uniform
 
@@ -165,8 +176,8 @@ def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     Raises:
         ValueError: x has other dimensions, or sigma is not above 0.
     """
-    if not torch.is_tensor(x) or x.ndim != 4:
-        raise ValueError(f"x must be a tensor (B, C, H, W), not {shown(x)}")
+    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point():
+        raise ValueError(f"x must be a tensor of floats (B, C, H, W), not {shown(x)}")
     number(sigma, "sigma", 0, 1000, above=True)
     reach = max(1, int(3 * sigma))
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
@@ -207,7 +218,7 @@ def crops(
     Raises:
         ValueError: The scale is not two ordered numbers above 0, or arrays are of several batches.
     """
-    shapes = [tuple(one.shape) for one in arrays]
+    shapes = [tuple(one.shape) for one in several(arrays, "arrays", "tensors (B, C, S, S)")]
     if len({one[0] for one in shapes}) != 1 or any(len(one) != 4 for one in shapes):
         raise ValueError(f"arrays must be (B, C, S, S) of one batch, not {shapes}")
     scale, size = span(scale, "scale"), whole(size, "size", 1, 4096)

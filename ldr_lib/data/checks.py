@@ -138,9 +138,14 @@ def path(value, name: str) -> Path:
     Raises:
         ValueError: It is empty, or no text.
     """
-    if isinstance(value, str | PathLike) and str(value):
-        return Path(value)
-    raise ValueError(f"{name} must be a path, not {shown(value)}")
+    if not isinstance(value, str | PathLike) or not str(value):
+        raise ValueError(f"{name} must be a path, not {shown(value)}")
+    if longest := [part for part in Path(value).parts if len(part.encode(errors="replace")) > 255]:
+        raise ValueError(
+            f"{name} has a part of {len(longest[0])} characters, longer than file systems allow: "
+            f"{longest[0][:20]}..."
+        )
+    return Path(value)
 
 
 def seed(value, name: str = "seed") -> int:

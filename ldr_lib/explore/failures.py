@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy import ndimage
 
+from ..data.checks import array, equally_many, number, one_shape, several
 from ..metrics import dice
 from .colours import unit_range
 from .figures import frame, panels, show
@@ -29,13 +30,25 @@ def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
         The figure, one row for each image, with the Dice overlap above each error map.
 
     Raises:
-        ValueError: A prediction and its mask differ in shape.
+        ValueError: A prediction and its mask differ in shape, there are not as many of each, or the
+            zoom is below 1.
+        DataError: An image is neither uint8 nor floats in [0, 1].
 
     Taught in notebook 04, section 5.
     """
+    images, predictions, truths = (
+        several(values, name, "arrays (H, W)")
+        for name, values in dict(images=images, predictions=predictions, truths=truths).items()
+    )
+    equally_many(images=images, predictions=predictions, truths=truths)
+    zoom = number(zoom, "zoom", 1, 1000)
     figure, axes = panels(len(images), 3)
     for line, image, prediction, truth in zip(axes, images, predictions, truths):
-        prediction, truth = np.asarray(prediction) > 0.5, np.asarray(truth) > 0.5
+        prediction = array(prediction, "a prediction", "HW") > 0.5
+        truth = array(truth, "a truth", "HW") > 0.5
+        pixels = np.asarray(image)
+        pixels = pixels if pixels.ndim == 2 else pixels[..., 0]
+        one_shape(image=pixels, prediction=prediction, truth=truth)
         overlap = dice(prediction, truth)
         painted = _errors(image, prediction, truth)
         rows, columns = _worst_part(prediction ^ truth, zoom)

@@ -18,12 +18,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from ..data import checks
+from ..data.checks import array, equally_many, instance, named, number, one_shape, several, whole
+from ..data.errors import DataError
+from ..data.views import Views
 from .colours import NO_STRUCTURE, structure_colours, unit_range
 from .words import as_written, shown_name, write_legend, write_title
 
 WIDTH = 12.0
 """Width of a figure in inches."""
 LARGEST_PANEL = 4.0
+LISTS = (list, tuple)
 COSINE = (-1.0, 1.0)
 """The scale of all similarity maps."""
 _MAPS = matplotlib.colormaps["cividis"].with_extremes(bad="black")
@@ -54,6 +59,26 @@ def panels(rows: int, columns: int, colour_bar: bool = False) -> tuple[Figure, n
     return figure, axes
 
 
+def ordered(scale: tuple[float, float] | None) -> tuple[float, float]:
+    """Lowest and highest value of maps; None takes 0 to 1.
+
+    Raises:
+        ValueError: They are no two ordered numbers.
+    """
+    if scale is None:
+        return 0.0, 1.0
+    ends = [number(end, "scale") for end in several(scale, "scale", "lowest and highest value")]
+    if len(ends) != 2 or ends[0] >= ends[1]:
+        raise ValueError(f"scale must be the lowest and the highest value of a map, not {scale}")
+    return ends[0], ends[1]
+
+
+def _pictures(images, name: str) -> list[np.ndarray]:
+    """Images or maps as arrays."""
+    found = several(images, name, "images or maps")
+    return [array(image, f"{name}[{i}]", error=DataError) for i, image in enumerate(found)]
+
+
 def _is_map(image: np.ndarray) -> bool:
     return image.ndim == 2 and np.issubdtype(image.dtype, np.floating)
 
@@ -72,7 +97,10 @@ def show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> No
         DataError: The image is neither uint8 nor floats in [0, 1].
         ValueError: The map reaches beyond the scale.
     """
-    image = np.asarray(image)
+    image, scale = array(image, "an image", error=DataError), ordered(scale)
+    is_colour = image.ndim == 3 and image.shape[2] in (1, 3)
+    if not image.size or image.ndim != 2 and not is_colour:
+        raise DataError(f"an image must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}")
     smooth = "nearest" if max(image.shape[:2]) <= 400 else "antialiased"
     if _is_map(image):
         low, high = np.nanmin(image), np.nanmax(image)
@@ -128,11 +156,15 @@ def contact_sheet(
 
     Raises:
         DataError: An image is neither uint8 nor floats in [0, 1].
-        ValueError: A map reaches beyond the scale.
+        ValueError: A map reaches beyond the scale, there is no image or more titles than images, or
+            a value makes no sense.
 
     Taught in notebook 01, section 2.
     """
-    images, scale = [np.asarray(image) for image in images], scale or (0.0, 1.0)
+    images, scale = _pictures(images, "images"), ordered(scale)
+    columns, titles = whole(columns, "columns", 1), instance(titles, LISTS, "titles", "a list")
+    if len(titles) > len(images):
+        raise ValueError(f"titles must be at most {len(images)}, as the images, not {len(titles)}")
     rows = math.ceil(len(images) / columns)
     with_maps = any(map(_is_map, images))
     figure, axes = panels(rows, min(columns, len(images)), with_maps)
@@ -160,12 +192,12 @@ def representation_sheet(
 
     Raises:
         DataError: An image is neither uint8 nor floats in [0, 1].
-        ValueError: A map reaches beyond the scale.
+        ValueError: A map reaches beyond the scale, or there is no row or image.
 
     Taught in notebook 00, section 3.
     """
-    scale = scale or (0.0, 1.0)
-    lines = {title: [np.asarray(image) for image in images] for title, images in rows.items()}
+    scale, rows = ordered(scale), named(rows, "rows", "images or maps")
+    lines = {title: _pictures(images, f"rows[{title!r}]") for title, images in rows.items()}
     with_maps = [any(map(_is_map, images)) for images in lines.values()]
     figure, axes = panels(len(lines), max(map(len, lines.values())), any(with_maps))
     for line, (title, images) in zip(axes, lines.items()):
@@ -187,8 +219,13 @@ def anatomy_legend(figure: Figure, structures: list[str], clusters: bool = False
     Returns:
         The same figure.
 
+    Raises:
+        ValueError: There is no figure, or the structures are no list.
+
     Taught in notebook 00, section 3.
     """
+    instance(figure, Figure, "figure", "a figure of matplotlib")
+    instance(structures, LISTS, "structures", "a list of names")
     colours = [*structure_colours(len(structures)), NO_STRUCTURE]
     names = [*structures, "no structure"]
     if clusters:
@@ -218,8 +255,16 @@ def similarity_maps(embeddings: np.ndarray, image: int, row: int, column: int) -
     Returns:
         (N, H, W) in [-1, 1].
 
+    Raises:
+        ValueError: The embeddings have other dimensions, or there is no such pixel.
+
     Source: Chen et al. 2021, local similarity. Taught in notebook 00, section 5.
     """
+    embeddings = array(embeddings, "embeddings", "NHWD")
+    places = (("image", image), ("row", row), ("column", column))
+    image, row, column = (
+        whole(at, name, 0, n - 1) for (name, at), n in zip(places, embeddings.shape)
+    )
     return embeddings @ embeddings[image, row, column]
 
 
@@ -248,9 +293,30 @@ def similarity_sheet(
     Returns:
         The figure.
 
+    Raises:
+        DataError: An image is neither uint8 nor floats in [0, 1].
+        ValueError: Images, maps, masks and titles do not fit each other, or there is no such pixel.
+
     Taught in notebook 00, section 5.
     """
+    images = _pictures(images, "images")
+    parts = {"similarity": similarity, "inside": inside}
+    parts |= {} if truth is None else {"truth": truth}
+    parts = {name: several(part, name, "arrays (H, W)") for name, part in parts.items()}
     titles = titles or ["the chosen pixel"] + (len(images) - 1) * ["another image"]
+    equally_many(images=images, titles=titles, **parts)
+    similarity = [array(one, "similarity", "HW") for one in parts["similarity"]]
+    inside = [checks.mask(one, "inside", "HW") for one in parts["inside"]]
+    if truth is not None:
+        truth = [checks.mask(one, "truth", "HW") for one in parts["truth"]]
+    for i, image in enumerate(images):
+        others = {} if truth is None else {"truth": truth[i]}
+        pixels = image if image.ndim == 2 else image[..., 0]
+        one_shape(image=pixels, similarity=similarity[i], inside=inside[i], **others)
+    row, column = (
+        whole(at, name, 0, n - 1)
+        for (name, at), n in zip((("row", row), ("column", column)), images[0].shape)
+    )
     figure, axes = panels(2, len(images), colour_bar=True)
     for i in range(len(images)):
         show(axes[0, i], images[i], titles[i])
@@ -302,13 +368,26 @@ def typical_patches(
     Returns:
         The figure.
 
+    Raises:
+        DataError: The images are neither uint8 nor floats in [0, 1].
+        ValueError: There is no cluster, or a pixel or an area that is not there.
+
     Taught in notebook 03, section 4.
     """
+    images = array(images, "images", "NHWC", DataError)
+    areas, reach = array(areas, "areas", "K"), whole(reach, "reach", 0, 4096)
+    for cluster, found in named(pixels, "pixels", "a list of (image, row, column)").items():
+        whole(cluster, "a cluster of pixels", 0, len(areas) - 1)
+        for place in several(found, f"pixels[{cluster}]", "(image, row, column)"):
+            if len(place := several(place, f"pixels[{cluster}]", "(image, row, column)")) != 3:
+                raise ValueError(f"pixels[{cluster}] must be (image, row, column), not {place}")
+            for at, name, n in zip(place, ("image", "row", "column"), images.shape):
+                whole(at, f"the {name} of a pixel", 0, n - 1)
     longest, columns = max(map(len, pixels.values())), 2
     rows = math.ceil(len(pixels) / columns)
     figure, axes = panels(rows, columns * longest)
-    for number, (cluster, found) in enumerate(pixels.items()):
-        block, line = divmod(number, rows)
+    for at, (cluster, found) in enumerate(pixels.items()):
+        block, line = divmod(at, rows)
         first = block * longest
         for axis, (i, row, column) in zip(axes[line, first : first + longest], found):
             top, left = max(0, row - reach), max(0, column - reach)
@@ -329,7 +408,16 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
 
     Returns:
         The figure, four images in a row.
+
+    Raises:
+        ValueError: There is no scene, or no list of points.
     """
+    if not hasattr(scene, "shown"):
+        raise ValueError(f"scene must be a Scene, as embed_scene returns it, not {scene!r}")
+    instance(points, LISTS, "points", "a list of Point")
+    if similarity is not None:
+        similarity = array(similarity, "similarity", "NHW")
+        one_shape(similarity=similarity, **{"the scene": scene.inside})
     n, kinds = len(scene.names), 1 if similarity is None else 2
     columns = min(n, 4)
     figure, axes = panels(kinds * math.ceil(n / columns), columns, kinds == 2)
@@ -369,8 +457,18 @@ def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
     Returns:
         The figure.
 
+    Raises:
+        ValueError: There are no views, no such cell, or a number makes no sense.
+
     Taught in notebook 01, section 6.
     """
+    instance(views, Views, "views", "Views, as a ViewMaker makes them")
+    grid, n = whole(grid, "grid", 1, views.first.shape[-1]), whole(n, "n", 1)
+    cell = tuple(
+        whole(at, "cell", 0, grid - 1) for at in several(cell, "cell", "a row and a column")
+    )
+    if len(cell) != 2:
+        raise ValueError(f"cell must be a row and a column, not {cell}")
     n, side = min(n, len(views.first)), views.first.shape[-1]
     numbers = torch.arange(grid * grid, dtype=torch.float32).reshape(1, 1, grid, grid)
     numbers = numbers.expand(len(views.first), -1, -1, -1)  # (2B, 1, G, G)

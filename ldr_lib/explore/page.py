@@ -5,11 +5,13 @@ computes the similarity.
 import base64
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..data import checks
+from ..data.checks import instance, number, whole
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..runs.pictures import data_url, encode
@@ -79,11 +81,16 @@ def write_page(
         The path.
 
     Raises:
-        DataError: The file would exceed 50 MB, or cannot be written.
+        DataError: The file would exceed 50 MB or cannot be written, or a point lies outside.
+        ValueError: There is no scene, or a value makes no sense.
 
     Taught in notebook 03, section 3.
     """
-    small = downsample(scene, side)
+    instance(scene, Scene, "scene", "a Scene, as embed_scene returns it")
+    path, threshold = checks.path(path, "path"), number(threshold, "threshold", -1, 1)
+    for point in instance(points, (list, tuple), "points", "a list of Point"):
+        scene.query([replace(instance(point, Point, "points", "a list of Point"), similar=True)])
+    small = downsample(scene, whole(side, "side", 8, 4096))
     n, height, width = small.inside.shape
     if small.embeddings.size > 35_000_000:
         raise DataError(
@@ -140,9 +147,9 @@ Click to keep a point.</p>
 {explorer}{own}</script>
 </html>
 """
-    with atomic_write(Path(path)) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return Path(path)
+    return path
 
 
 def _base64(content: bytes) -> str:

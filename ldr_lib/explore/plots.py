@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from ..data import checks
+from ..data.checks import array, finite, instance, named, several, shown, whole
 from ..losses import patch_discrimination
 from ..settings import Settings
 from .figures import LARGEST_PANEL, WIDTH
@@ -39,10 +41,17 @@ def patch_references(n_rows: int, embedding_dim: int) -> dict[str, float]:
         and everything else independent. The last two are means over ten fixed draws of random
         unit vectors; a single draw differs by about 0.1.
 
+    Raises:
+        ValueError: Fewer than four vectors, an odd number, or no dimension.
+
     Example:
         >>> {name: round(value, 2) for name, value in patch_references(1024, 32).items()}
         {'collapse': 7.93, 'random': 9.46, 'perfect': 0.36}
     """
+    n_rows = checks.multiple(n_rows, "n_rows", 2, 10**6)
+    if n_rows < 4:
+        raise ValueError(f"n_rows must be at least 4, two patches in two views, not {n_rows}")
+    embedding_dim = whole(embedding_dim, "embedding_dim", 1, 4096)
     generator = torch.Generator().manual_seed(0)
     values = []
     for _ in range(10):
@@ -66,10 +75,14 @@ def loss_references(settings: Settings) -> dict[str, dict[str, float]]:
         "region" when all regions coincide, ln K; "entropy" when every pixel is undecided, the
         binary entropy of 1/K in bits.
 
+    Raises:
+        ValueError: There are no settings.
+
     Example:
         >>> round(loss_references(Settings(n_clusters=8))["entropy"]["undecided"], 3)
         0.544
     """
+    instance(settings, Settings, "settings", "Settings")
     patches, k = settings.pairs * settings.grid**2, settings.n_clusters
     share = 1 / k
     undecided = -share * math.log2(share) - (1 - share) * math.log2(1 - share) if k > 1 else 0.0
@@ -91,8 +104,16 @@ def loss_curves(log: list[dict], settings: Settings) -> tuple[Figure, pd.DataFra
     Returns:
         The figure and the numbers that it shows, one row for each epoch.
 
+    Raises:
+        ValueError: The log is empty, or its rows are none of a training.
+
     Taught in notebook 02, section 7.
     """
+    for row in several(log, "log", "rows of a training's log"):
+        if not isinstance(row, dict) or "stage" not in row or not row.keys() & UNITS.keys():
+            raise ValueError(
+                f"log must be rows of a training's log, with stage and losses, not {shown(row)}"
+            )
     table = pd.DataFrame(log).drop(columns="seconds", errors="ignore")
     table.index = pd.Index(range(1, len(table) + 1), name="epoch")
     terms, references = [name for name in UNITS if name in table], loss_references(settings)
@@ -161,8 +182,21 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
     Returns:
         The figure.
 
+    Raises:
+        ValueError: Points and labels do not fit each other.
+
     Taught in notebook 03, section 2.
     """
+    points = finite(array(points, "points", "PX"), "points")
+    if points.shape[1] != 2:
+        raise ValueError(f"points must be (P, 2), not {points.shape}")
+    for title, pair in named(colourings, "colourings", "labels and their names").items():
+        what = f"colourings[{title!r}]"
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(f"{what} must be labels (P,) and their names, not {shown(pair)}")
+        names = several(pair[1], f"the names of {what}", "texts")
+        if len(checks.labels(pair[0], what, len(names), "P")) != len(points):
+            raise ValueError(f"{what} must be labels of {len(points)} points, not {len(pair[0])}")
     side = min(WIDTH / len(colourings), LARGEST_PANEL)
     figure, axes = plt.subplots(
         1,
@@ -217,8 +251,15 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
     Returns:
         The figure.
 
+    Raises:
+        ValueError: A state is not (2N, 3).
+
     Taught in notebook 02, section 1.
     """
+    for title, points in named(states, "states", "points (2N, 3)").items():
+        found = finite(array(points, f"states[{title!r}]", "PX"), f"states[{title!r}]")
+        if found.shape[1] != 3 or len(found) % 2 or not len(found):
+            raise ValueError(f"states[{title!r}] must be (2N, 3), not {found.shape}")
     side = min(WIDTH / len(states), 6)
     figure = plt.figure(figsize=(side * len(states), side), layout="constrained")
     longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]

@@ -304,7 +304,8 @@ def alignment_and_uniformity(
 
     Args:
         net: A network; it is put back into the mode it was in.
-        images: (N, S, S, C) uint8 or floats in [0, 1]; an even number of them is used, 16 at most.
+        images: (N, S, S, C) uint8 or floats in [0, 1]; an even number of them is used, 16 at
+            most, and a single one twice.
         settings: Views and patch grid.
         seed: Fixes the views.
 
@@ -314,7 +315,7 @@ def alignment_and_uniformity(
         patches: 0 when all coincide, about -3.75 when spread evenly in 32 dimensions.
 
     Raises:
-        DataError: Fewer than two images, or of another type, range or shape.
+        DataError: No images, or of another type, range or shape.
         ValueError: The network embeds no pixels, or there are no settings.
 
     Source: Wang and Isola, ICML 2020. Taught in notebook 03, section 5.
@@ -385,13 +386,13 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
         The two signs of clusters are nan where the network has no clustering branch.
 
     Raises:
-        DataError: Fewer than two images, black ones, or of another type, range or shape.
+        DataError: No images, black ones, or of another type, range or shape.
         ValueError: The network embeds no pixels, or there are no settings.
 
     Taught in notebook 02, section 7.
     """
     images = _seen_by(net, images, settings)
-    if len(images) > 1 and not images[:2].any():
+    if len(images) and not images[:2].any():
         raise DataError("the first images are black: there is no field of view to look at")
     with _evaluating(net):
         one, other = _patches_of_two_views(net, images, settings, seed)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ..data.checks import array, as_bytes, instance, number, whole
 from ..data.errors import DataError
 from ..data.names import numbered, unique_names
 from ..data.prepare import Prepared
@@ -68,8 +69,8 @@ class Scene:
             DataError: A pixel lies outside the images or the field of view, or none is similar.
         """
         chosen = {True: [], False: []}
-        for point in points:
-            self._check(point)
+        for point in instance(points, (list, tuple), "points", "a list of Point"):
+            self._check(instance(point, Point, "points", "a list of Point"))
             chosen[point.similar].append(self.embeddings[point.image, point.row, point.column])
         if not chosen[True]:
             raise DataError("choose at least one pixel that the others should be similar to")
@@ -86,7 +87,12 @@ class Scene:
         return np.where(self.inside, np.rint((cosine + 1) * 127.5).clip(0, 255), 0).astype(np.uint8)
 
     def masks(self, points: list[Point], threshold: float) -> np.ndarray:
-        """Pixels at least as similar as a threshold in [-1, 1], (N, H, W) bool."""
+        """Pixels at least as similar as a threshold in [-1, 1], (N, H, W) bool.
+
+        Raises:
+            ValueError: The threshold lies outside.
+        """
+        threshold = number(threshold, "threshold", -1, 1)
         return (self.similarity(points) >= (threshold + 1) * 127.5) & self.inside
 
     def areas(self, masks: np.ndarray) -> list[float]:
@@ -119,6 +125,8 @@ class Scene:
 
     def _check(self, point: Point) -> None:
         n, height, width = self.inside.shape
+        for name in ("image", "row", "column"):
+            whole(getattr(point, name), f"the {name} of a point", -(2**31))
         if not (0 <= point.image < n and 0 <= point.row < height and 0 <= point.column < width):
             raise DataError(
                 f"there is no pixel at row {point.row}, column {point.column} of image "
@@ -138,8 +146,8 @@ def embed_scene(
 
     Args:
         model: A network; one without a clustering branch can be explored too, without clusters.
-        images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size that are shown as
-            they are given to the network.
+        images: As `prepare` returns them, or arrays (H, W, C) of one size, uint8 or floats in
+            [0, 1], that are shown as they are given to the network.
         limit: Largest number of images, the first ones are taken; None takes all.
 
     Returns:
@@ -148,6 +156,7 @@ def embed_scene(
     Raises:
         DataError: No images, images of several sizes or with another number of channels than the
             network takes, or a model that embeds no pixels.
+        ValueError: The limit is no positive number.
 
     Taught in notebook 03, section 3.
     """
@@ -156,13 +165,18 @@ def embed_scene(
             f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a "
             "TwoBranchNet, for example from load_representation"
         )
+    if not hasattr(images, "__len__") or isinstance(images, str | dict):
+        raise DataError(f"images must be Prepared or a list of arrays, not {images!r}")
     if len(images) == 0:
         raise DataError("there are no images to explore")
+    limit = None if limit is None else whole(limit, "limit", 1)
     if isinstance(images, Prepared):
         x, shown = images.images[:limit], images.originals[:limit]
         inside, names = images.masks["field_of_view"][:limit], list(images.names[:limit])
     else:
-        arrays = [np.asarray(image) for image in images[:limit]]
+        arrays = [array(image, "each image", error=DataError) for image in images[:limit]]
+        if min(image.ndim for image in arrays) < 2:
+            raise DataError("each image must be an array (height, width, channels)")
         arrays = [image[..., None] if image.ndim == 2 else image for image in arrays]
         sizes = sorted({f"{image.shape[1]} x {image.shape[0]}" for image in arrays})
         if len(sizes) > 1:
@@ -170,8 +184,7 @@ def embed_scene(
                 f"the images are of {len(sizes)} sizes ({', '.join(sizes)}): bring them to one "
                 "size first, for example with prepare"
             )
-        if {image.dtype for image in arrays} != {np.dtype(np.uint8)}:
-            raise DataError("the images must be uint8 with values from 0 to 255")
+        arrays = [as_bytes(image, "each image") for image in arrays]
         if len({image.shape for image in arrays}) > 1 or arrays[0].ndim != 3:
             raise DataError(
                 "the images must all be arrays (height, width, channels) of one number of channels"

@@ -12,6 +12,8 @@ import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 
+from ..data import checks
+from ..data.checks import instance, number
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..data.prepare import Prepared
@@ -43,6 +45,9 @@ class SimilarityExplorer(anywidget.AnyWidget):
         folder: Where masks and points are saved; None takes runs/explorer of this project.
         limit: Largest number of images, the first ones are taken; None takes all.
 
+    Raises:
+        ValueError: Points, threshold, folder or limit make no sense.
+
     Attributes:
         points: The chosen points, a dictionary of image, row, column and similar each; may be set.
         threshold: May be set.
@@ -72,8 +77,10 @@ class SimilarityExplorer(anywidget.AnyWidget):
         folder: Path | str | None = None,
         limit: int | None = None,
     ):
-        super().__init__(threshold=threshold)
-        self.folder = Path(folder) if folder else runs_folder() / "explorer"
+        super().__init__(threshold=number(threshold, "threshold", -1, 1))
+        self.folder = checks.path(folder, "folder") if folder else runs_folder() / "explorer"
+        for point in instance(points, (list, tuple), "points", "a list of Point"):
+            instance(point, Point, "points", "a list of Point")
         self.content = None
         try:
             self.content = embed_scene(model, images, limit)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..data.checks import whole
 from ..data.geometry import uniform
 from ..distributed import own_share
 
@@ -28,6 +29,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, n_structures: int = 1, width: int = 16):
         super().__init__()
+        n_structures = whole(n_structures, "n_structures", 1, 4096)
+        width = whole(width, "width", 1, 4096)
         widths = [n_structures, width, 2 * width, 4 * width, 4 * width, 4 * width]
         layers = []
         for channels_in, channels_out in zip(widths, widths[1:]):
@@ -47,6 +50,9 @@ def soften(masks: torch.Tensor) -> torch.Tensor:
 
     Returns:
         Values of about 0.02 to 0.98 with smooth edges, of the same shape.
+
+    Raises:
+        ValueError: The masks have other dimensions or another type.
 
     Ours; the paper does not say. Taught in notebook 04, section 2.
     """

@@ -179,4 +179,6 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if len(sides) < 2:
         raise ValueError(f"shape must be height and width, not {shape}")
     mask = checks.mask(mask, "mask", "HW")
+    if not mask.size:
+        raise ValueError(f"mask holds no pixel, it is {mask.shape}")
     return np.asarray(Image.fromarray(mask).resize(sides[1::-1], Image.Resampling.NEAREST))

@@ -78,7 +78,9 @@ def best_ellipse(map_: np.ndarray, smallest: float = 1 / 32, largest: float = 1 
 
     Ours, not published. Taught in notebook 04, section 5.
     """
-    map_ = probabilities(map_, "map_")
+    map_ = probabilities(map_, "map_", "SS")
+    if map_.shape[0] != map_.shape[1]:
+        raise ValueError(f"map_ must be square, not {map_.shape}")
     smallest = number(smallest, "smallest", 0, 1, above=True)
     largest = number(largest, "largest", smallest, 1, above=True)
     if not (map_ > 0.5).any():

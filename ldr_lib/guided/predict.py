@@ -52,9 +52,13 @@ def structure_maps(
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
     one_of(by, READINGS, "reading of a map")
+    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point():
+        raise ValueError(f"x must be a tensor of floats (B, C, H, W), not {shown(x)}")
     guided, was_training = _guided(model).network(structure).guide[structure], model.training
-    if inside is not None and (not torch.is_tensor(inside) or inside.shape != x[:, 0].shape):
-        raise ValueError(f"inside must be a tensor {tuple(x[:, 0].shape)}, not {shown(inside)}")
+    if inside is not None and (not torch.is_tensor(inside) or inside.dtype != torch.bool):
+        raise ValueError(f"inside must be a tensor of bool, not {shown(inside)}")
+    if inside is not None and inside.shape != x[:, 0].shape:
+        raise ValueError(f"inside must be {tuple(x[:, 0].shape)}, not {tuple(inside.shape)}")
     model.eval()
     mirrors = [axes for n in range(len(guided.flips) + 1) for axes in combinations(guided.flips, n)]
     total = 0.0
@@ -182,9 +186,10 @@ def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
 
     Taught in notebook 04, section 4.
     """
-    for structure in _guided(net).structures:
-        _guided(net).network(structure)
+    _guided(net).network(*(net.guide.names[:1] if net.guide else [""]))
     images = as_bytes(images, "images", "NSSC")
+    if not len(images) or images.shape[1] != images.shape[2]:
+        raise DataError(f"images must be square, (N, S, S, C), not {images.shape}")
     guide, side, device = net.guide, images.shape[1], next(net.parameters()).device
     found = np.zeros((len(images), len(guide.structures), side, side), np.float32)
     for image, maps in zip(progress(images, "teacher", len(images)), found):

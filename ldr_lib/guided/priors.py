@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from ..data import checks
-from ..data.checks import array, several, shown, span, text, whole
+from ..data.checks import array, instance, several, shown, span, text, whole
 from ..data.errors import DataError, one_of
 from ..data.geometry import affine_grid, smooth_displacement, uniform
 from ..data.masks import by_histogram
@@ -44,6 +44,7 @@ class MaskBank:
     name: str
 
     def __post_init__(self):
+        instance(self.name, str, "name", "a text")
         masks = array(self.masks, "masks", "MSS")
         calibres = array(self.calibres, "calibres", "M")
         if masks.dtype != np.uint8 or not masks.size or masks.shape[1] != masks.shape[2]:
@@ -238,6 +239,7 @@ def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
     Taught in notebook 04, section 1.
     """
     text(str(name), "name")
+    seed = checks.seed(seed)
     if name == "simulated":
         return vessel_trees(40, seed)
     if name in ("octa", "dsa"):

@@ -19,7 +19,7 @@ from ..data.augment import (
     smooth_noise,
     with_field_of_view,
 )
-from ..data.checks import flag, instance, whole
+from ..data.checks import as_bytes, flag, instance, whole
 from ..data.errors import DataError
 from ..data.geometry import uniform
 from .priors import MaskBank
@@ -72,6 +72,7 @@ def texture_residual(images: np.ndarray, inside: np.ndarray, free: np.ndarray) -
         ValueError: The field of view or `free` does not fit.
     """
     images, inside = with_field_of_view(images, inside)
+    free = as_bytes(free, "free")
     n, height, width, channels = images.shape
     if free.shape != (n, height // 2, width // 2, channels):
         raise ValueError(f"free must be {(n, height // 2, width // 2, channels)}, not {free.shape}")

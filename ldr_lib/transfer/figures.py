@@ -8,6 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from ..data.checks import as_bytes, equally_many, mask, named, one_shape, several
+from ..data.errors import one_of
 from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, gain_intervals, paired_gains
 
@@ -122,8 +124,25 @@ def segmentations(
         found: Row title to the masks.
         scores: Row title to the Dice of each image, written above it.
 
+    Raises:
+        ValueError: Images, masks and scores do not fit each other.
+        DataError: An image is neither uint8 nor floats in [0, 1].
+
     Taught in notebook 05, section 4.
     """
+    images = [as_bytes(one, "an image") for one in several(images, "images", "images")]
+    truths = [mask(one, "a truth", "HW") for one in several(truths, "truths", "masks (H, W)")]
+    equally_many(images=images, truths=truths)
+    found = {
+        title: [mask(one, "a found mask", "HW") for one in several(masks, title, "masks (H, W)")]
+        for title, masks in named(found, "found", "masks (H, W)").items()
+    }
+    for title, masks in found.items():
+        one_of(title, named(scores, "scores", "the Dice of each image"), "row of scores")
+        equally_many(images=images, **{f"masks of {title}": masks, "scores": scores[title]})
+        for image, truth, one in zip(images, truths, masks):
+            pixels = image if image.ndim == 2 else image[..., 0]
+            one_shape(image=pixels, truth=truth, **{f"the mask of {title}": one})
     figure, axes = plt.subplots(
         len(found),
         len(images),

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ..data.errors import DataError
+from ..data.checks import instance, several, whole
+from ..data.errors import DataError, one_of
 from ..runs.intervals import Difference, paired_difference
 from ..runs.records import as_markdown, committed_records
 from .pretraining import NAME
@@ -79,8 +80,12 @@ def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame
         A row for each task, protocol and initialisation, a column for each number of labels; fewer
         than three seeds are said in brackets.
 
+    Raises:
+        ValueError: There are no records, or the measure is unknown.
+
     Taught in notebook 05, section 5.
     """
+    _require_records(records, measure)
     return _laid_out(records.dropna(subset=[measure]), measure, 1 if measure == "HD95" else 3)
 
 
@@ -96,6 +101,9 @@ def gains(records: pd.DataFrame, over: str = "random", measure: str = "Dice") ->
     Returns:
         As `transfer_table`: mean ± standard deviation of the differences over seeds.
 
+    Raises:
+        ValueError: There are no records, or initialisation or measure are unknown.
+
     Taught in notebook 05, section 5.
     """
     paired = paired_gains(records, over, measure)
@@ -107,7 +115,12 @@ def paired_gains(
 ) -> pd.DataFrame:
     """The single differences behind `gains`: the rows of all other initialisations, with a column
     "gain".
+
+    Raises:
+        ValueError: There are no records, or initialisation or measure are unknown.
     """
+    _require_records(records, measure)
+    one_of(over, list(records["init"].unique()), "initialisation of these records")
     other = records[records["init"] == over].set_index(KEYS)[measure]
     rest = records[~records["init"].isin([over])].dropna(subset=[measure]).copy()
     rest["gain"] = (
@@ -139,9 +152,11 @@ def paired_images(
 
     Raises:
         DataError: The two have no seed in common.
+        ValueError: There are no records.
 
     Taught in notebook 05, section 7.
     """
+    _require_records(records)
     cell = records.query("task == @task and protocol == @protocol and labels == @labels")
     ours, theirs = (cell[cell["init"] == name].set_index("seed")["images"] for name in (init, over))
     seeds = ours.index.intersection(theirs.index).sort_values()
@@ -167,8 +182,17 @@ def gain_intervals(
         A row for each task, protocol and initialisation that was measured: "gain", "low", "high",
             "state", "seeds", "images".
 
+    Raises:
+        ValueError: There are no records, or none of these initialisations and numbers of labels.
+
     Taught in notebook 05, section 5.
     """
+    _require_records(records)
+    measured, counts = list(records["init"].unique()), [int(n) for n in records["labels"].unique()]
+    one_of(over, measured, "initialisation of these records")
+    one_of(whole(labels, "labels"), counts, "number of labels of these records")
+    if not set(several(inits, "inits", "names of initialisations")) & set(measured):
+        raise ValueError(f"none of {', '.join(map(str, inits))} is measured in these records")
     rows = {}
     for task in REAL_TASKS:
         for protocol in PROTOCOLS:
@@ -179,6 +203,18 @@ def gain_intervals(
                     continue
                 rows[task, protocol, init] = _row(paired_difference(*pair))
     return pd.DataFrame(rows).T.rename_axis(["task", "protocol", "init"])
+
+
+def _require_records(records: pd.DataFrame, measure: str = "Dice") -> None:
+    """Makes sure that something is a table of cells with a measure."""
+    instance(records, pd.DataFrame, "records", "a table, as transfer_records returns it")
+    missing = {*KEYS, "init"} - set(records.columns)
+    if missing or not len(records):
+        raise ValueError(
+            "records must be a table as transfer_records returns it, this one has "
+            f"{len(records)} rows and lacks {', '.join(sorted(missing)) or 'nothing'}"
+        )
+    one_of(measure, [name for name in MEASURES if name in records], "measure")
 
 
 def _row(gain: Difference) -> dict:

@@ -129,8 +129,8 @@ def test_alignment_and_uniformity_have_their_known_values(prepared):
     net.answer = lambda x: (F.normalize(torch.randn(len(x), 32, 8, 8), dim=1), None)
     alignment, uniformity = alignment_and_uniformity(net, prepared[0].images, settings)
     assert alignment == pytest.approx(2, abs=0.1) and uniformity == pytest.approx(-3.75, abs=0.1)
-    with pytest.raises(DataError, match="two images"):
-        alignment_and_uniformity(net, prepared[0].images[:1], settings)
+    with pytest.raises(DataError, match="at least one image is needed"):
+        alignment_and_uniformity(net, prepared[0].images[:0], settings)
 
 
 def test_prototypes_are_mean_directions_and_typical_pixels_lie_nearest(unit):
@@ -208,5 +208,7 @@ def test_health_of_an_untrained_network_and_of_one_without_clusters(prepared):
     assert table.loc["flat", ["largest share", "decided pixels"]].isna().all()
     alignment, uniformity = alignment_and_uniformity(untrained, prepared[0].images, settings)
     assert row["alignment"] == alignment and row["uniformity"] == uniformity
-    with pytest.raises(DataError, match="two images"):
-        health(untrained, prepared[0].images[:1], settings)
+    with pytest.raises(DataError, match="at least one image is needed"):
+        health(untrained, prepared[0].images[:0], settings)
+    one = health(untrained, prepared[0].images[:1], settings)
+    assert one["cosine after a half turn"] > 0.8

@@ -81,7 +81,7 @@ def test_what_cannot_be_shown_is_said(net, images, photograph):
         "2 sizes": (net, [*images, photograph(0, 80, 48)]),
         "colour images .* was given grey": (net, [image[..., 0] for image in images]),
         "grey images .* was given colour": (TwoBranchNet(1), images),
-        "must be uint8": (net, [image / 255 for image in images]),
+        "floats must lie in .0, 1.*divide by 255": (net, [2.0 * image for image in images]),
         "gives no embedding": (Encoder(3), images),
     }
     for words, given in cases.items():
