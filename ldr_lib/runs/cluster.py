@@ -42,9 +42,9 @@ class Cluster:
         try:
             return future.result()
         except Exception as error:  # noqa: BLE001 whatever stops one cell must not stop the others
-            kind = type(error).__name__
-            killed = kind == "KilledWorker"
-            reason = "killed every worker that ran it" if killed else f"the cluster: {kind} {error}"
+            killed = type(error).__name__ == "KilledWorker"
+            why = f"the cluster gave it back ({str(error).partition(chr(10))[0]})"
+            reason = "killed every worker that ran it" if killed else why
             return Outcome(reason, None, "failed")
         finally:
             self.running.discard(future)
