@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .checksums import file_digest, sealed, unsealed
+from .checksums import BLOCK, file_digest, sealed, unsealed
 from .errors import DataError
+from .files import atomic_write
+from .locks import remove
 
-ABOUT = "about.json"
+ABOUT, SO_FAR = "about.json", "so_far.json"
 _checked: dict[Path, tuple[str, int, int]] = {}
 
 
@@ -61,20 +63,54 @@ def default_cache() -> Path:
 
 
 class ArrayFiles:
-    """Files `<name>.u8` to which arrays are written one image after the other.
+    """Files `<name>.u8` to which arrays are written one image after the other, and how far that has
+    come. A process that is killed loses only what it wrote after the last `keep`.
 
     Args:
         folder: Where they lie.
         names: Of the arrays.
+        key: Fingerprint of the images; what was written for others is not gone on with.
+
+    Attributes:
+        reached: What the last `keep` was given, None at the start.
     """
 
-    def __init__(self, folder: Path, names: list[str]):
-        self.folder, self.open_files = folder, ExitStack()
+    def __init__(self, folder: Path, names: list[str], key: str):
+        self.folder, self.key = folder, key
+        self.open_files = ExitStack()
+        self.reached, sizes = self._kept(names)
+        if self.reached is None:
+            remove(folder)
+            folder.mkdir()
         self.digests = {name: hashlib.blake2b() for name in names}
         self.files = {
-            name: self.open_files.enter_context((folder / f"{name}.u8").open("wb"))
+            name: self.open_files.enter_context(self._path(name).open("r+b" if sizes else "wb"))
             for name in names
         }
+        for name, size in sizes.items():
+            self._go_to(name, size)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.u8"
+
+    def _kept(self, names: list[str]) -> tuple[dict | None, dict[str, int]]:
+        try:
+            kept = unsealed((self.folder / SO_FAR).read_text(encoding="utf-8"))
+            whole = kept["sizes"].keys() == set(names) and all(
+                self._path(name).stat().st_size >= size for name, size in kept["sizes"].items()
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None, {}
+        if not whole or (kept["code"], kept["key"]) != (preparing_code(), self.key):
+            return None, {}
+        return kept["reached"], kept["sizes"]
+
+    def _go_to(self, name: str, size: int) -> None:
+        """Drops what came after the last `keep`, and reads the rest for the digest."""
+        file = self.files[name]
+        file.truncate(size)
+        while block := file.read(BLOCK):
+            self.digests[name].update(block)
 
     def __enter__(self) -> "ArrayFiles":
         return self
@@ -88,6 +124,24 @@ class ArrayFiles:
         self.files[name].write(content)
         self.digests[name].update(content)
 
+    def keep(self, reached: dict) -> None:
+        """Notes how far the work has come, once the arrays have reached the disk.
+
+        Args:
+            reached: Plain values, given back as `reached` to the process that goes on.
+        """
+        for file in self.files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        kept = {
+            "code": preparing_code(),
+            "key": self.key,
+            "sizes": {name: file.tell() for name, file in self.files.items()},
+            "reached": reached,
+        }
+        with atomic_write(self.folder / SO_FAR) as temporary:
+            temporary.write_text(sealed(kept), encoding="utf-8")
+
     def finish(self, empty: set[str], about: dict) -> None:
         """Closes the files, removes those without content and writes what `open_prepared` needs.
 
@@ -97,7 +151,8 @@ class ArrayFiles:
         """
         self.open_files.close()
         for name in empty:
-            (self.folder / f"{name}.u8").unlink()
+            self._path(name).unlink()
+        (self.folder / SO_FAR).unlink(missing_ok=True)
         digests = {
             f"{name}.u8": digest.hexdigest()
             for name, digest in self.digests.items()

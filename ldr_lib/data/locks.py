@@ -17,6 +17,8 @@ OURS = re.compile(r"\..+\.\d+-[0-9a-f]{16}\.part")
 """Names of temporary files; each has a lock beside it, which its process holds."""
 EARLIER = re.compile(r"\..+\.\d+\.part")
 """Those of revisions that had no locks."""
+UNFINISHED = ".unfinished"
+"""Ending of folders that a later process goes on with."""
 ABANDONED = 24 * 3600
 """Seconds after which one of these counts as left behind."""
 _looked_through: set[Path] = set()
@@ -68,6 +70,11 @@ def temporary_beside(path: Path) -> Iterator[Path]:
             _lock_of(part).unlink()
 
 
+def unfinished_folder(folder: Path) -> Path:
+    """Where the content of a folder grows until it is whole; removed after a day without change."""
+    return folder.with_name(f".{folder.name}{UNFINISHED}")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes temporary files and folders of processes that are gone; once for each folder and
     process.
@@ -82,7 +89,7 @@ def remove_leftovers(folder: Path) -> None:
         for name in os.listdir(folder):
             if OURS.fullmatch(name.removesuffix(".lock")):
                 _remove_unless_held(folder / name.removesuffix(".lock"))
-            elif EARLIER.fullmatch(name):
+            elif EARLIER.fullmatch(name) or name.endswith(UNFINISHED):
                 _remove_if_old(folder / name)
 
 

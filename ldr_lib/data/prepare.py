@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -17,12 +18,14 @@ from .crop import local_normalize, prepare_sample
 from .datasets import Simulated
 from .errors import DataError
 from .files import atomic_write, in_processes, not_written, progress
-from .locks import locked, remove_leftovers
-from .names import safe_text
+from .locks import locked, remove, remove_leftovers, unfinished_folder
+from .names import numbered, safe_text
 from .sources import Sources, state_of
 
 FORMAT = 2
 TOLERATED = 0.01
+KEPT_EVERY = 10
+"""Seconds of work that a process loses at most when it is killed."""
 ATTEMPTS = 3
 
 
@@ -37,6 +40,8 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
         dataset: As opened by `open_dataset`.
         size: Side of the prepared images in pixels.
         cache: Folder of the cache; None takes `default_cache()`.
+
+    A process that is killed loses ten seconds of work; the next call goes on from there.
 
     Returns:
         The `Prepared` images. Files that cannot be read are left out with a warning, as long as
@@ -143,59 +148,75 @@ def _fill(folder: Path, dataset, size: int, key: str, sources: Sources) -> None:
     structures = ["field_of_view", *dataset.structures]
     kinds = ["originals", "images"] if dataset.modality == "fundus" else ["originals"]
     needed = len(dataset) * size * size * (len(kinds) * dataset.channels + len(structures))
-    parent = folder.parent
-    with atomic_write(folder) as temporary:
-        free = shutil.disk_usage(parent).free
-        if free < needed + 2**20:
-            raise DataError(
-                f"the cache {parent} needs {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB are "
-                "free. Free some space, choose a smaller size, or point LDR_CACHE at another disk."
-            )
-        temporary.mkdir()
-        names, boxes, unusable, present = [], [], [], set()
-        with ArrayFiles(temporary, [*kinds, *structures]) as files:
-            for result in _results(dataset, size, sources):
-                if isinstance(result, str):
-                    unusable.append(result)
-                    continue
-                name, arrays, masks, box = result
-                nothing = np.zeros((size, size), bool)
-                for kind, image in arrays.items():
-                    files.write(kind, image)
-                for structure in structures:
-                    files.write(structure, masks.get(structure, nothing))
-                present |= masks.keys()
-                names.append(name)
-                boxes.append([int(value) for value in box])
-            if unusable and len(unusable) >= TOLERATED * len(dataset):
-                listed = "\n- ".join(unusable[:10]) + ("\n- ..." if len(unusable) > 10 else "")
-                raise DataError(
-                    f"{len(unusable)} of {len(dataset)} files of {dataset.name} are unusable "
-                    f"(under {TOLERATED:.0%} would be left out):\n- {listed}"
-                )
-            about = dict(
-                names=names,
-                boxes=boxes,
-                skipped=unusable,
-                masks=[structure for structure in structures if structure in present],
+    free = shutil.disk_usage(folder.parent).free
+    if free < needed + 2**20:
+        raise DataError(
+            f"the cache {folder.parent} needs {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB "
+            "are free. Free some space, choose a smaller size, or point LDR_CACHE at another disk."
+        )
+    unfinished = unfinished_folder(folder)
+    try:
+        with ArrayFiles(unfinished, [*kinds, *structures], key) as files:
+            reached = files.reached or dict(item=0, names=[], boxes=[], skipped=[], masks=[])
+            _write_images(files, reached, dataset, size, structures, sources)
+            present = [structure for structure in structures if structure in reached["masks"]]
+            about = reached | dict(
+                names=numbered(reached["names"]),
+                masks=present,
                 channels=dataset.channels,
                 kinds=kinds,
                 fingerprint=key,
             )
-            files.finish(set(structures) - present, about)
+            files.finish(set(structures) - set(present), about)
+        with atomic_write(folder) as temporary:
+            unfinished.rename(temporary)
+    except Exception:
+        remove(unfinished)
+        raise
 
 
-def _results(dataset, size: int, sources: Sources) -> Iterator:
-    """What `_one` returns for each image, in parallel and in order, made from the bytes that the
-    fingerprint stands for.
+def _write_images(
+    files: ArrayFiles, reached: dict, dataset, size: int, structures: list[str], sources: Sources
+) -> None:
+    """Prepares the images from item `reached["item"]` on and notes in `reached` what came out."""
+    nothing, last_kept = np.zeros((size, size), bool), time.monotonic()
+    for result in _results(dataset, size, sources, reached["item"]):
+        reached["item"] += 1
+        if isinstance(result, str):
+            reached["skipped"].append(result)
+            continue
+        name, arrays, masks, box = result
+        for kind, image in arrays.items():
+            files.write(kind, image)
+        for structure in structures:
+            files.write(structure, masks.get(structure, nothing))
+        reached["masks"] = sorted({*reached["masks"], *masks})
+        reached["names"].append(name)
+        reached["boxes"].append([int(value) for value in box])
+        if time.monotonic() - last_kept > KEPT_EVERY:
+            files.keep(reached)
+            last_kept = time.monotonic()
+    unusable = reached["skipped"]
+    if unusable and len(unusable) >= TOLERATED * len(dataset):
+        listed = "\n- ".join(unusable[:10]) + ("\n- ..." if len(unusable) > 10 else "")
+        raise DataError(
+            f"{len(unusable)} of {len(dataset)} files of {dataset.name} are unusable "
+            f"(under {TOLERATED:.0%} would be left out):\n- {listed}"
+        )
+
+
+def _results(dataset, size: int, sources: Sources, first: int) -> Iterator:
+    """What `_one` returns for each image from the first on, in parallel and in order, made from the
+    bytes that the fingerprint stands for.
     """
     prepare_one, changed = partial(_one_of_known_state, dataset, size=size), []
+    items = range(first, len(dataset))
     if isinstance(dataset, Simulated) and len(dataset) > 8:
-        results = in_processes(prepare_one, range(len(dataset)), os.cpu_count())
+        results = in_processes(prepare_one, items, os.cpu_count())
     else:
-        jobs = (delayed(prepare_one)(i) for i in range(len(dataset)) if not changed)
+        jobs = (delayed(prepare_one)(i) for i in items if not changed)
         results = Parallel(os.cpu_count(), prefer="threads", return_as="generator")(jobs)
-    for result, states in progress(results, f"preparing {dataset.title}", len(dataset)):
+    for result, states in progress(results, f"preparing {dataset.title}", len(items)):
         changed += [
             path
             for path, (before, after) in states.items()

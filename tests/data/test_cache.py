@@ -288,9 +288,10 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(eyes, tmp_path)
         prepare(open_dataset("folder", {str(eyes)!r}, "all"), 48, {str(tmp_path / "cache")!r})
     """)
     subprocess.run([sys.executable, "-W", "ignore", "-c", program])
-    assert list((tmp_path / "cache").glob(".*.part"))
+    assert list((tmp_path / "cache").glob(".*.unfinished"))
     assert len(prepared(eyes, tmp_path / "cache")) == 6
-    assert not list((tmp_path / "cache").glob(".*.part*"))
+    for ending in (".unfinished", ".part", ".part.lock"):
+        assert not list((tmp_path / "cache").glob(f".*{ending}"))
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])

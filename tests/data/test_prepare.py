@@ -184,3 +184,65 @@ def test_real_images_are_prepared_without_a_warning(real_data, tmp_path, name):
     assert (lit & prepared.masks["field_of_view"]).sum() > 0.9 * lit.sum()
     structure = next(name for name in ("vessel", "disc", "lungs") if name in prepared.masks)
     assert all(mask.any() for mask in prepared.masks[structure])
+
+
+def killed_after(eyes, cache, images):
+    """Runs `prepare` in a process that is killed when that many images were decoded."""
+    program = textwrap.dedent(f"""
+        import os, signal, sys
+        import numpy as np
+        from ldr_lib import open_dataset, prepare
+        from ldr_lib.data.cache import ArrayFiles
+        sys.modules["ldr_lib.data.prepare"].KEPT_EVERY = -1
+        keep, rest = ArrayFiles.keep, np.full(1000, 7, np.uint8)
+        def keep_and_die(files, reached):
+            keep(files, reached)
+            if len(reached["names"]) == {images}:
+                for name, file in files.files.items():
+                    files.write(name, rest)  # what comes after the last note
+                    file.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+        ArrayFiles.keep = keep_and_die
+        prepare(open_dataset("folder", {str(eyes)!r}, "all"), 48, {str(cache)!r})
+    """)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_preparing_goes_on_where_a_killed_process_stopped(eyes, tmp_path, monkeypatch):
+    whole = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "whole")
+    killed_after(eyes, tmp_path / "cache", images=5)
+    decoded, read = [], Folder.__getitem__
+    monkeypatch.setattr(Folder, "__getitem__", lambda d, i: decoded.append(i) or read(d, i))
+    after = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    assert sorted(decoded) == [5, 6, 7]
+    for name in ("images", "originals", "boxes"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(whole, name))
+    assert (after.names, after.fingerprint) == (whole.names, whole.fingerprint)
+    np.testing.assert_array_equal(after.masks["field_of_view"], whole.masks["field_of_view"])
+    assert len(kept_in(tmp_path / "cache")) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("damage", ["truncated", "note", "image"])
+def test_preparing_begins_anew_where_what_was_kept_does_not_fit(
+    eyes, tmp_path, photograph, save, damage
+):
+    killed_after(eyes, tmp_path / "cache", images=5)
+    (unfinished,) = (tmp_path / "cache").glob(".*.unfinished")
+    if damage == "truncated":
+        (unfinished / "images.u8").write_bytes(b"")
+    elif damage == "note":
+        (unfinished / "so_far.json").write_text('{"half', encoding="utf-8")
+    else:
+        save(eyes / "eye0.png", photograph(99, 80, 100))
+    after = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    whole = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "whole")
+    np.testing.assert_array_equal(after.images, whole.images)
+
+
+def test_equal_names_from_two_folders_are_numbered(eyes, tmp_path, photograph, save):
+    save(eyes / "more" / "eye0.png", photograph(42))
+    prepared = prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
+    assert len(set(prepared.names)) == 9 and "eye0" in prepared.names
