@@ -6,7 +6,6 @@ sys.path.insert(0, str(COURSE / "grading"))
 
 from grade import Grade  # noqa: E402 found beside this file
 from nbconvert.preprocessors import ClearMetadataPreprocessor  # noqa: E402
-from nbconvert.preprocessors.sanitize import SanitizeHTML  # noqa: E402
 from nbgrader import preprocessors as step  # noqa: E402
 
 c = get_config()  # noqa: F821 given by nbgrader
@@ -20,7 +19,6 @@ c.ClearSolutions.text_stub = "*Write your answer here.*"
 c.Grade.course = str(COURSE)
 c.Grade.timeout = 120
 c.Grade.longer = {"training": 900}
-c.SanitizeHTML.enabled = True
 c.OverwriteCells.add_missing_cells = True
 c.Autograde.autograde_preprocessors = [
     Grade,
@@ -28,7 +26,6 @@ c.Autograde.autograde_preprocessors = [
     ClearMetadataPreprocessor,
     step.LimitOutput,
     step.SaveAutoGrades,
-    SanitizeHTML,  # the pages on which answers are read run nothing that students wrote
     step.AssignLatePenalties,
     step.CheckCellMetadata,
 ]

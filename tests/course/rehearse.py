@@ -23,7 +23,10 @@ grade_all = importlib.util.module_from_spec(about)
 about.loader.exec_module(grade_all)
 
 WALL = wall.works("namespace")
-EVIL_PAGE = '<script>document.title = "mine"</script><img src=x onerror="alert(1)">'
+EVIL_PAGE = """
+<script>document.title = "mine"</script><img src=x onerror="alert(1)">
+[link](javascript:alert(2)) [other](JavaScript:alert(3)) [third](java&#115;cript:alert(4))
+"""
 
 
 def nbgrader(folder: Path, *arguments: str) -> str:
@@ -105,6 +108,8 @@ def mallory(folder: Path, assignment: str):
         if cell.metadata["nbgrader"]["grade"]:
             cell.metadata["nbgrader"]["points"] = 1000
             cell.source = EVIL_PAGE if cell.cell_type == "markdown" else cell.source
+    raw = nbformat.v4.new_raw_cell(EVIL_PAGE, metadata={"raw_mimetype": "text/html"})
+    notebook.cells.append(raw)
     return notebook
 
 

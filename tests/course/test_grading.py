@@ -223,6 +223,39 @@ def test_hidden_photographs_follow_the_secret_and_no_visible_cell_names_it():
             assert not re.search(r"\bsecret\b(?! and)", shown), assignment.name
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[x](javascript:alert(1))",
+        "[x](JAVAscript:alert(1))",
+        "[x](java&#115;cript:alert(1))",
+        "[x](java&amp;#115;cript:alert(1))",
+        "[x][y]\n\n[y]: javascript:alert(1)",
+        "[x](data:text/html;base64,PHNjcmlwdD4=)",
+        "<javascript:alert(1)>",
+        "![x](javascript:alert(1))",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+    ],
+)
+def test_texts_of_students_run_nothing_on_a_page(text):
+    from nbconvert.filters import markdown2html
+
+    page = markdown2html(grading.harmless(text))
+    assert not re.search(r"<(?!/?(p|em|strong|code|pre)\b)|href|src=\S*:", page), page
+
+
+def test_texts_of_students_keep_words_formulas_and_attached_pictures():
+    from nbconvert.filters import markdown2html
+
+    text = "**Because** $r_{nk}$ [1] is long ![a](attachment:a.png) ![b](attachment:b.png)"
+    kept = grading.harmless(text, {"a.png": {"image/png": "iVBORw0KGgo="}})
+    assert "](attachment:a.png)" in kept and "](attachment:b.png)" not in kept
+    page = markdown2html(kept.replace("attachment:a.png", "a.png"))
+    assert "<strong>Because</strong> $r_{nk}$ [1]" in page and 'src="a.png"' in page
+
+
 def test_outputs_of_students_hold_texts_and_pictures_only():
     shown = {
         "printed": "<script>alert(1)</script>",

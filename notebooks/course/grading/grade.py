@@ -13,6 +13,7 @@ import os
 import re
 import traceback
 import types
+from collections.abc import Collection
 from pathlib import Path
 
 import nbformat
@@ -66,6 +67,7 @@ def grade(nb, source: list, seed: int, seconds: float, kind: str) -> dict:
     """
     fixed = {name_of(cell): cell for cell in source if cell.cell_type == "code" and locked(cell)}
     tests = {name: cell for name, cell in fixed.items() if is_grade(cell)}
+    texts = {name_of(cell) for cell in source if cell.cell_type == "markdown" and locked(cell)}
     cells = {name: cell.source for name, cell in fixed.items() if name not in tests}
     for i, cell in enumerate(nb.cells):
         if cell.cell_type == "code" and name_of(cell) not in fixed:
@@ -87,6 +89,9 @@ def grade(nb, source: list, seed: int, seconds: float, kind: str) -> dict:
             name = name_of(cell) or EXTRA.format(i)
             cell.outputs = said[name] if name in said else outputs(shown.get(name))
             cell.execution_count = None
+        elif name_of(cell) not in texts:
+            cell.source = harmless(cell.source, cell.get("attachments", {}))
+            cell.metadata.pop("raw_mimetype", None)
     return recorded
 
 
@@ -155,6 +160,15 @@ def outputs(shown: dict | None) -> list:
             nbformat.v4.new_output("error", ename="Error", evalue="", traceback=[shown["error"]])
         )
     return found
+
+
+def harmless(text: str, attached: Collection[str] = ()) -> str:
+    """A student's text, of which a page shows the words and runs nothing: no tags, and no links but
+    to pictures that are attached.
+    """
+    pictures = "|".join(re.escape(f"(attachment:{name})") for name in attached) or "(?!)"
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(rf"\](?!(?:{pictures}))(?=[:(])", "]\u200b", text)
 
 
 def secret(course: Path) -> int:
