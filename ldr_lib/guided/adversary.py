@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..data.checks import whole
+from ..data.checks import shown, whole
 from ..data.geometry import uniform
 from ..distributed import own_share
 
@@ -56,6 +56,8 @@ def soften(masks: torch.Tensor) -> torch.Tensor:
 
     Ours; the paper does not say. Taught in notebook 04, section 2.
     """
+    if not torch.is_tensor(masks) or masks.ndim != 4 or not masks.is_floating_point():
+        raise ValueError(f"masks must be a tensor of floats (B, n, H, W), not {shown(masks)}")
     mine = own_share()
     n = mine.of * len(masks)
 

@@ -1,0 +1,290 @@
+"""Bad inputs. Room of notebook 03: colours, figures, explorer, probes."""
+
+import numpy as np
+
+from ldr_lib import DataError, Encoder
+from ldr_lib.explore import Point
+
+from .inputs import FOLDER, LABELS, MAP, MASK, NAN, OTHER, SMALLER, VECTORS, X, row
+
+EXPLORE = [
+    row(
+        "label_colours",
+        "labels beyond their number",
+        "labels must be from 0 to 2, not from 3 to 3",
+        labels=LABELS + 3,
+    ),
+    row(
+        "label_colours",
+        "a palette of ten for 12 labels",
+        'the palette "colorblind" has fewer than 12 colours',
+        n=12,
+        palette="colorblind",
+    ),
+    row(
+        "label_colours",
+        "an unknown palette",
+        "palette must be the name of one of seaborn.*not 'rainbows'",
+        palette="rainbows",
+    ),
+    row(
+        "cluster_colours",
+        "anatomy of another size",
+        "anatomy and inside must be of one shape",
+        anatomy=OTHER.astype(int),
+    ),
+    row("anatomy_colours", "negative anatomy", "labels must be from 0 to", labels=LABELS - 1),
+    row(
+        "embedding_colours",
+        "one pixel for three colours",
+        "three colours need at least three pixels of three dimensions, not 1 pixels",
+        inside=np.arange(2048).reshape(2, 32, 32) == 0,
+    ),
+    row(
+        "overlay",
+        "a mask of another size",
+        "mask and the pixels of the image must be of one shape",
+        mask=SMALLER,
+    ),
+    row(
+        "overlay",
+        "a colour of 255",
+        "colour must be a number from 0 to 1, not 255",
+        colour=(0, 255, 0),
+    ),
+    row(
+        "outline",
+        "a line of no pixel",
+        "width must be a whole number from 1 to 10000, not 0",
+        width=0,
+    ),
+    row(
+        "outline",
+        "an image of five channels",
+        r"an image must be \(H, W\), \(H, W, 1\) or \(H, W, 3\), not \(32, 32, 5\)",
+        DataError,
+        image=np.ones((32, 32, 5), np.uint8),
+    ),
+    row(
+        "contact_sheet",
+        "no images on a sheet",
+        "images must be a list of images or maps and holds none",
+        images=[],
+    ),
+    row(
+        "contact_sheet",
+        "no columns",
+        "columns must be a whole number of at least 1, not 0",
+        columns=0,
+    ),
+    row(
+        "contact_sheet",
+        "more titles than images",
+        "titles must be at most 2, as the images, not 3",
+        titles=["a"] * 3,
+    ),
+    row(
+        "representation_sheet",
+        "a scale in the wrong order",
+        "scale must be the lowest and the highest value of a map, not .1, 0",
+        scale=(1, 0),
+    ),
+    row(
+        "representation_sheet",
+        "a map beyond its scale",
+        "the map reaches from 2.7 to 2.7 and the scale from 0 to 1",
+        rows={"a": [MAP * 9]},
+    ),
+    row(
+        "similarity_maps",
+        "a pixel outside",
+        "row must be a whole number from 0 to 31, not 32",
+        row=32,
+    ),
+    row(
+        "similarity_maps",
+        "an image that is not there",
+        "image must be a whole number from 0 to 1, not -1",
+        image=-1,
+    ),
+    row(
+        "similarity_sheet",
+        "fewer maps than images",
+        "must be equally many, not 2 images",
+        similarity=VECTORS[:1, ..., 0],
+    ),
+    row(
+        "typical_patches",
+        "a typical pixel outside",
+        "the row of a pixel must be a whole number from 0 to 31, not 99",
+        pixels={0: [(0, 99, 5)]},
+    ),
+    row(
+        "view_pairs",
+        "a cell outside the grid",
+        "cell must be a whole number from 0 to 1, not 2",
+        cell=(0, 2),
+    ),
+    row(
+        "failure_maps",
+        "fewer predictions than images",
+        "must be equally many, not 2 images and 1 predictions",
+        predictions=[MASK],
+    ),
+    row(
+        "failure_maps",
+        "a prediction of another size",
+        "must be of one shape",
+        predictions=[SMALLER, MASK],
+    ),
+    row(
+        "embed_scene",
+        "an encoder for the explorer",
+        "a Encoder gives no embedding for every pixel",
+        DataError,
+        model=Encoder(3),
+    ),
+    row(
+        "embed_scene",
+        "images of two sizes",
+        "2 sizes .32 x 20, 32 x 32.: bring them to one size first",
+        DataError,
+        images=[X[0], X[0, :20]],
+    ),
+    row(
+        "embed_scene",
+        "a limit of zero",
+        "limit must be a whole number of at least 1, not 0",
+        limit=0,
+    ),
+    row(
+        "SimilarityExplorer",
+        "a threshold of 5",
+        "threshold must be a number from -1 to 1, not 5",
+        threshold=5,
+    ),
+    row(
+        "SimilarityExplorer",
+        "points as numbers",
+        "points must be a list of Point, not .0, 3, 3",
+        points=[(0, 3, 3)],
+    ),
+    row(
+        "Scene.query",
+        "a point outside",
+        "there is no pixel at row 99, column 3 of image 1: 2 images of 32 x 32",
+        DataError,
+        points=[Point(0, 99, 3)],
+    ),
+    row(
+        "Scene.query",
+        "no similar point",
+        "choose at least one pixel",
+        DataError,
+        points=[Point(0, 3, 3, False)],
+    ),
+    row(
+        "Scene.masks",
+        "a threshold of nan",
+        "threshold must be a number from -1 to 1, not nan",
+        threshold=NAN,
+    ),
+    row(
+        "write_page",
+        "a page below a file",
+        "text.txt",
+        DataError,
+        path=FOLDER / "text.txt" / "page.html",
+    ),
+    row(
+        "write_page",
+        "a page of no pixels",
+        "side must be a whole number from 8 to 4096, not 0",
+        side=0,
+    ),
+    row(
+        "write_page",
+        "a point outside the page",
+        "there is no pixel at row 3, column 77",
+        DataError,
+        points=[Point(0, 3, 77)],
+    ),
+    row(
+        "loss_curves",
+        "an empty log",
+        "log must be a list of rows of a training's log and holds none",
+        log=[],
+    ),
+    row(
+        "patch_references",
+        "an odd number of patches",
+        "n_rows must be a multiple of 2, not 7",
+        n_rows=7,
+    ),
+    row(
+        "sphere_map",
+        "points in space on a map",
+        r"points must be \(P, 2\), not \(6, 3\)",
+        points=np.ones((6, 3)),
+    ),
+    row(
+        "sphere_pairs",
+        "three points as pairs",
+        r"states\['a'\] must be \(2N, 3\), not \(3, 3\)",
+        states={"a": np.ones((3, 3))},
+    ),
+    row(
+        "filter_bank",
+        "an image without a batch",
+        r"images must be an array \(N, H, W, C\), not uint8 of shape \(32, 32, 3\)",
+        DataError,
+        images=X[0],
+    ),
+    row(
+        "probe",
+        "features of other pixels",
+        r"features\['a'\] must be features of pixels \(32, 32\) and \(2, 32, 32\)",
+        features={"a": (VECTORS[0, :20], VECTORS)},
+    ),
+    row(
+        "probe",
+        "features without a pair",
+        r"features\['a'\] must be a pair",
+        features={"a": VECTORS},
+    ),
+    row(
+        "probe",
+        "an example that is not there",
+        "example must be a whole number from 0 to 1, not 2",
+        example=2,
+    ),
+    row(
+        "neighbourhoods",
+        "labels of other pixels",
+        r"groups\['kind'\] must be 20 labels",
+        groups={"kind": [0, 1]},
+    ),
+    row(
+        "neighbourhoods",
+        "more neighbours than pixels",
+        "n must be a whole number from 1 to 19, not 20",
+        n=20,
+    ),
+    row("health", "no images to judge", "at least one image is needed", DataError, images=X[:0]),
+    row(
+        "health",
+        "black images",
+        "images are black: there is no field of view",
+        DataError,
+        images=X * 0,
+    ),
+    row(
+        "alignment_and_uniformity",
+        "no settings",
+        "settings must be Settings, not None",
+        settings=None,
+    ),
+    row(
+        "health_table", "no networks", "nets must be a dictionary of a name to its network", nets={}
+    ),
+]

@@ -1,0 +1,255 @@
+"""Bad inputs. Settings and tiers."""
+
+from .inputs import INF, NAN, row
+
+SETTINGS = [
+    row(
+        "Settings",
+        "crop scale negative",
+        "crop_scale must be two numbers, smaller first, above 0 and at most 1, not .-0.5, 0.5",
+        crop_scale=(-0.5, 0.5),
+    ),
+    row("Settings", "crop scale zero", "crop_scale must be two .* above 0", crop_scale=(0, 0.5)),
+    row("Settings", "crop scale of 5", "crop_scale .* at most 1, not .0.5, 5", crop_scale=(0.5, 5)),
+    row(
+        "Settings",
+        "crop scale in the wrong order",
+        "crop_scale .* smaller first",
+        crop_scale=(0.9, 0.5),
+    ),
+    row(
+        "Settings",
+        "crop scale one number",
+        "crop_scale must be two numbers.*not 0.5",
+        crop_scale=0.5,
+    ),
+    row("Settings", "crop scale nan", "crop_scale must be two numbers", crop_scale=(NAN, 1)),
+    row(
+        "Settings", "crop scale as texts", "crop_scale must be two numbers", crop_scale=("0.5", "1")
+    ),
+    row(
+        "Settings",
+        "epochs negative",
+        "epochs must be a whole number from 0 to 1000000, not -1",
+        epochs=(1, -1),
+    ),
+    row(
+        "Settings", "epochs a fraction", "epochs must be a whole number .* not 1.5", epochs=(1.5, 1)
+    ),
+    row(
+        "Settings",
+        "epochs one number",
+        "epochs must be a list of whole numbers, one for each stage, not 4",
+        epochs=4,
+    ),
+    row(
+        "Settings",
+        "epochs for one of two stages",
+        r"2 stages need as many numbers of epochs, not \(4,\)",
+        epochs=(4,),
+    ),
+    row("Settings", "no stage", "stages must be a list of dictionaries .* holds none", stages=()),
+    row(
+        "Settings",
+        "a stage that is a text",
+        "stages must be a dictionary of a loss to its weight, not 'patch'",
+        stages=("patch", "region"),
+    ),
+    row(
+        "Settings",
+        "an unknown loss",
+        r"unknown loss \['patches'\]; known are \['area', 'entropy'",
+        stages=({"patches": 1.0}, {}),
+    ),
+    row(
+        "Settings",
+        "a loss of guided trainings",
+        r"unknown loss \['guided'\]",
+        stages=({"guided": 1.0}, {}),
+    ),
+    row(
+        "Settings",
+        "a negative weight",
+        "the weight of 'patch' must be a number of at least 0, not -1.0",
+        stages=({"patch": -1.0}, {}),
+    ),
+    row(
+        "Settings",
+        "a weight of nan",
+        "the weight of 'patch' must be a number .* not nan",
+        stages=({"patch": NAN}, {}),
+    ),
+    row(
+        "Settings",
+        "a weight as text",
+        "the weight of 'patch' must be a number",
+        stages=({"patch": "1"}, {}),
+    ),
+    row(
+        "Settings",
+        "a grid above the view",
+        "grid must be at most view_size, 32 pixels, not 33",
+        grid=33,
+    ),
+    row("Settings", "a grid of zero", "grid must be a whole number from 1 to 4096, not 0", grid=0),
+    row(
+        "Settings", "one patch for mixup", "mixup compares patches .* 2 at least are needed", grid=1
+    ),
+    row(
+        "Settings",
+        "views of 8 pixels",
+        "view_size must be a whole number from 16 to 4096, not 8",
+        view_size=8,
+    ),
+    row(
+        "Settings",
+        "images of 8 pixels",
+        "image_size must be a whole number from 32 to 4096, not 8",
+        image_size=8,
+    ),
+    row("Settings", "no pairs", "pairs must be a whole number of at least 1, not 0", pairs=0),
+    row(
+        "Settings",
+        "a billion pairs",
+        "a step of pairs=1000000000 .* needs .* GiB at least.*choose fewer pairs",
+        pairs=10**9,
+    ),
+    row(
+        "Settings",
+        "pairs as text",
+        "pairs must be a whole number of at least 1, not '4'",
+        pairs="4",
+    ),
+    row(
+        "Settings",
+        "pairs as truth value",
+        "pairs must be a whole number of at least 1, not True",
+        pairs=True,
+    ),
+    row("Settings", "no steps", "steps must be a whole number from 1 to 1000000, not 0", steps=0),
+    row("Settings", "infinitely many steps", "steps must be a whole number .* not inf", steps=INF),
+    row(
+        "Settings",
+        "a negative learning rate",
+        "learning_rate must be a number of at least 0, not -0.001",
+        learning_rate=-0.001,
+    ),
+    row(
+        "Settings",
+        "an infinite learning rate",
+        "learning_rate must be a number of at least 0, not inf",
+        learning_rate=INF,
+    ),
+    row(
+        "Settings",
+        "a learning rate as text",
+        "learning_rate must be a number .* not '1e-3'",
+        learning_rate="1e-3",
+    ),
+    row(
+        "Settings",
+        "an unknown schedule",
+        'unknown schedule "cosine"; known are one_cycle, published',
+        schedule="cosine",
+    ),
+    row(
+        "Settings",
+        "a negative seed",
+        "seed must be a whole number from 0 to 4294967295, not -1",
+        seed=-1,
+    ),
+    row(
+        "Settings",
+        "a seed beyond 32 bits",
+        "seed must be a whole number from 0 to 4294967295, not 4294967296",
+        seed=2**32,
+    ),
+    row(
+        "Settings",
+        "no clusters",
+        "n_clusters must be a whole number from 1 to 4096, not 0",
+        n_clusters=0,
+    ),
+    row(
+        "Settings",
+        "no dimension",
+        "embedding_dim must be a whole number from 1 to 4096, not None",
+        embedding_dim=None,
+    ),
+    row("Settings", "an empty tier", "tier must be a text that is not empty, not ''", tier=""),
+    row(
+        "Settings.for_tier",
+        "an unknown tier",
+        'unknown tier "huge"; known are smoke, class, full',
+        tier="huge",
+    ),
+    row(
+        "Settings.for_tier",
+        "an unknown modality",
+        'unknown modality "knee"; known are fundus, chest',
+        modality="knee",
+    ),
+    row(
+        "Settings.for_tier",
+        "a misspelt setting",
+        'unknown setting "n_cluster"; known are tier, image_size',
+        n_cluster=4,
+    ),
+    row(
+        "GuidedSettings",
+        "no rendered images",
+        "rendered must be a whole number from 1 to 100000, not 0",
+        rendered=0,
+    ),
+    row(
+        "GuidedSettings",
+        "one rendered image with a teacher",
+        "rendered must be at least 2 where a stage names .confident.",
+        rendered=1,
+        stages=({"confident": 1},),
+        epochs=(1,),
+    ),
+    row(
+        "GuidedSettings",
+        "upright as text",
+        "upright must be True or False, not 'yes'",
+        upright="yes",
+    ),
+    row(
+        "GuidedSettings",
+        "a later rate of nan",
+        "later_rate must be a number of at least 0, not nan",
+        later_rate=NAN,
+    ),
+    row(
+        "GuidedSettings.for_tier",
+        "an unknown guided network",
+        'unknown guided network "knee"; known are vessel, disc, chest',
+        network="knee",
+    ),
+    row(
+        "GuidedSettings.for_tier",
+        "an unknown method",
+        'unknown method "magic"; known are adversarial',
+        method="magic",
+    ),
+    row(
+        "PretrainingSettings.for_tier",
+        "a pretraining with a misspelt setting",
+        'unknown setting "step"',
+        step=4,
+    ),
+    row("TransferSettings", "crops of 30 pixels", "side must be a multiple of 16, not 30", side=30),
+    row(
+        "TransferSettings",
+        "no crops",
+        "batch must be a whole number from 1 to 100000, not 0",
+        batch=0,
+    ),
+    row(
+        "TransferSettings",
+        "a negative share of the rate",
+        "encoder_rate must be a number of at least 0, not -1",
+        encoder_rate=-1,
+    ),
+]

@@ -1,0 +1,126 @@
+"""Bad inputs. Trainings and their batches."""
+
+from valid_calls import SMALL, network, pairs_of
+
+from ldr_lib import DataError, Settings, TwoBranchNet
+from ldr_lib.structures import Guide, Structure
+from ldr_lib.tiers import PATCH_STAGE
+
+from .inputs import FOLDER, GREY, X, row
+
+TRAINING = [
+    row("train", "a single image", "needs at least 2, not 1", DataError, images=X[:1]),
+    row(
+        "train",
+        "images that are not square",
+        r"training takes square uint8 images \(N, S, S, C\), not uint8 \(2, 20, 32, 3\)",
+        DataError,
+        images=X[:, :20],
+    ),
+    row(
+        "train",
+        "floats from 0 to 255",
+        "images of floats must lie in .0, 1.*divide by 255",
+        DataError,
+        images=X * 1.0,
+    ),
+    row(
+        "train",
+        "None for images",
+        "images must be an array of numbers, not None",
+        DataError,
+        images=None,
+    ),
+    row("train", "a dictionary for settings", "settings must be Settings, not {}", settings={}),
+    row(
+        "train",
+        "a step that no memory holds",
+        "a step needs .* GiB at least and cpu has .* choose fewer pairs",
+        settings=Settings(**SMALL | dict(pairs=22000, stages=(PATCH_STAGE,), epochs=(1,))),
+    ),
+    row(
+        "train",
+        "a stage without losses",
+        "stage 0 must name losses of patch, mixup.*names none",
+        settings=Settings(**SMALL, stages=({},), epochs=(1,)),
+    ),
+    row(
+        "train",
+        "a start of another size",
+        "start has n_clusters=9 and the training needs n_clusters=3",
+        start=TwoBranchNet(3, 4, 9),
+    ),
+    row(
+        "train",
+        "a start that is no network",
+        "start must be a TwoBranchNet or None, not 'net'",
+        start="net",
+    ),
+    row(
+        "train", "a folder below a file", "text.txt", DataError, folder=FOLDER / "text.txt" / "run"
+    ),
+    row("train", "no folder", "folder must be a path, not ''", folder=""),
+    row(
+        "train", "a folder of 400 letters", "folder has a part of 400 characters", folder="x" * 400
+    ),
+    row(
+        "stage_learner",
+        "a third stage of two",
+        "stage must be a whole number from 0 to 1, not 2",
+        stage=2,
+    ),
+    row(
+        "stage_learner",
+        "images of another network",
+        "takes 3 channels and the images have 1; build TwoBranchNet.in_channels=1",
+        DataError,
+        images=GREY,
+    ),
+    row(
+        "pretrain",
+        "an unknown pretraining",
+        'unknown pretraining "magic"; known are patch',
+        method="magic",
+    ),
+    row(
+        "image_batches",
+        "no batches",
+        "steps must be a whole number from 1 to 1000000, not 0",
+        steps=0,
+    ),
+    row(
+        "train_guided", "no pair maker", "make_pairs must be a PairMaker, not None", make_pairs=None
+    ),
+    row(
+        "train_guided",
+        "a guide as text",
+        "guide must be a Guide, for example guide_for.* not 'heart'",
+        guide="heart",
+    ),
+    row(
+        "train_guided",
+        "a guide of more clusters",
+        "the guide needs 8 clusters and n_clusters is 3",
+        guide=Guide("chest", (Structure("heart", (7,), (32,)),)),
+    ),
+    row(
+        "train_guided",
+        "plain settings of a guided training",
+        "settings must be GuidedSettings",
+        settings=Settings(**SMALL),
+    ),
+    row(
+        "guided_learner",
+        "pairs of another size",
+        "give both the same channels and size",
+        DataError,
+        make_pairs=pairs_of(3),
+    ),
+    row(
+        "guided_learner",
+        "a network without a guide",
+        "the network has no guide: set net.guide",
+        DataError,
+        net=network(1),
+    ),
+]

@@ -1,0 +1,92 @@
+"""Bad inputs. Room of notebook 05: tasks, segmenters, tables."""
+
+from valid_calls import network
+
+from ldr_lib import DataError, Encoder
+
+from .inputs import MASK, SMALLER, X, row
+
+TRANSFER = [
+    row("task", "an unknown task", 'unknown task "liver"; known are vessel_rite', name="liver"),
+    row("Task", "a task of 30 pixels", "size must be a multiple of 16, not 40", size=40),
+    row(
+        "Task", "a negative crop", "crop must be two numbers, smaller first, above 0", crop=(-1, 1)
+    ),
+    row(
+        "Segmenter",
+        "a network for an encoder",
+        "encoder must be an Encoder, not a TwoBranchNet",
+        encoder=network(1),
+    ),
+    row(
+        "train_decoder",
+        "images of other channels",
+        "the encoder takes 3 channels and the labelled images have 1",
+        encoder=Encoder(3),
+    ),
+    row(
+        "train_decoder",
+        "no labelled images",
+        "labelled must be LabelledPairs, not None",
+        labelled=None,
+    ),
+    row(
+        "fine_tune",
+        "an encoder to fine-tune",
+        "net must be a Segmenter, not a Encoder",
+        net=Encoder(1),
+    ),
+    row(
+        "segment",
+        "an image for a sample",
+        "sample must be a Sample, not uint8 of shape",
+        sample=X[0],
+    ),
+    row("segment", "a size of 30 pixels", "size must be a multiple of 16, not 30", size=30),
+    row(
+        "labelled_images",
+        "more labels than images",
+        "9 labelled images of drions are asked for and 1 of 1",
+        DataError,
+        n_labels=9,
+    ),
+    row(
+        "initial_encoder",
+        "an unknown start",
+        'unknown initialisation "magic"; known are random',
+        init="magic",
+    ),
+    row(
+        "transfer_records",
+        "an unknown tier of cells",
+        "no cell of tier huge has a record",
+        DataError,
+        tier="huge",
+    ),
+    row(
+        "transfer_table",
+        "no records",
+        "records must be a table, as transfer_records returns it, not None",
+        records=None,
+    ),
+    row("gains", "an unknown measure", 'unknown measure "IoU"; known are Dice', measure="IoU"),
+    row(
+        "paired_gains",
+        "an unknown opponent",
+        'unknown initialisation of these records "magic"; known are random',
+        over="magic",
+    ),
+    row(
+        "gain_intervals",
+        "a number of labels not measured",
+        'unknown number of labels of these records "7"; known are 1',
+        labels=7,
+    ),
+    row(
+        "gains_forest",
+        "starts not measured",
+        "none of magic is measured in these records",
+        inits=("magic",),
+    ),
+    row("segmentations", "truths of another size", "must be of one shape", truths=[SMALLER, MASK]),
+]
