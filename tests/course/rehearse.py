@@ -140,7 +140,7 @@ def main() -> None:
     print(f"students' kit: {write_kit(folder / 'release', folder / 'kit')}")
     for assignment in ("patches", "project"):
         submit(folder, assignment)
-        grade(folder, assignment, timeout=60)
+        grade(folder, assignment, timeout=30 if assignment == "patches" else 120)
         print(f"{assignment}: graded, feedback in {folder / 'feedback'}")
     for (student, assignment), score in marks(folder).items():
         if assignment in ("patches", "project"):
