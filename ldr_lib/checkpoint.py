@@ -8,6 +8,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 
+from .data import checks
 from .data.errors import DataError
 from .data.files import not_written
 from .device import pick_device, to_device
@@ -28,6 +29,10 @@ def save_model(net: TwoBranchNet, path: Path | str, made_from: dict | None = Non
         path: The file; its folder is made if needed.
         made_from: What it was trained from, as in `identity`.
 
+    Raises:
+        ValueError: There is no network, or no path.
+        DataError: The file cannot be written.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -37,6 +42,7 @@ def save_model(net: TwoBranchNet, path: Path | str, made_from: dict | None = Non
 
     Taught in notebook 02, section 6.
     """
+    checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
     about = {
         "in_channels": net.in_channels,
         "embedding_dim": net.embedding_dim,

@@ -158,8 +158,13 @@ def describe(device: torch.device) -> str:
     Returns:
         Kind of device, number of threads on a processor, and precision.
 
+    Raises:
+        ValueError: It is no device.
+
     Taught in notebook 02, section 6.
     """
+    if not isinstance(device, torch.device):
+        raise ValueError(f"device must be one that pick_device returned, not {device!r}")
     name = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"

@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from .data import checks
 from .data.errors import DataError
 from .data.files import atomic_write
 
@@ -31,7 +32,7 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path | str, about: dict
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     about = about | {FORMAT: "2"}
     checksum = {CHECKSUM: fingerprint_of(plain, about)}
-    with atomic_write(Path(path)) as temporary:
+    with atomic_write(checks.path(path, "path")) as temporary:
         save_file(plain, temporary, about | checksum)
 
 
@@ -48,7 +49,7 @@ def read_tensors(path: Path | str, advice: str) -> tuple[dict[str, torch.Tensor]
     Raises:
         DataError: The file is missing, no safetensors file, or differs from what was written.
     """
-    path = Path(path)
+    path = checks.path(path, "path")
     try:
         with safe_open(path, "pt") as file:
             about = dict(file.metadata() or {})

@@ -176,7 +176,7 @@ def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     Raises:
         ValueError: x has other dimensions, or sigma is not above 0.
     """
-    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point():
+    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point() or not x.numel():
         raise ValueError(f"x must be a tensor of floats (B, C, H, W), not {shown(x)}")
     number(sigma, "sigma", 0, 1000, above=True)
     reach = max(1, int(3 * sigma))
@@ -218,10 +218,14 @@ def crops(
     Raises:
         ValueError: The scale is not two ordered numbers above 0, or arrays are of several batches.
     """
-    shapes = [tuple(one.shape) for one in several(arrays, "arrays", "tensors (B, C, S, S)")]
+    for one in several(arrays, "arrays", "tensors (B, C, S, S)"):
+        if not torch.is_tensor(one):
+            raise ValueError(f"arrays must be tensors (B, C, S, S), not {shown(one)}")
+    shapes = [tuple(one.shape) for one in arrays]
     if len({one[0] for one in shapes}) != 1 or any(len(one) != 4 for one in shapes):
         raise ValueError(f"arrays must be (B, C, S, S) of one batch, not {shapes}")
     scale, size = span(scale, "scale"), whole(size, "size", 1, 4096)
+    bend = number(bend, "bend", 0, 1)
     n, device = len(arrays[0]), arrays[0].device
     draw = partial(uniform, n, device)
     side = torch.exp(draw(np.log(scale[0]), np.log(scale[1])))

@@ -8,7 +8,7 @@ numpy, tensors, lists and pictures of Pillow as arrays, floats in [0, 1] as imag
 import math
 from collections.abc import Callable
 from numbers import Integral, Real
-from os import PathLike
+from os import PathLike, fsencode
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +140,7 @@ def path(value, name: str) -> Path:
     """
     if not isinstance(value, str | PathLike) or not str(value):
         raise ValueError(f"{name} must be a path, not {shown(value)}")
-    if longest := [part for part in Path(value).parts if len(part.encode(errors="replace")) > 255]:
+    if longest := [part for part in Path(value).parts if len(fsencode(part)) > 255]:
         raise ValueError(
             f"{name} has a part of {len(longest[0])} characters, longer than file systems allow: "
             f"{longest[0][:20]}..."

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .checks import as_bytes, mask, number, one_shape, whole
+from .checks import as_bytes, instance, mask, number, one_shape, text, whole
 from .errors import DataError
 from .simulate import Sample
 from .xray import exposed_area
@@ -162,6 +162,7 @@ def prepare_sample(
         ValueError: The size is no whole number of at least 1.
     """
     size, image = whole(size, "size", 1, 4096), _checked(sample)
+    text(modality, "modality")
     height, width = image.shape[:2]
     find, margin = CONTENT.get(modality, (everywhere, 0))
     fov = find(image)
@@ -184,6 +185,7 @@ def prepare_sample(
 
 def _checked(sample: Sample) -> np.ndarray:
     """A sample's image as bytes; its masks are of the image's size."""
+    instance(sample, Sample, "sample", "a Sample")
     image = as_bytes(sample.image, "the image")
     if image.ndim not in (2, 3) or not image.size:
         raise DataError(f"an image must be an array (H, W, 3) or (H, W), not {image.shape}")

@@ -1,10 +1,8 @@
-"""The error for images, masks and folders that cannot be used, and checks of arguments."""
+"""The error for images, masks and folders that cannot be used, and the check of names."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-
-import numpy as np
 
 
 class DataError(Exception):
@@ -51,24 +49,3 @@ def one_of(value: str, known: Iterable[str], what: str) -> str:
     if value not in known:
         raise ValueError(f'unknown {what} "{value}"; known are {", ".join(map(str, known))}')
     return value
-
-
-def require_uint8(images: np.ndarray, what: str = "images") -> None:
-    """Makes sure that images hold bytes.
-
-    Args:
-        images: Any array.
-        what: What the array holds, for the message.
-
-    Raises:
-        DataError: The array is not uint8.
-
-    Example:
-        >>> require_uint8(np.zeros((4, 4)))
-        Traceback (most recent call last):
-        ldr_lib.data.errors.DataError: images must be uint8 with values from 0 to 255, not float64
-    """
-    if np.asarray(images).dtype != np.uint8:
-        raise DataError(
-            f"{what} must be uint8 with values from 0 to 255, not {np.asarray(images).dtype}"
-        )

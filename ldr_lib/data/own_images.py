@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import checks
 from .adapter import ImageDataset, Item
 from .errors import DataError, one_of, printable
 from .folders import list_folder
@@ -61,7 +62,7 @@ class Folder(ImageDataset):
     def _find_root(self, data_dir):
         if not data_dir:
             raise DataError('dataset "folder" needs data_dir, the folder of your images')
-        root = Path(data_dir).expanduser()
+        root = checks.path(data_dir, "data_dir").expanduser()
         if not root.is_dir():
             raise DataError(
                 f"data_dir {printable(root)} does not exist or is no folder (looked for it from "

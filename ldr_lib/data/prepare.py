@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
+from . import checks
 from .cache import ArrayFiles, Prepared, default_cache, open_prepared
 from .crop import local_normalize, prepare_sample
 from .datasets import Simulated
@@ -48,14 +49,16 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
         they are fewer than 1 % of all files.
 
     Raises:
-        DataError: 1 % of the files or more are unusable (the first ten are listed), the disk is
-            full, or the size is out of range.
+        DataError: 1 % of the files or more are unusable (the first ten are listed), or the disk is
+            full.
+        ValueError: There is no dataset, or the size is out of range.
 
     Taught in notebook 01, section 5.
     """
-    if not 32 <= size <= 4096:
-        raise DataError(f"size must lie between 32 and 4096 pixels, not {size}")
-    cache = Path(cache).expanduser() if cache else default_cache()
+    if not hasattr(dataset, "modality") or not hasattr(dataset, "files"):
+        raise ValueError(f"dataset must be one that open_dataset returned, not {dataset!r}")
+    size = checks.whole(size, "size", 32, 4096)
+    cache = checks.path(cache, "cache").expanduser() if cache else default_cache()
     remove_leftovers(cache)
     prepared = _prepared(dataset, size, cache)
     for message in prepared.skipped:

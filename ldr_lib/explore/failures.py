@@ -6,6 +6,7 @@ from matplotlib.patches import Patch
 from scipy import ndimage
 
 from ..data.checks import array, equally_many, number, one_shape, several
+from ..data.errors import DataError
 from ..metrics import dice
 from .colours import unit_range
 from .figures import frame, panels, show
@@ -46,7 +47,9 @@ def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
     for line, image, prediction, truth in zip(axes, images, predictions, truths):
         prediction = array(prediction, "a prediction", "HW") > 0.5
         truth = array(truth, "a truth", "HW") > 0.5
-        pixels = np.asarray(image)
+        pixels = unit_range(image)
+        if pixels.ndim not in (2, 3):
+            raise DataError(f"an image must be (H, W) or (H, W, C), not {pixels.shape}")
         pixels = pixels if pixels.ndim == 2 else pixels[..., 0]
         one_shape(image=pixels, prediction=prediction, truth=truth)
         overlap = dice(prediction, truth)

@@ -19,7 +19,17 @@ from matplotlib.patches import Patch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ..data import checks
-from ..data.checks import array, equally_many, instance, named, number, one_shape, several, whole
+from ..data.checks import (
+    array,
+    equally_many,
+    finite,
+    instance,
+    named,
+    number,
+    one_shape,
+    several,
+    whole,
+)
 from ..data.errors import DataError
 from ..data.views import Views
 from .colours import NO_STRUCTURE, structure_colours, unit_range
@@ -76,7 +86,10 @@ def ordered(scale: tuple[float, float] | None) -> tuple[float, float]:
 def _pictures(images, name: str) -> list[np.ndarray]:
     """Images or maps as arrays."""
     found = several(images, name, "images or maps")
-    return [array(image, f"{name}[{i}]", error=DataError) for i, image in enumerate(found)]
+    found = [array(image, f"{name}[{i}]", error=DataError) for i, image in enumerate(found)]
+    if flat := [image.shape for image in found if image.ndim < 2]:
+        raise DataError(f"{name} must be images (H, W) or (H, W, C), not {flat[0]}")
+    return found
 
 
 def _is_map(image: np.ndarray) -> bool:
@@ -306,6 +319,7 @@ def similarity_sheet(
     titles = titles or ["the chosen pixel"] + (len(images) - 1) * ["another image"]
     equally_many(images=images, titles=titles, **parts)
     similarity = [array(one, "similarity", "HW") for one in parts["similarity"]]
+    similarity = [finite(one, "similarity") for one in similarity]
     inside = [checks.mask(one, "inside", "HW") for one in parts["inside"]]
     if truth is not None:
         truth = [checks.mask(one, "truth", "HW") for one in parts["truth"]]
@@ -414,7 +428,9 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
     """
     if not hasattr(scene, "shown"):
         raise ValueError(f"scene must be a Scene, as embed_scene returns it, not {scene!r}")
-    instance(points, LISTS, "points", "a list of Point")
+    for point in instance(points, LISTS, "points", "a list of Point"):
+        if not hasattr(point, "similar"):
+            raise ValueError(f"points must be a list of Point, not {point!r}")
     if similarity is not None:
         similarity = array(similarity, "similarity", "NHW")
         one_shape(similarity=similarity, **{"the scene": scene.inside})

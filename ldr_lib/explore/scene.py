@@ -165,7 +165,8 @@ def embed_scene(
             f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a "
             "TwoBranchNet, for example from load_representation"
         )
-    if not hasattr(images, "__len__") or isinstance(images, str | dict):
+    is_list = hasattr(images, "__len__") and getattr(images, "shape", None) != ()
+    if not is_list or isinstance(images, str | dict):
         raise DataError(f"images must be Prepared or a list of arrays, not {images!r}")
     if len(images) == 0:
         raise DataError("there are no images to explore")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data.checks import as_bytes, instance, several
 from ..data.errors import one_of
 from ..data.simulate import Sample
 from ..runs.paths import runs_folder
@@ -72,8 +73,13 @@ def vessel_baselines(samples: list[Sample]) -> dict[str, pd.DataFrame]:
     Returns:
         Name of the baseline to its `overlap`, a row per image.
 
+    Raises:
+        ValueError: There are no samples, or one without a mask of vessels.
+
     Taught in notebook 04, section 5.
     """
+    for sample in several(samples, "samples", "Sample"):
+        one_of("vessel", instance(sample, Sample, "samples", "a list of Sample").masks, "mask")
     truths = [sample.masks["vessel"] for sample in samples]
     tables = {}
     for kind in ("frangi", "sato"):
@@ -99,10 +105,11 @@ def organ_baselines(images: list[np.ndarray], structure: str) -> dict[str, list[
         Name of the baseline to one mask (H, W) bool for each image.
 
     Raises:
-        ValueError: Unknown structure.
+        ValueError: Unknown structure, or no images.
 
     Taught in notebook 04, sections 5 and 8.
     """
+    images = [as_bytes(image, "an image") for image in several(images, "images", "images")]
     one_of(structure, ("disc", "fovea", "lungs", "heart"), "structure")
     if structure == "disc":
         return {"brightest blob": [brightest_blob(image) for image in images]}

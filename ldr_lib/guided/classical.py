@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.filters import frangi, sato, threshold_otsu
 
 from ..data import checks
-from ..data.checks import as_bytes, number, several, whole
+from ..data.checks import as_bytes, number, several, text, whole
 from ..data.crop import field_of_view
 from ..data.errors import DataError, one_of
 from ..data.simulate import chest
@@ -158,7 +158,8 @@ def mean_mask(structure: str, n: int = 200) -> np.ndarray:
 
     Taught in notebook 04, section 8.
     """
-    name, n = WHOLE.get(structure, structure), whole(n, "n", 1, 10**5)
+    structure, n = text(structure, "structure"), whole(n, "n", 1, 10**5)
+    name = WHOLE.get(structure, structure)
     one_of(name, chest(192, 500_000).masks, "structure of simulated X-rays")
     return np.mean([chest(192, 500_000 + i).masks[name] for i in range(n)], axis=0) > 0.5
 
@@ -175,7 +176,7 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     Taught in notebook 04, section 8.
     """
-    sides = [whole(side, "shape", 1, 10**5) for side in several(shape, "shape", "sides")]
+    sides = [whole(side, "shape", 1, 20_000) for side in several(shape, "shape", "sides")]
     if len(sides) < 2:
         raise ValueError(f"shape must be height and width, not {shape}")
     mask = checks.mask(mask, "mask", "HW")

@@ -52,7 +52,7 @@ def structure_maps(
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
     one_of(by, READINGS, "reading of a map")
-    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point():
+    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point() or not x.numel():
         raise ValueError(f"x must be a tensor of floats (B, C, H, W), not {shown(x)}")
     guided, was_training = _guided(model).network(structure).guide[structure], model.training
     if inside is not None and (not torch.is_tensor(inside) or inside.dtype != torch.bool):

@@ -232,6 +232,7 @@ def guided_learner(
     """
     checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
     checks.instance(settings, GuidedSettings, "settings", "GuidedSettings")
+    checks.instance(discriminator, Discriminator, "discriminator", "a Discriminator")
     images = checks.training_images(images)
     if net.guide is None:
         raise DataError("the network has no guide: set net.guide = guide_for(...) before training")

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from ..data.checks import instance
+from ..data.checks import path as path_of
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..data.names import label_of, safe_label, safe_name
@@ -45,7 +47,7 @@ def cell_parameters(notebook: Path, given: dict) -> dict:
     Raises:
         DataError: A parameter does not fit the notebook, or is chosen by the sweep itself.
     """
-    if "out_dir" in given:
+    if "out_dir" in instance(given, dict, "parameters", "a dictionary of parameters"):
         raise DataError(
             "a sweep gives each run an out_dir of its own: leave it out, and set LDR_RUNS to keep "
             "all runs elsewhere"
@@ -63,7 +65,7 @@ def cell_label(parameters: dict) -> str:
 
 def sweep_folder(notebook: Path) -> Path:
     """Where all cells of a notebook are kept. Notebooks of one name in two places have two."""
-    path = Path(notebook).resolve()
+    path = path_of(notebook, "notebook").resolve()
     name = safe_label(path.stem)
     if path.parent != (project_root() / "notebooks").resolve():
         place = hashlib.blake2b(os.fsencode(path.parent), digest_size=3).hexdigest()

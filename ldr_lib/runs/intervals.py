@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from ..data.checks import shown
+
 RESAMPLES = 4000
 
 
@@ -39,6 +41,16 @@ class Difference:
         return f"{self.mean:+.3f}{interval}"
 
 
+def _numbers(values, name: str) -> np.ndarray:
+    """Numbers as (runs, images); None becomes nan."""
+    try:
+        return np.atleast_2d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be numbers of runs and images, not {shown(values)}"
+        ) from error
+
+
 def paired_difference(better: np.ndarray, worse: np.ndarray, seed: int = 0) -> Difference:
     """The mean difference of paired values and its 95 % interval.
 
@@ -63,7 +75,7 @@ def paired_difference(better: np.ndarray, worse: np.ndarray, seed: int = 0) -> D
         Mean and interval; nan for an interval that cannot be computed.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The shapes differ, or they are no numbers.
 
     Example:
         >>> paired_difference([0.8, 0.7, 0.9], [0.5, 0.5, 0.5]).state()
@@ -71,7 +83,7 @@ def paired_difference(better: np.ndarray, worse: np.ndarray, seed: int = 0) -> D
 
     Taught in notebook 06, section 2.
     """
-    better, worse = (np.atleast_2d(np.asarray(values, dtype=float)) for values in (better, worse))
+    better, worse = _numbers(better, "better"), _numbers(worse, "worse")
     if better.shape != worse.shape:
         raise ValueError(f"paired values must have one shape, not {better.shape} and {worse.shape}")
     gaps = better - worse

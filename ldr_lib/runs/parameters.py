@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from ..data.checks import instance
 from ..data.errors import DataError
 
 KINDS = {
@@ -88,7 +89,7 @@ def check_parameters(notebook: Path, given: dict, needed: tuple[str, ...] = ()) 
             one that is missing; named.
     """
     known, name = parameters_of(notebook), Path(notebook).name
-    for parameter in given:
+    for parameter in instance(given, dict, "given", "a dictionary of parameters"):
         if parameter not in known:
             raise DataError(f'{name} has no parameter "{parameter}"; it has {", ".join(known)}')
     if missing := [parameter for parameter in needed if parameter not in given]:
@@ -200,7 +201,8 @@ def grid_of(words: list[str], notebook: Path | None = None) -> list[dict]:
         [{'seed': 0, 'dataset': 'hrf'}, {'seed': 1, 'dataset': 'hrf'}]
     """
     known, axes = parameters_of(notebook) if notebook and words else {}, {}
-    for word in words:
+    for word in instance(words, (list, tuple), "words", "a list of name=value,value"):
+        instance(word, str, "words", "a list of name=value,value")
         name, _, values = word.partition("=")
         try:
             texts = next(csv.reader([values], strict=True), [])

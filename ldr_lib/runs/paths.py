@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..data.checks import text
 from ..data.errors import DataError
 from ..data.names import safe_label
 
@@ -36,13 +37,21 @@ def runs_folder() -> Path:
 
 
 def run_folder(name: str) -> Path:
-    """Where the run of a notebook is kept: a folder of `runs_folder`, whatever the name."""
-    return runs_folder() / safe_label(name)
+    """Where the run of a notebook is kept: a folder of `runs_folder`, whatever the name.
+
+    Raises:
+        ValueError: The name is empty, or no text.
+    """
+    return runs_folder() / safe_label(text(name, "name"))
 
 
 def figures_folder(name: str) -> Path:
-    """Where the figures of a notebook are kept with the project."""
-    return project_root() / "figures" / safe_label(name)
+    """Where the figures of a notebook are kept with the project.
+
+    Raises:
+        ValueError: The name is empty, or no text.
+    """
+    return project_root() / "figures" / safe_label(text(name, "name"))
 
 
 def record_path(name: str, label: str) -> Path:
@@ -51,5 +60,8 @@ def record_path(name: str, label: str) -> Path:
     Args:
         name: The notebook's name.
         label: Of the run.
+
+    Raises:
+        ValueError: One of them is empty, or no text.
     """
-    return figures_folder(name) / "records" / f"{safe_label(label)}.json"
+    return figures_folder(name) / "records" / f"{safe_label(text(label, 'label'))}.json"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data.checks import instance, path, several, shown, text
 from ..data.errors import DataError
 from .fingerprints import read_record
 from .intervals import paired_difference
@@ -54,6 +55,7 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
 
 def _tables(records: list[dict], table: str) -> list[pd.DataFrame]:
     """A table of each record, rows and columns as they were recorded."""
+    records, table = instance(records, list, "records", "a list of records"), text(table, "table")
     if len(records) < 3:
         raise ValueError(
             f"a comparison needs at least three seeds; {len(records)} records were found"
@@ -124,6 +126,8 @@ def as_markdown(head: list[str], body: list[list[str]]) -> str:
         | --- |
         | a\\|&lt;b> |
     """
+    for name, lines in (("head", head), ("body", body)):
+        instance(lines, (list, tuple), name, "a list")
     if any(len(line) != len(head) for line in body):
         raise ValueError(f"every row of the table must have {len(head)} texts, as its head has")
     lines = [[_in_a_cell(text) for text in line] for line in (head, *body)]
@@ -144,8 +148,14 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
     Returns:
         One row for each claim that all records hold: "better", "worse", "difference" with its 95 %
         interval over seeds and test images, and "state".
+
+    Raises:
+        ValueError: There are no records, or they hold no claims.
     """
     rows = {}
+    for record in several(records, "records", "records of runs"):
+        if not isinstance(record, dict) or "claims" not in record:
+            raise ValueError(f"records must be those of runs, with claims, not {shown(record)}")
     for sentence in records[0]["claims"]:
         if not all(sentence in record["claims"] for record in records):
             continue
@@ -193,7 +203,8 @@ def compare(first: Path, second: Path) -> pd.DataFrame:
     Raises:
         DataError: A record is missing or cannot be read.
     """
-    sides = [flat_record(read_record(Path(path))) for path in (first, second)]
+    first, second = path(first, "first"), path(second, "second")
+    sides = [flat_record(read_record(side)) for side in (first, second)]
     rows = [
         (name, *(side.get(name, "") for side in sides))
         for name in dict.fromkeys([*sides[0], *sides[1]])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data import checks
 from ..data.files import atomic_write
 from ..data.names import safe_label
 from .claims import claim_of
@@ -96,12 +97,17 @@ class Run:
 
     Raises:
         DataError: Nothing can be written there; the message says what to do.
+        ValueError: The parameters hold no seed, or out_dir is no path.
 
     Taught in notebook 00, section 1.
     """
 
     def __init__(self, name: str, parameters: dict, out_dir: str = ""):
-        self.folder = writable(Path(out_dir) if out_dir else run_folder(name))
+        if not isinstance(parameters, dict) or "seed" not in parameters:
+            raise ValueError(
+                f'parameters must be a dictionary that holds "seed", not {checks.shown(parameters)}'
+            )
+        self.folder = writable(checks.path(out_dir, "out_dir") if out_dir else run_folder(name))
         self.started = time.perf_counter()
         self.record = {
             "name": name,
@@ -146,7 +152,9 @@ class Run:
 
         Raises:
             DataError: The notebook has claims in the ledger and this is none of them.
+            ValueError: The two are no numbers, or differ in shape.
         """
+        sentence = checks.text(sentence, "sentence")
         known = claim_of(self.record["name"], sentence)
         difference = paired_difference(better, worse)
         state = difference.state(known.bound if known else 0.0)

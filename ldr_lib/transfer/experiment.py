@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from ..data import checks
 from ..data.augment import LabelledPairs
+from ..data.checks import instance, text, whole
 from ..data.checksums import file_digest
 from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import DataError, one_of
@@ -59,9 +61,12 @@ def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
         The encoder, on the processor.
 
     Raises:
-        DataError: Unknown init, or its weights are not there.
+        DataError: The weights of the initialisation are not there.
+        ValueError: Unknown initialisation, no task, or no seed.
     """
-    modality = DATASETS[one.dataset].modality
+    instance(one, Task, "one", "a Task, for example task(...)")
+    init, seed = text(str(init), "init"), checks.seed(seed)
+    modality = DATASETS[one_of(one.dataset, DATASETS, "dataset")].modality
     if init in SHIPPED:
         return load_encoder(modality, init, "cpu")
     encoder = random_encoder(CHANNELS[modality], seed)
@@ -100,10 +105,17 @@ def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) ->
 
     Raises:
         DataError: No masks of the structure, only empty ones, or fewer than asked for.
+        ValueError: There is no task, no prepared images, or a number makes no sense.
 
     Source: the released comparison validates on the first fifth of the list. Taught in notebook 05,
     section 1.
     """
+    instance(task, Task, "task", "a Task, for example task(...)")
+    if not hasattr(prepared, "masks"):
+        raise ValueError(
+            f"prepared must be images as `prepare` returns them, not {checks.shown(prepared)}"
+        )
+    n_labels, seed = whole(n_labels, "n_labels"), checks.seed(seed)
     if task.structure not in prepared.masks:
         raise DataError(f"{task.dataset} has no masks of {task.structure} in its training split")
     rest = np.arange(math.ceil(len(prepared) / 5), len(prepared))

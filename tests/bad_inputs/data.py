@@ -33,8 +33,7 @@ DATA = [
     row(
         "prepare",
         "images of 8 pixels",
-        "size must lie between 32 and 4096 pixels, not 8",
-        DataError,
+        "size must be a whole number from 32 to 4096, not 8",
         size=8,
     ),
     row(
@@ -134,4 +133,11 @@ DATA = [
         "sigma must be a number above 0 and at most 1000, not 0",
         sigma=0,
     ),
+    row("read_image", "None for a path", "path must be a path, not None", path=None),
+    row("prepare", "a folder for a dataset", "dataset must be one that open_dataset", dataset="x"),
+    row("prepare", "a number for a cache", "cache must be a path, not 5", cache=5),
+    row("open_dataset", "a number for a folder", "data_dir must be a path, not 5", data_dir=5),
+    row("prepare_sample", "an image for a sample", "sample must be a Sample, not uint8", sample=X),
+    row("crops", "no array", "arrays must be a list of tensors .* holds none", arrays=[]),
+    row("crops", "a bend of 2", "bend must be a number from 0 to 1, not 2", bend=2),
 ]

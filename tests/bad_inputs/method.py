@@ -287,4 +287,7 @@ METHOD = [
         DataError,
         path=FOLDER / "text.txt" / "net",
     ),
+    row("save_model", "an encoder", "net must be a TwoBranchNet, not a Encoder", net=Encoder(3)),
+    row("load_model", "None for a path", "path must be a path, not None", path=None),
+    row("describe", "a name for a device", "device must be one that pick_device", device="cpu"),
 ]

@@ -89,4 +89,8 @@ TRANSFER = [
         inits=("magic",),
     ),
     row("segmentations", "truths of another size", "must be of one shape", truths=[SMALLER, MASK]),
+    row("initial_encoder", "a task by its name", "one must be a Task, for example", one="heart"),
+    row("initial_encoder", "a seed as text", "seed must be a whole number from 0", seed="1"),
+    row("labelled_images", "no prepared images", "prepared must be images as", prepared=None),
+    row("labelled_images", "a negative number", "n_labels must be a whole number", n_labels=-1),
 ]

@@ -170,7 +170,7 @@ def test_a_disk_that_fills_while_caching_leaves_nothing_half_written(eyes, tmp_p
 
 @pytest.mark.parametrize("size", [8, 5000])
 def test_sizes_out_of_range_are_refused(eyes, tmp_path, size):
-    with pytest.raises(DataError, match="between 32 and 4096"):
+    with pytest.raises(ValueError, match="size must be a whole number from 32 to 4096"):
         prepare(open_dataset("folder", eyes), size, tmp_path)
 
 

@@ -12,7 +12,6 @@ from ldr_lib.data.datasets import DATASETS
 from ldr_lib.data.errors import DataError
 from ldr_lib.pretrained import random_encoder
 from ldr_lib.runs import paths
-from ldr_lib.runs import records as records_module
 from ldr_lib.transfer import experiment as transfer
 from ldr_lib.transfer.experiment import (
     cell,
@@ -32,7 +31,6 @@ from ldr_lib.transfer.tasks import TASKS, task
 def project(tmp_path, monkeypatch):
     """A project of its own to keep records in."""
     monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
-    monkeypatch.setattr(records_module, "project_root", lambda: tmp_path)
     monkeypatch.setenv("LDR_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(DATASETS["simulated_fundus"], "n_train", 6)
     monkeypatch.setattr(DATASETS["simulated_fundus"], "n_test", 2)

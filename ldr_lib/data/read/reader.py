@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import UnidentifiedImageError
 
+from .. import checks
 from ..errors import DataError, printable
 from .depth import to_bytes
 from .dicom import read_dicom
@@ -86,8 +87,10 @@ def read_picture(path: Path | str) -> Picture:
 
     Raises:
         DataError: As in `read_image`.
+        ValueError: The path is empty, or none.
     """
-    path, name = Path(path), printable(path)
+    path = checks.path(path, "path")
+    name = printable(path)
     try:
         return _finished(_read(path, name), name)
     except PermissionError as error:
