@@ -16,7 +16,7 @@ def show_source(*functions: Callable) -> None:
         >>> from ldr_lib.losses import cluster_area
         >>> show_source(cluster_area)
         def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
-            areas = clusters.mean((2, 3))  # (N, K)
+            ...
             return (areas - 1 / clusters.shape[1]).square().mean()
 
     Taught in notebook 02, section 3.
