@@ -2,6 +2,7 @@
 
 import os
 
+from .data.checks import named
 from .data.errors import one_of
 
 PATCH_STAGE = {"patch": 1.0, "mixup": 1.0}
@@ -75,6 +76,6 @@ def values_for(table: dict[str, dict[str, dict]], key: str, tier: str, what: str
         >>> values_for({"fundus": {"class": {"steps": 20}}}, "fundus", "class", "modality")
         {'steps': 20, 'tier': 'class'}
     """
-    tiers = table[one_of(key, table, what)]
+    tiers = named(table, "table", "the values of its tiers")[one_of(key, table, what)]
     tier = one_of(tier_in_force(tier), tiers, "tier")
     return tiers[tier] | {"tier": tier}

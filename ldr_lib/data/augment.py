@@ -225,7 +225,7 @@ def crops(
     if len({one[0] for one in shapes}) != 1 or any(len(one) != 4 for one in shapes):
         raise ValueError(f"arrays must be (B, C, S, S) of one batch, not {shapes}")
     scale, size = span(scale, "scale"), whole(size, "size", 1, 4096)
-    bend = number(bend, "bend", 0, 1)
+    bend, turn, mirror = number(bend, "bend", 0, 1), flag(turn, "turn"), flag(mirror, "mirror")
     n, device = len(arrays[0]), arrays[0].device
     draw = partial(uniform, n, device)
     side = torch.exp(draw(np.log(scale[0]), np.log(scale[1])))
@@ -298,12 +298,12 @@ class LabelledPairs:
         if not len(images):
             raise DataError("images hold no image to make pairs of")
         self.images, self.masks = images, np.concatenate([inside[:, None], targets], 1)
-        self.size, self.scale = whole(size, "size", 1, 4096), span(scale, "scale")
+        self.size, self.scale = whole(size, "size", 1, 4096), span(scale, "scale", 4)
         self.turn = flag(turn, "turn")
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
-        chosen = torch.randint(len(self.images), (whole(n, "n", 1),)).numpy()
+        chosen = torch.randint(len(self.images), (whole(n, "n", 1, 10**5),)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()
         images, masks = crops([images, masks], self.size, self.scale, self.turn, mirror=self.turn)

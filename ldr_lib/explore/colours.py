@@ -85,7 +85,7 @@ def label_colours(
 def _palette(name: str, n: int) -> np.ndarray:
     """n colours, (n, 3), all different."""
     try:
-        colours = np.array(sns.color_palette(name, n)).reshape(n, 3)
+        colours = np.array(sns.color_palette(checks.text(name, "palette"), n)).reshape(n, 3)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f'palette must be the name of one of seaborn, for example "husl", not {name!r}'

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy import ndimage
 
-from ..data.checks import array, equally_many, number, one_shape, several
+from ..data.checks import equally_many, mask, number, one_shape, probabilities, several
 from ..data.errors import DataError
 from ..metrics import dice
 from .colours import unit_range
@@ -45,8 +45,8 @@ def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
     zoom = number(zoom, "zoom", 1, 1000)
     figure, axes = panels(len(images), 3)
     for line, image, prediction, truth in zip(axes, images, predictions, truths):
-        prediction = array(prediction, "a prediction", "HW") > 0.5
-        truth = array(truth, "a truth", "HW") > 0.5
+        prediction = probabilities(prediction, "a prediction") > 0.5
+        truth = mask(truth, "a truth", "HW")
         pixels = unit_range(image)
         if pixels.ndim not in (2, 3):
             raise DataError(f"an image must be (H, W) or (H, W, C), not {pixels.shape}")

@@ -273,7 +273,7 @@ def similarity_maps(embeddings: np.ndarray, image: int, row: int, column: int) -
 
     Source: Chen et al. 2021, local similarity. Taught in notebook 00, section 5.
     """
-    embeddings = array(embeddings, "embeddings", "NHWD")
+    embeddings = finite(array(embeddings, "embeddings", "NHWD"), "embeddings")
     places = (("image", image), ("row", row), ("column", column))
     image, row, column = (
         whole(at, name, 0, n - 1) for (name, at), n in zip(places, embeddings.shape)
@@ -389,7 +389,7 @@ def typical_patches(
     Taught in notebook 03, section 4.
     """
     images = array(images, "images", "NHWC", DataError)
-    areas, reach = array(areas, "areas", "K"), whole(reach, "reach", 0, 4096)
+    areas, reach = finite(array(areas, "areas", "K"), "areas"), whole(reach, "reach", 0, 4096)
     for cluster, found in named(pixels, "pixels", "a list of (image, row, column)").items():
         whole(cluster, "a cluster of pixels", 0, len(areas) - 1)
         for place in several(found, f"pixels[{cluster}]", "(image, row, column)"):

@@ -46,7 +46,7 @@ class MaskBank:
     def __post_init__(self):
         instance(self.name, str, "name", "a text")
         masks = array(self.masks, "masks", "MSS")
-        calibres = array(self.calibres, "calibres", "M")
+        calibres = checks.finite(array(self.calibres, "calibres", "M"), "calibres")
         if masks.dtype != np.uint8 or not masks.size or masks.shape[1] != masks.shape[2]:
             raise ValueError(f"masks must be square uint8, 0 or 255, not {shown(masks)}")
         if len(calibres) != len(masks) or not (calibres > 0).all():
@@ -72,7 +72,7 @@ class MaskBank:
         Raises:
             ValueError: A number is not positive, or the widths are not ordered.
         """
-        n, size = whole(n, "n", 1), whole(size, "size", 1, 4096)
+        n, size = whole(n, "n", 1, 10**5), whole(size, "size", 1, 4096)
         calibre = span(calibre, "calibre")
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self), (n,))

@@ -55,7 +55,9 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
 
 def _tables(records: list[dict], table: str) -> list[pd.DataFrame]:
     """A table of each record, rows and columns as they were recorded."""
-    records, table = instance(records, list, "records", "a list of records"), text(table, "table")
+    table = text(table, "table")
+    for record in instance(records, list, "records", "a list of records"):
+        instance(record, dict, "records", "a list of records")
     if len(records) < 3:
         raise ValueError(
             f"a comparison needs at least three seeds; {len(records)} records were found"
@@ -128,6 +130,8 @@ def as_markdown(head: list[str], body: list[list[str]]) -> str:
     """
     for name, lines in (("head", head), ("body", body)):
         instance(lines, (list, tuple), name, "a list")
+    for line in body:
+        instance(line, (list, tuple), "body", "a list of rows")
     if any(len(line) != len(head) for line in body):
         raise ValueError(f"every row of the table must have {len(head)} texts, as its head has")
     lines = [[_in_a_cell(text) for text in line] for line in (head, *body)]

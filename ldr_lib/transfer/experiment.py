@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from ..data import checks
 from ..data.augment import LabelledPairs
-from ..data.checks import instance, text, whole
+from ..data.checks import instance, whole
 from ..data.checksums import file_digest
 from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import DataError, one_of
@@ -65,7 +65,7 @@ def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
         ValueError: Unknown initialisation, no task, or no seed.
     """
     instance(one, Task, "one", "a Task, for example task(...)")
-    init, seed = text(str(init), "init"), checks.seed(seed)
+    init, seed = str(checks.path(init, "init")), checks.seed(seed)
     modality = DATASETS[one_of(one.dataset, DATASETS, "dataset")].modality
     if init in SHIPPED:
         return load_encoder(modality, init, "cpu")

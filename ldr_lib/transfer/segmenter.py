@@ -282,6 +282,7 @@ def segment(net: Segmenter, sample: Sample, size: int, modality: str) -> np.ndar
     instance(net, Segmenter, "net", "a Segmenter")
     instance(sample, Sample, "sample", "a Sample")
     size = checks.multiple(size, "size", 16, 4096)
+    one_of(modality, ("fundus", "chest"), "modality")
     small, masks, box = prepare_sample(Sample(sample.image), size, modality)
     inside = masks["field_of_view"]
     seen = local_normalize(small, inside) if modality == "fundus" else small

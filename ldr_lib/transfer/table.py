@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..data.checks import instance, several, whole
+from ..data.checks import instance, several, text, whole
 from ..data.errors import DataError, one_of
 from ..runs.intervals import Difference, paired_difference
 from ..runs.records import as_markdown, committed_records
@@ -157,6 +157,7 @@ def paired_images(
     Taught in notebook 05, section 7.
     """
     _require_records(records)
+    init, over = text(init, "init"), text(over, "over")
     cell = records.query("task == @task and protocol == @protocol and labels == @labels")
     ours, theirs = (cell[cell["init"] == name].set_index("seed")["images"] for name in (init, over))
     seeds = ours.index.intersection(theirs.index).sort_values()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..data import checks
 from ..data.checks import flag, span, text
+from ..data.datasets import DATASETS
 from ..data.errors import one_of
 
 
@@ -31,7 +32,7 @@ class Task:
     turn: bool
 
     def __post_init__(self):
-        text(self.dataset, "dataset")
+        one_of(self.dataset, DATASETS, "dataset")
         text(self.structure, "structure")
         checks.multiple(self.size, "size", 16, 4096)
         span(self.crop, "crop", 4)
