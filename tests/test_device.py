@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from ldr_lib import TwoBranchNet
-from ldr_lib.benchmark import PAIRS, as_earlier, literal_loss, measure
+from ldr_lib import TwoBranchNet, benchmark
+from ldr_lib.benchmark import PAIRS, as_earlier, literal_loss
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.device import mixed_precision, pick_device, to_device
 from ldr_lib.tiers import BOTH_BRANCHES
@@ -50,8 +50,33 @@ def test_held_to_avx2_torch_computes_in_float32(monkeypatch):
     assert mixed_precision(torch.device("cpu"))._enabled
 
 
-@pytest.mark.slow
-def test_the_benchmark_reports_every_way_in_one_run():
-    said = measure("cpu", steps=1)
-    for words in ("literal", "revision 1d8e877", "kit: first loss", "class tier", "a click in the"):
-        assert words in said
+def test_every_way_of_a_step_is_timed_and_gives_one_loss(monkeypatch):
+    monkeypatch.setattr(benchmark, "SIZE", 32)
+    device = torch.device("cpu")
+    found = [benchmark.time_step(way, device, 1) for way in benchmark.WAYS]
+    assert all(one["seconds"] > 0 and one["memory"] for one in found)
+    literal, earlier, kit = (one["loss"] for one in found)
+    assert earlier == kit == pytest.approx(literal, rel=0.03)
+    monkeypatch.setenv("LDR_TIER", "smoke")
+    found = benchmark.time_class_step("kit", device, 1)
+    assert 0 < found["views"] < found["seconds"]
+
+
+def test_the_benchmark_reports_every_way_in_one_run(monkeypatch):
+    asked = []
+
+    def timed(task, way, device, steps, environment):
+        asked.append((task, way, bool(environment)))
+        if task == "waits":
+            return {"a click in the explorer": 0.004}
+        seconds = {"literal": 4.0, "kit": 1.0}.get(way, 1.5)
+        memory = {"process": 100}
+        return dict(seconds=seconds, loss=43.0, memory=memory, views=0.1, device=device)
+
+    monkeypatch.setattr(benchmark, "_in_own_process", timed)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    said = benchmark.measure("cpu", steps=1)
+    assert said.count("literal") == said.count("the kit is 4.00 times as fast") == 2
+    assert said.count("1.50 times as fast as revision 1d8e877") == 2
+    assert "held to AVX2" in said and "4.0 ms  a click in the explorer" in said
+    assert asked.count(("step", "kit", False)) == asked.count(("step", "kit", True)) == 2
