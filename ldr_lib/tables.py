@@ -169,16 +169,30 @@ def all_tables() -> str:
         )
     )
     sections += _transfer_sections()
-    speed = (project_root() / "figures" / "benchmark.txt").read_text(encoding="utf-8").strip()
     sections.append(
         _section(
-            "Speed of one training step",
-            "The kit's step against the same step written literally from the equations.",
+            "Speed",
+            "The kit's step against the same step written literally from the equations and against "
+            "an earlier revision of the kit, and what a user waits for.",
             "python -m ldr_lib benchmark > figures/benchmark.txt",
-            f"```\n{speed}\n```",
+            _measured_text("benchmark.txt"),
+        )
+    )
+    sections.append(
+        _section(
+            "From many small files to training batches",
+            "A tree of small photographs is listed, prepared, opened again and read by a training.",
+            "python -m ldr_lib benchmark-input > figures/input.txt",
+            _measured_text("input.txt"),
         )
     )
     return "\n".join([HEAD, *sections, LIMITS])
+
+
+def _measured_text(name: str) -> str:
+    """What a command printed, as it was kept under figures/."""
+    text = (project_root() / "figures" / name).read_text(encoding="utf-8").strip()
+    return f"```\n{text}\n```"
 
 
 def _cells(markdown: str) -> pd.DataFrame:
