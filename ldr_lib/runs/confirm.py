@@ -116,10 +116,16 @@ def _records_of(root: Path, commit: str, place: Path, data_dir: str, jobs: int) 
         if done.returncode:
             said = (done.stdout + done.stderr).strip().splitlines()
             raise DataError(f"the runs of revision {commit} failed: {' / '.join(said[-5:])}")
-        found = sorted(place.glob("figures/*/records/*.json"))
-        return {f"{path.parents[1].name}/{path.stem}": read_record(path) for path in found}
+        made = [read_record(path) for path in sorted(place.glob("figures/*/records/*.json"))]
+        return {_what_ran(record): record for record in made}
     finally:
         _git(root, "worktree", "remove", "--force", str(place))
+
+
+def _what_ran(record: dict) -> str:
+    """The run in words; files of records may be named otherwise at another revision."""
+    chosen = sorted(record["parameters"].items())
+    return " ".join([record["name"], *(f"{name}={value}" for name, value in chosen)])
 
 
 def _git(root: Path, *words: str) -> str:
