@@ -19,7 +19,7 @@ quickstart: .venv/ready ## train on simulated images, show where the figures are
 
 test: .venv/ready ## run all tests and re-execute the notebooks in seconds each
 	$(BIN)/python -m pytest
-	LDR_TIER=smoke LDR_RUNS=runs/tests $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
+	LDR_TIER=smoke LDR_RUNS="$(CURDIR)/runs/tests" $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 lint: .venv/ready ## check style and formatting of code and notebooks
 	$(BIN)/ruff check .
