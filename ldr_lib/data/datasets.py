@@ -371,34 +371,3 @@ def open_dataset(
             'dataset "folder"'
         )
     return Folder(data_dir, split, modality)
-
-
-def those_here(
-    names: list[str], data_dir: Path | str | None = None, split: str = "train"
-) -> dict[str, ImageDataset | Simulated]:
-    """Opens those of several datasets that are there, and says which are not.
-
-    Args:
-        names: Keys of `DATASETS`.
-        data_dir: As in `open_dataset`.
-        split: "train", "test" or "all".
-
-    Returns:
-        Name to dataset, in the order given; empty if none is there.
-
-    Example:
-        >>> list(those_here(["simulated_chest", "kermany"]))
-        kermany is not here, it is left out: give data_dir, the folder that holds Kermany
-        ['simulated_chest']
-
-    Raises:
-        ValueError: Unknown name or split.
-    """
-    found = {}
-    for name in names:
-        try:
-            found[name] = open_dataset(name, data_dir, split)
-        except DataError as error:
-            reason = str(error).split("; ")[0].split(": ", 1)[-1]
-            print(f"{name} is not here, it is left out: {reason}")
-    return found

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ldr_lib import DataError, open_dataset
-from ldr_lib.data.datasets import DATASETS, those_here
+from ldr_lib.data.datasets import DATASETS
 
 
 @pytest.fixture
@@ -153,11 +153,3 @@ def test_prior_masks_are_thin_and_bright(real_data, name):
         0.005 < masks[i].masks["vessel"].mean() < 0.5
         for i in range(0, len(masks), max(1, len(masks) // 5))
     )
-
-
-def test_those_datasets_are_opened_that_are_there(chase, capsys):
-    found = those_here(["chase_db1", "hrf", "simulated_chest"], chase.parent, "all")
-    assert list(found) == ["chase_db1", "simulated_chest"] and len(found["chase_db1"]) == 4
-    assert "hrf is not here, it is left out" in capsys.readouterr().out
-    with pytest.raises(ValueError, match='unknown dataset "x"'):
-        those_here(["x"])

@@ -86,13 +86,17 @@ class Namespace:
 
     def stop(self, process: subprocess.Popen) -> None:
         """Kills the first process of the namespace, and with it every other one there."""
-        for child in _children(process.pid):
-            _kill(child)
-        process.kill()
-        process.wait()
+        _kill_with_children(process)
 
     def close(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _kill_with_children(process: subprocess.Popen) -> None:
+    for child in _children(process.pid):
+        _kill(child)
+    process.kill()
+    process.wait()
 
 
 def _children(pid: int) -> list[int]:
@@ -144,10 +148,7 @@ class Unprotected:
         }
 
     def stop(self, process: subprocess.Popen) -> None:
-        for child in _children(process.pid):
-            _kill(child)
-        process.kill()
-        process.wait()
+        _kill_with_children(process)
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
