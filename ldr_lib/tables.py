@@ -13,6 +13,7 @@ from .data.errors import DataError
 from .data.files import atomic_write
 from .guided import study_markdown
 from .runs.cell import run_cell
+from .runs.fingerprints import read_record
 from .runs.paths import project_root, runs_folder
 from .runs.records import as_markdown, committed_records, over_seeds, summary
 from .transfer import gains, transfer_records, transfer_table
@@ -305,8 +306,7 @@ def notebook_map() -> str:
 
 def _record(name: str, folder: Path | None = None) -> dict:
     """A notebook's record: the committed one, or that of a run's folder."""
-    path = (folder or project_root() / "figures" / name) / "record.json"
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_record(folder or project_root() / "figures" / name)
 
 
 def readme_with_tables(text: str) -> str:

@@ -66,7 +66,8 @@ def test_quickstart_numbers_are_those_of_the_run(tmp_path):
         "trained, clusters": {"NMI": 0.11, "Dice vessel": 0.5, "AUC vessel": 0.83},
         "trained, k-means": {"NMI": 0.07, "Dice vessel": 0.61, "AUC vessel": 0.83},
     }
-    record = {"figures": ["images.png"], "metrics": {"agreement": rows}}
+    record = {"name": "00_quickstart", "parameters": {}, "claims": {}}
+    record |= {"figures": ["images.png"], "metrics": {"agreement": rows}}
     (tmp_path / "record.json").write_text(json.dumps(record))
     shown = tables.quickstart_numbers(tmp_path).splitlines()
     assert str(tmp_path) in shown[0] and "images.png" in shown[1]

@@ -2,7 +2,6 @@
 what they find.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..explore.colours import outline
 from ..explore.figures import representation_sheet
 from ..pretrained import WEIGHTS, GuidedNets, load_pretrained
 from ..runs.cards import card_head
+from ..runs.fingerprints import read_record
 from ..runs.paths import record_path, runs_folder
 from ..structures import guide_for
 from .predict import predict_structure
@@ -52,7 +52,7 @@ def ship(guided: str) -> Path:
         DataError: The run's weights are not on this machine; its record is not enough.
     """
     label = SHIPPED_RUNS[one_of(guided, SHIPPED_RUNS, "guided network")]
-    record = json.loads(record_path(NAME, label).read_text(encoding="utf-8"))
+    record = read_record(record_path(NAME, label))
     net = load_model(runs_folder() / "records" / NAME / label / "model.safetensors", "cpu")
     save_model(net.half(), WEIGHTS / f"{guided}.safetensors")
     with atomic_write(WEIGHTS / f"{guided}.md") as temporary:
@@ -136,9 +136,7 @@ def _steps(record: dict, label: str) -> str:
     parameters, settings = record["parameters"], record["metrics"]["settings"]
     epochs = list(settings["epochs"])
     if parameters["method"] == "combined":  # its first two stages are a run of their own
-        rendered = json.loads(
-            record_path(NAME, label.replace("combined", "rendered")).read_text(encoding="utf-8")
-        )
+        rendered = read_record(record_path(NAME, label.replace("combined", "rendered")))
         epochs = rendered["metrics"]["settings"]["epochs"] + epochs
     return (
         f'{settings["steps"]} x {epochs} in the stages of method "{parameters["method"]}". '

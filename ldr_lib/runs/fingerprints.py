@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..data.errors import DataError
-from .format import fault_of
+from .format import CHECKSUM, FORMAT, fault_of
 from .notebooks import cells_of
 from .paths import project_root
 
@@ -167,13 +167,14 @@ def stale_records() -> pd.DataFrame:
 
 
 def read_record(path: Path) -> dict:
-    """A run's record.
+    """A run's record. One that was damaged or edited by hand is refused; those of earlier
+    revisions, which have no checksum, are taken as they are.
 
     Args:
         path: The record, or the folder of a run.
 
     Raises:
-        DataError: There is none, or it cannot be read.
+        DataError: There is none, it cannot be read, or it does not hold what was written.
     """
     path = path / "record.json" if path.is_dir() else path
     try:
@@ -181,8 +182,12 @@ def read_record(path: Path) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is no run record ({error})") from error
     if fault := fault_of(record):
-        raise DataError(f"{path} is no run record: {fault}. Remove it, or run again what made it")
-    return {"seed": 0, "started": "", "data": {}} | record
+        raise DataError(
+            f"{path} is no run record: {fault}. Restore it from the project's history, or remove "
+            "it and run again what made it"
+        )
+    content = {name: value for name, value in record.items() if name not in (FORMAT, CHECKSUM)}
+    return {"seed": 0, "started": "", "data": {}} | content
 
 
 def is_current(record: Path) -> bool:

@@ -1,6 +1,15 @@
-"""What a run record must hold, so that a damaged one is named and not used."""
+"""What a run record must hold, so that a damaged one is named and not used.
 
+Records carry a checksum of all that they hold. Those of earlier revisions have none, and stay
+valid: nobody can tell whether they were changed.
+"""
+
+import hashlib
+import json
 import numbers
+
+FORMAT, CHECKSUM = "format", "checksum"
+"""Entries of a record besides what was run. Records of earlier revisions have neither of them."""
 
 KINDS = {
     "name": str,
@@ -18,6 +27,26 @@ KINDS = {
 NEEDED = ("name", "parameters", "claims")
 
 
+def sealed_record(record: dict) -> dict:
+    """A record with its checksum, as its file holds it.
+
+    Args:
+        record: Plain values.
+
+    Example:
+        >>> made = {"name": "x", "parameters": {}, "claims": {}}
+        >>> fault_of(sealed_record(made)), fault_of(sealed_record(made) | {"name": "y"})[:14]
+        ('', 'it was changed')
+    """
+    content = json.loads(json.dumps(record)) | {FORMAT: 2}
+    return content | {CHECKSUM: _checksum(content)}
+
+
+def _checksum(content: dict) -> str:
+    plain = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
+
+
 def fault_of(record) -> str:
     """What is wrong with a record, in words.
 
@@ -33,6 +62,9 @@ def fault_of(record) -> str:
     """
     if not isinstance(record, dict) or not record.keys() >= set(NEEDED):
         return "it lacks a name, parameters or claims"
+    content = {entry: value for entry, value in record.items() if entry != CHECKSUM}
+    if (FORMAT in record or CHECKSUM in record) and record.get(CHECKSUM) != _checksum(content):
+        return "it was changed since it was written, its checksum says so"
     for entry, kind in KINDS.items():
         if entry in record and not isinstance(record[entry], kind):
             return f"{entry} must be a {kind.__name__} and is a {type(record[entry]).__name__}"

@@ -17,6 +17,7 @@ from ..data.files import atomic_write
 from ..data.names import safe_label
 from .claims import claim_of
 from .fingerprints import PLACES, used_code
+from .format import sealed_record
 from .intervals import Difference, paired_difference
 from .locks import writable
 from .notebooks import cells_of
@@ -176,7 +177,7 @@ class Run:
         self.record["figures"].append(path.name)
 
     def finish(self) -> Path:
-        """Writes `record.json` and returns its path."""
+        """Writes `record.json`, with a checksum of all that it holds, and returns its path."""
         self.record["device"] = _device()
         self.record["code"] = used_code()
         notebook = project_root() / "notebooks" / f"{self.record['name']}.ipynb"
@@ -188,7 +189,8 @@ class Run:
         self.record["peak_memory_mib"] = peak_memory_mib()
         path = self.folder / "record.json"
         with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
+            kept = json.dumps(sealed_record(self.record), indent=1)
+            temporary.write_text(f"{kept}\n", encoding="utf-8")
         return path
 
     def keep(self, label: str) -> Path:

@@ -26,6 +26,7 @@ from ..distributed import from_first, is_first, own_share, process_group
 from ..network import Encoder, init_weights
 from ..pretrained import CHANNELS, SHIPPED, WEIGHTS, load_weights, random_encoder, shipped_file
 from ..runs.cards import card_head
+from ..runs.fingerprints import read_record
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..settings import Settings
@@ -305,7 +306,7 @@ def ship(tier: str = "study") -> Path:
                 )
             else:
                 save_encoder(encoder, shipped_file(modality, method), half=True)
-            record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+            record = read_record(folder)
             settings, metrics = record["metrics"]["settings"], record["metrics"]
             steps = settings["steps"] * sum(settings["epochs"])
             rows.append(

@@ -5,8 +5,10 @@ import pytest
 
 import ldr_lib.data.files  # noqa: F401 these are among the modules that are fingerprinted
 import ldr_lib.losses  # noqa: F401
-from ldr_lib import DataError
+from ldr_lib import DataError, runs
 from ldr_lib.runs import fingerprints as stale
+from ldr_lib.runs import ledger, paths
+from ldr_lib.runs import run as run_module
 
 
 def test_comments_and_documentation_change_nothing_and_code_does(tmp_path):
@@ -114,3 +116,66 @@ def test_every_committed_record_is_listed_and_a_broken_one_is_named(tmp_path, mo
     (folder / "c.json").write_text("{")
     with pytest.raises(DataError, match="c.json is no run record"):
         stale.stale_records()
+
+
+def finished_run(project, seed=0):
+    run = runs.Run("nb", {"seed": seed, "tier": "class"}, str(project / "runs" / str(seed)))
+    run.metrics(scores={"a": {"Dice": 0.5, "nothing": float("nan")}}, pixels={3: 0.25})
+    run.claim("one is more", [1.0, 2.0], [0.5, 1.0])
+    return run.keep(str(seed))
+
+
+CHANGES = [
+    ("a number", '"Dice": 0.5', '"Dice": 0.6'),
+    ("a claim", "2.0", "3.0"),
+    ("the state of a claim", "supported", "undecided"),
+    ("the seed", '"seed": 0,\n "started"', '"seed": 1,\n "started"'),
+    ("another entry", '"metrics": {', '"metrics": {"more": 1,'),
+    ("its checksum", '"checksum": "', '"checksum": "0'),
+    ("no checksum", '"checksum"', '"sum"'),
+    ("no format", '"format": 2', '"other": 2'),
+]
+
+
+@pytest.mark.parametrize("what, old, new", CHANGES, ids=[what for what, *_ in CHANGES])
+def test_a_record_that_was_changed_is_named_by_all_that_read_it(
+    tmp_path, monkeypatch, what, old, new
+):
+    for module in (stale, paths, ledger, run_module):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.delenv("LDR_RUNS", raising=False)
+    kept = finished_run(tmp_path)
+    assert stale.read_record(kept)["metrics"]["scores"]["a"]["Dice"] == 0.5
+    assert not {"checksum", "format"} & stale.read_record(kept).keys()
+    assert ledger.evidence()[0]["seed"] == 0 and stale.is_current(kept)
+    text = kept.read_text()
+    assert old in text
+    kept.write_text(text.replace(old, new, 1))
+    for read in (
+        lambda: stale.read_record(kept),
+        ledger.evidence,
+        stale.stale_records,
+        lambda: runs.committed_records("nb"),
+        lambda: runs.compare(kept, kept),
+    ):
+        with pytest.raises(DataError, match="0.json is no run record: it was changed since"):
+            read()
+    assert not stale.is_current(kept), "it is made again"
+
+
+def test_layout_and_order_of_a_record_do_not_count_as_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    kept = finished_run(tmp_path)
+    record = stale.read_record(kept)
+    kept.write_text(json.dumps(json.loads(kept.read_text()), sort_keys=True))
+    assert stale.read_record(kept)["claims"] == record["claims"]
+
+
+def test_records_without_a_checksum_stay_valid(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    kept = finished_run(tmp_path)
+    content = json.loads(kept.read_text())
+    for entry in ("checksum", "format"):
+        del content[entry]
+    kept.write_text(json.dumps(content))
+    assert stale.read_record(kept)["metrics"]["pixels"] == {"3": 0.25}
