@@ -5,6 +5,7 @@ from . import guided as guided
 from . import losses as losses
 from . import metrics as metrics
 from . import runs as runs
+from . import similarity as similarity
 from . import teaching as teaching
 from . import transfer as transfer
 from .checkpoint import load_model as load_model

@@ -16,13 +16,14 @@ from .data.errors import DataError, one_of
 from .data.prepare import Prepared
 from .device import mixed_precision
 from .metrics import (
-    average_precision,
     best_match_dice,
     dice,
+    matched_iou,
     mutual_information,
-    retrieval_auc,
+    structure_information,
 )
 from .network import TwoBranchNet, require_embedding
+from .similarity import retrieval
 
 ANATOMY = {"fundus": ("disc", "fovea", "vessel"), "chest": ("lungs", "heart", "clavicles")}
 
@@ -278,17 +279,19 @@ def agreement(
     """Compares features and label maps with the anatomy, image by image.
 
     Args:
-        features: (N, S, S, D) pixel features, ranked by nearness for the retrieval AUC.
+        features: (N, S, S, D) pixel features, for `retrieval`.
         labels: (N, S, S) cluster of every pixel.
         prepared: The images' masks.
         modality: "fundus" or "chest".
         seed: Fixes the query pixels.
 
     Returns:
-        A row for each image. Columns "NMI", and for each structure "Dice <structure>" (of the
-        cluster that matches it best over all images), "AUC <structure>" and "AP <structure>"
-        (retrieval: area under the ROC curve, average precision); nan where an image lacks the
-        structure.
+        A row for each image, nan where an image lacks the structure. Of the clusters: "clusters"
+        (how many are in use over all images), "largest area" (share of the field of view), "NMI",
+        "NMI of structures" and "matched IoU". For each structure: "Dice <structure>" (of the
+        cluster that matches it best over all images), and by `retrieval` "AUC <structure>", "AP
+        <structure>", and with queries in other images "AUC <structure> across" and "AP <structure>
+        across".
 
     Raises:
         ValueError: The shapes do not fit, or the modality is unknown.
@@ -299,7 +302,14 @@ def agreement(
     features, inside = _pixel_features(features, prepared.masks["field_of_view"], "features")
     labels = checks.labels(labels, "labels", dims="NHW")
     one_shape(labels=labels, **{"the prepared images": anatomy})
-    columns = {"NMI": [mutual_information(*maps) for maps in zip(labels, anatomy, inside)]}
+    maps = list(zip(labels, anatomy, inside))
+    columns = {
+        "clusters": len(np.unique(labels[inside])),
+        "largest area": [np.bincount(k[i]).max() / max(i.sum(), 1) for k, _, i in maps],
+        "NMI": [mutual_information(*one) for one in maps],
+        "NMI of structures": [structure_information(*one) for one in maps],
+        "matched IoU": matched_iou(labels, anatomy, inside),
+    }
     for name in names:
         truth = np.asarray(prepared.masks[name]) & inside
         best = best_match_dice(labels, truth, inside)[1]
@@ -307,8 +317,9 @@ def agreement(
         columns[f"Dice {name}"] = [
             dice(m, t) if t.any() else np.nan for m, t in zip(matched, truth)
         ]
-        columns[f"AUC {name}"] = retrieval_auc(features, truth, inside, seed=seed)
-        columns[f"AP {name}"] = average_precision(features, truth, inside, seed=seed)
+        for measure, values in retrieval(features, truth, inside, seed=seed).items():
+            kind, _, where = measure.partition(" ")
+            columns[f"{kind} {name} {where}".strip()] = values.to_numpy()
     return pd.DataFrame(columns, index=prepared.names)
 
 

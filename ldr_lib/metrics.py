@@ -1,15 +1,13 @@
-"""How well label maps and similarities agree with anatomy."""
-
-from collections.abc import Iterator
+"""How well label maps agree with anatomy."""
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
+from scipy.optimize import linear_sum_assignment
 from skimage.morphology import skeletonize
 from sklearn.metrics import normalized_mutual_info_score
 
 from .data import checks
-from .data.checks import array, finite, mask, one_shape, probabilities, whole
+from .data.checks import mask, one_shape, probabilities
 
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
@@ -86,99 +84,69 @@ def best_match_dice(labels: np.ndarray, truth: np.ndarray, inside: np.ndarray) -
     return float(scores.max()), int(scores.argmax())
 
 
-def _ranked_pixels(
-    features: np.ndarray, truth: np.ndarray, inside: np.ndarray, queries: int, seed: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Similarity of pixels to query pixels, for every image that has the structure and something
-    else.
-
-    Yields:
-        Number of the image; similarity (P, Q) of P of its pixels to the Q queries, which ranks as
-        Euclidean nearness; whether each of the P pixels belongs to the structure (P,).
-    """
-    features = array(features, "features", "NHWD")
-    truth, inside = mask(truth, "truth", "NHW"), mask(inside, "inside", "NHW")
-    one_shape(truth=truth, inside=inside, **{"the pixels of features": features[..., 0]})
-    whole(queries, "queries", 1, 10**6)
-    rng = np.random.default_rng(checks.seed(seed))
-    of_structure = np.flatnonzero(truth & inside)
-    if not len(of_structure):
-        return
-    pixels = features.reshape(-1, features.shape[-1])  # (N * H * W, D)
-    chosen = pixels[rng.choice(of_structure, queries)].astype(np.float32)  # (Q, D)
-    finite(chosen, "features")
-    for i in range(len(features)):
-        ranked = np.flatnonzero(inside[i])
-        ranked = rng.choice(ranked, min(2_000, len(ranked)), replace=False)  # (P,)
-        positive = truth[i].ravel()[ranked]
-        if positive.any() and not positive.all():
-            others = features[i].reshape(-1, features.shape[-1])[ranked]
-            others = finite(others.astype(np.float32), "features")  # (P, D)
-            yield i, 2 * others @ chosen.T - (others**2).sum(1, keepdims=True), positive
-
-
-def retrieval_auc(
-    features: np.ndarray, truth: np.ndarray, inside: np.ndarray, queries: int = 50, seed: int = 0
-) -> np.ndarray:
-    """How well similarity to one pixel of a structure ranks that structure's pixels above all
-    others, image by image.
-
-    Each query is one pixel of the structure, taken at random from all images; the pixels of every
-    image are ranked by their nearness to it. The area under the ROC curve is averaged over
-    queries: 0.5 is chance, 1 perfect.
+def structure_information(labels: np.ndarray, anatomy: np.ndarray, inside: np.ndarray) -> float:
+    """`mutual_information` over the pixels of structures alone: do clusters tell one structure from
+    another? What most of a photograph shows, no structure, plays no part.
 
     Args:
-        features: (N, H, W, D); compared by Euclidean distance, which on the unit sphere ranks as
-            cosine similarity.
-        truth: (N, H, W) bool.
-        inside: (N, H, W) bool, pixels that count.
-        queries: Number of query pixels.
-        seed: Fixes which pixels are taken; at most 2,000 of each image are ranked.
+        labels: Cluster of every pixel, integers of any shape.
+        anatomy: Structure of every pixel, integers of the same shape, 0 where there is none.
+        inside: Pixels that count, bool of the same shape.
 
     Returns:
-        (N,) mean area under the curve; nan where an image lacks the structure or its complement.
+        Value in [0, 1]; nan where fewer than two structures are there.
 
-    Source: Chen et al. 2021, local similarity. Taught in notebook 00, section 4.
+    Ours. Taught in notebook 00, section 4.
     """
-    features = array(features, "features", "NHWD")
-    scores = np.full(len(features), np.nan)
-    for i, similarity, positive in _ranked_pixels(features, truth, inside, queries, seed):
-        n_positive, n_negative = positive.sum(), (~positive).sum()
-        rank_sums = rankdata(similarity, axis=0)[positive].sum(0)  # (Q,)
-        wins = rank_sums - n_positive * (n_positive + 1) / 2
-        scores[i] = (wins / (n_positive * n_negative)).mean()
-    return scores
+    anatomy = checks.labels(anatomy, "anatomy")
+    of_structures = _some(inside) & (anatomy > 0)
+    if len(np.unique(anatomy[of_structures])) < 2:
+        return float("nan")
+    return mutual_information(labels, anatomy, of_structures)
 
 
-def average_precision(
-    features: np.ndarray, truth: np.ndarray, inside: np.ndarray, queries: int = 50, seed: int = 0
-) -> np.ndarray:
-    """How pure the most similar pixels are, image by image, for the queries of `retrieval_auc`.
+def matched_iou(labels: np.ndarray, anatomy: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Overlap of structures and clusters when every structure, and what is none, has a cluster of
+    its own.
 
-    A threshold on similarity marks some pixels; precision is the share of them that belongs to the
-    structure. Average precision is the mean over the structure's pixels, each taken as the
-    threshold in turn. Chance is the structure's share of the pixels, not 0.5, so a rare structure
-    that is found together with much else scores low although its area under the ROC curve is high.
+    The one-to-one match is the one of the largest mean overlap over all images together
+    (Hungarian method). Pixels of no structure take a cluster too, but do not count in the mean.
 
     Args:
-        features: (N, H, W, D); compared by Euclidean distance.
-        truth: (N, H, W) bool.
+        labels: (N, H, W) cluster of every pixel.
+        anatomy: (N, H, W) structure of every pixel, 0 where there is none.
         inside: (N, H, W) bool, pixels that count.
-        queries: Number of query pixels.
-        seed: Fixes which pixels are taken; at most 2,000 of each image are ranked.
 
     Returns:
-        (N,) mean over queries, in (0, 1]; nan where an image lacks the structure or its complement.
+        (N,) intersection over union in each image, the mean over the structures that it has, in
+        [0, 1]; 0 for a structure that is left without a cluster, nan where an image has none.
 
-    Ours, beside the paper's local similarity. Taught in notebook 00, section 4.
+    Ours, as usual for segmentation without labels. Taught in notebook 00, section 4.
     """
-    features = array(features, "features", "NHWD")
-    scores = np.full(len(features), np.nan)
-    for i, similarity, positive in _ranked_pixels(features, truth, inside, queries, seed):
-        marked = rankdata(-similarity, "max", axis=0)[positive]  # (positives, Q): at least as near
-        correct = rankdata(-similarity[positive], "max", axis=0)  # of these, in the structure
-        scores[i] = (correct / marked).mean()
-    return scores
+    labels, anatomy = checks.labels(labels, "labels"), checks.labels(anatomy, "anatomy")
+    inside = mask(inside, "inside", "NHW")
+    _some(inside)
+    one_shape(labels=labels, anatomy=anatomy, inside=inside)
+    shape = (anatomy[inside].max() + 1, labels[inside].max() + 1)  # structures, clusters
+    shared = np.stack(
+        [
+            np.bincount(a[i] * shape[1] + k[i], minlength=shape[0] * shape[1]).reshape(shape)
+            for k, a, i in zip(labels, anatomy, inside)
+        ]
+    )  # (N, structures, clusters) pixels in common
+    structures, clusters = linear_sum_assignment(_overlap(shared.sum(0)), maximize=True)
+    found = np.zeros(shared.shape[:2])
+    found[:, structures] = _overlap(shared)[:, structures, clusters]
+    there = shared.sum(2) > 0  # (N, structures)
+    found, there = found[:, 1:], there[:, 1:]
+    counts = there.sum(1)
+    return np.where(counts > 0, (found * there).sum(1) / np.maximum(counts, 1), np.nan)
+
+
+def _overlap(shared: np.ndarray) -> np.ndarray:
+    """Intersection over union of all pairs, from the pixels in common (..., S, K)."""
+    union = shared.sum(-1, keepdims=True) + shared.sum(-2, keepdims=True) - shared
+    return shared / np.maximum(union, 1)
 
 
 def centreline_dice(prediction: np.ndarray, truth: np.ndarray) -> float:

@@ -87,8 +87,16 @@ def test_agreement_of_a_perfect_labelling_image_by_image(two_kinds):
     truth = two_kinds.masks["vessel"]
     found = agreement(two_kinds.images / 255, truth.astype(int), two_kinds, "fundus")
     assert list(found.index) == two_kinds.names
-    assert list(found.columns) == ["NMI", "Dice vessel", "AUC vessel", "AP vessel"]
-    assert found.to_numpy() == pytest.approx(1)
+    assert list(found.columns) == [
+        *("clusters", "largest area", "NMI", "NMI of structures", "matched IoU"),
+        *("Dice vessel", "AUC vessel", "AP vessel", "AUC vessel across", "AP vessel across"),
+    ]
+    assert (found["clusters"] == 2).all() and found["NMI of structures"].isna().all()
+    inside = two_kinds.masks["field_of_view"]
+    share = [(t & i).sum() / i.sum() for t, i in zip(truth, inside)]
+    assert found["largest area"].tolist() == pytest.approx([max(s, 1 - s) for s in share])
+    perfect = found.drop(columns=["clusters", "largest area", "NMI of structures"])
+    assert perfect.to_numpy() == pytest.approx(1)
 
 
 def test_agreement_is_measured_in_each_image_on_its_own_and_undefined_without_the_structure():
@@ -102,7 +110,10 @@ def test_agreement_is_measured_in_each_image_on_its_own_and_undefined_without_th
     assert found["Dice vessel"].iloc[:2].tolist() == pytest.approx([1, 2 / 3])
     assert found["AUC vessel"].iloc[:2].between(0.5, 1, inclusive="neither").all()
     structure = ["Dice vessel", "AUC vessel", "AP vessel"]
-    assert found[structure].iloc[2].isna().all() and found.iloc[:2].notna().to_numpy().all()
+    assert found[structure].iloc[2].isna().all()
+    assert found[structure].iloc[:2].notna().to_numpy().all()
+    assert found["matched IoU"].tolist()[:2] == pytest.approx([1, 0.5])
+    assert np.isnan(found["matched IoU"].iloc[2])
 
 
 def test_anatomy_numbers_structures_in_order_and_later_ones_on_top():

@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ldr_lib.metrics import (
-    average_precision,
     best_match_dice,
     dice,
     hausdorff95,
+    matched_iou,
     mutual_information,
-    retrieval_auc,
+    structure_information,
 )
 
 
@@ -43,56 +42,48 @@ def test_best_match_dice_is_the_best_of_all_clusters():
     )
 
 
-@pytest.mark.parametrize(
-    "measure, expected",
-    [(retrieval_auc, roc_auc_score), (average_precision, average_precision_score)],
-)
-@pytest.mark.parametrize("integers", [False, True], ids=["all different", "with ties"])
-def test_retrieval_equals_scikit_learn_query_by_query(measure, expected, integers):
+def test_matched_iou_by_hand():
+    anatomy = np.array([[[0, 0, 1, 1, 2, 2]], [[0, 0, 0, 1, 1, 1]]])
+    labels = np.array([[[5, 5, 3, 3, 3, 4]], [[5, 5, 5, 3, 3, 5]]])
+    inside = np.ones(anatomy.shape, bool)
+    # matched over both: none-5, structure 1-3, structure 2-4
+    assert matched_iou(labels, anatomy, inside) == pytest.approx([(2 / 3 + 1 / 2) / 2, 2 / 3])
+    renamed = np.array([0, 0, 0, 7, 1, 2])[labels]
+    np.testing.assert_array_equal(
+        matched_iou(renamed, anatomy, inside), matched_iou(labels, anatomy, inside)
+    )
+    assert np.isnan(matched_iou(labels, np.zeros_like(anatomy), inside)).all()
+
+
+def test_matched_iou_is_the_best_of_all_one_to_one_matches():
+    from itertools import permutations
+
     rng = np.random.default_rng(0)
-    truth, inside = rng.random((3, 20, 20)) < 0.3, rng.random((3, 20, 20)) < 0.8
-    features = rng.normal(size=(3, 20, 20, 4)) + truth[..., None]
-    features = features.round() if integers else features
-    scores = measure(features, truth, inside, queries=5, seed=7)
-    of_structure = np.flatnonzero(truth & inside)
-    queries = features.reshape(-1, 4)[np.random.default_rng(7).choice(of_structure, 5)]
-    for i in range(3):
-        values, positive = features[i][inside[i]], truth[i][inside[i]]
-        by_hand = [expected(positive, -np.square(values - query).sum(1)) for query in queries]
-        assert scores[i] == pytest.approx(np.mean(by_hand), abs=1e-6)
+    anatomy, labels = rng.integers(0, 3, (1, 20, 20)), rng.integers(0, 4, (1, 20, 20))
+    inside = rng.random((1, 20, 20)) < 0.8
+    labels[anatomy == 2] = 1
+
+    def iou(structure, cluster):
+        a, b = (anatomy == structure) & inside, (labels == cluster) & inside
+        return (a & b).sum() / (a | b).sum()
+
+    best = max(permutations(range(4), 3), key=lambda k: sum(iou(s, k[s]) for s in range(3)))
+    by_hand = np.mean([iou(s, best[s]) for s in (1, 2)])
+    assert matched_iou(labels, anatomy, inside) == pytest.approx([by_hand])
 
 
-def test_retrieval_is_perfect_for_separate_and_chance_for_random_features():
+def test_a_structure_without_a_cluster_of_its_own_has_no_overlap():
+    anatomy = np.array([[[0, 1, 2, 2]]])
+    assert matched_iou(anatomy * 0, anatomy, anatomy >= 0) == pytest.approx([0.25])  # one cluster
+
+
+def test_information_about_structures_is_blind_to_what_is_none():
     rng = np.random.default_rng(0)
-    truth, inside = rng.random((2, 30, 30)) < 0.3, np.ones((2, 30, 30), bool)
-    noise = rng.normal(size=(2, 30, 30, 4))
-    separate = noise * 0.01 + 5 * truth[..., None]
-    assert (retrieval_auc(separate, truth, inside) > 0.99).all()
-    assert (average_precision(separate, truth, inside) > 0.99).all()
-    assert retrieval_auc(noise, truth, inside) == pytest.approx([0.5, 0.5], abs=0.05)
-    share = truth.mean((1, 2))
-    assert average_precision(noise, truth, inside) == pytest.approx(share, abs=0.05)
-
-
-def test_retrieval_is_blind_to_rotation_of_the_features():
-    rng = np.random.default_rng(0)
-    truth, inside = rng.random((2, 30, 30)) < 0.3, np.ones((2, 30, 30), bool)
-    features = rng.normal(size=(2, 30, 30, 4)) + truth[..., None]
-    rotation = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    for measure in (retrieval_auc, average_precision):
-        rotated = measure(features @ rotation, truth, inside)
-        assert rotated == pytest.approx(measure(features, truth, inside), abs=1e-3)
-
-
-@pytest.mark.parametrize("measure", [retrieval_auc, average_precision])
-def test_retrieval_is_undefined_where_an_image_lacks_the_structure_or_all_else(measure):
-    features = np.random.default_rng(0).normal(size=(3, 8, 8, 2))
-    truth = np.zeros((3, 8, 8), bool)
-    truth[0, :, :4], truth[1] = True, True
-    scores = measure(features, truth, np.ones_like(truth))
-    assert np.isfinite(scores[0]) and np.isnan(scores[1:]).all()
-    nothing = np.zeros_like(truth)
-    assert np.isnan(measure(features, nothing, ~nothing)).all()
+    anatomy = rng.integers(0, 3, (20, 20))
+    inside = rng.random((20, 20)) < 0.7
+    labels = np.where(anatomy > 0, anatomy + 3, rng.integers(0, 9, anatomy.shape))
+    assert structure_information(labels, anatomy, inside) == pytest.approx(1)
+    assert np.isnan(structure_information(labels, np.minimum(anatomy, 1), inside))
 
 
 def test_hausdorff_distance_equals_that_of_all_border_points():

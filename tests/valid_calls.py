@@ -25,6 +25,7 @@ from ldr_lib import (
     metrics,
     runs,
     save_model,
+    similarity,
     teaching,
     transfer,
 )
@@ -308,13 +309,18 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             metrics.best_match_dice,
             dict(labels=labels, truth=truth, inside=inside),
         ),
-        "retrieval_auc": (
-            metrics.retrieval_auc,
+        "retrieval": (
+            similarity.retrieval,
             dict(features=vectors, truth=truth, inside=inside, queries=5, seed=0),
         ),
-        "average_precision": (
-            metrics.average_precision,
-            dict(features=vectors, truth=truth, inside=inside, queries=5, seed=0),
+        "moments": (similarity.moments, dict(features=vectors, inside=inside)),
+        "matched_iou": (
+            metrics.matched_iou,
+            dict(labels=labels, anatomy=anatomy, inside=inside),
+        ),
+        "structure_information": (
+            metrics.structure_information,
+            dict(labels=labels, anatomy=anatomy, inside=inside),
         ),
         "centreline_dice": (metrics.centreline_dice, dict(prediction=mask(), truth=mask())),
         "centre": (metrics.centre, dict(map_=maps[0])),

@@ -14,6 +14,9 @@ from .figures import similarity_maps as similarity_maps
 from .figures import similarity_sheet as similarity_sheet
 from .figures import typical_patches as typical_patches
 from .figures import view_pairs as view_pairs
+from .health import alignment_and_uniformity as alignment_and_uniformity
+from .health import health as health
+from .health import health_table as health_table
 from .page import write_page as write_page
 from .plots import loss_curves as loss_curves
 from .plots import loss_references as loss_references
@@ -21,14 +24,13 @@ from .plots import network_diagram as network_diagram
 from .plots import patch_references as patch_references
 from .plots import sphere_map as sphere_map
 from .plots import sphere_pairs as sphere_pairs
-from .probes import alignment_and_uniformity as alignment_and_uniformity
-from .probes import filter_bank as filter_bank
-from .probes import health as health
-from .probes import health_table as health_table
 from .probes import labelled_example as labelled_example
 from .probes import neighbourhoods as neighbourhoods
 from .probes import pixels as pixels
 from .probes import probe as probe
+from .rivals import filter_bank as filter_bank
+from .rivals import has_imagenet as has_imagenet
+from .rivals import imagenet_features as imagenet_features
 from .scene import Point as Point
 from .scene import Scene as Scene
 from .scene import embed_scene as embed_scene

@@ -1,63 +1,21 @@
-"""Linear and k-NN probes of frozen features, nearest neighbours, and signs of a healthy network."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Linear and k-NN probes of frozen features, and nearest neighbours."""
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from ..data import checks
-from ..data.checks import array, as_bytes, finite, instance, mask, named, whole
+from ..data.checks import array, finite, mask, named, whole
 from ..data.errors import DataError
 from ..data.prepare import Prepared
-from ..data.views import ViewMaker
-from ..device import mixed_precision
 from ..evaluation import Comparison, anatomy_of, k_means
-from ..losses import patch_grid, patch_rows
-from ..metrics import mutual_information, retrieval_auc
-from ..network import TwoBranchNet, require_embedding
-from ..settings import Settings
+from ..metrics import mutual_information
+from ..similarity import moments, retrieval, standardised
 
 NEIGHBOURS = 15
-
-
-def filter_bank(images: np.ndarray) -> np.ndarray:
-    """Features that need no training: brightness, gradient and curvature at five scales of a
-    Gaussian.
-
-    Args:
-        images: (N, H, W, C) uint8, or floats in [0, 1].
-
-    Returns:
-        (N, H, W, 20 C) float32, each feature with mean 0 and deviation 1 over all pixels.
-
-    Raises:
-        DataError: The images have another type, range or shape, or there are none.
-
-    Taught in notebook 03, section 6.
-    """
-    from skimage.feature import multiscale_basic_features
-
-    images = as_bytes(images, "images", "NHWC")
-    if not images.size:
-        raise DataError(f"images hold no pixel, they are {images.shape}")
-    found = np.stack(
-        [
-            multiscale_basic_features(image, sigma_min=1, sigma_max=16, channel_axis=-1).astype(
-                np.float32
-            )
-            for image in images
-        ]
-    )
-    found -= found.mean((0, 1, 2))
-    found /= np.maximum(found.std((0, 1, 2)), 1e-6)
-    return found
+MEASURES = {"AUC": roc_auc_score, "AP": average_precision_score}
 
 
 def pixels(inside: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -131,10 +89,12 @@ def probe(
         seed: Fixes the draws.
 
     Returns:
-        Values image by image, and in `.table` their means. Columns: "NMI" of k-means with the
-        anatomy, and for each structure "<structure> retrieval" (`retrieval_auc`), "<structure>
-        linear" and "<structure> neighbours", the area under the ROC curve of logistic regression
-        and of the 15 nearest labelled pixels; nan where an image lacks the structure.
+        Values image by image, and in `.table` their means; nan where an image lacks the structure.
+        Columns: "NMI" of k-means with the anatomy; for each structure "<structure> retrieval AUC",
+        "... AP" and "... AP across" (see `ldr_lib.similarity.retrieval`), and of logistic
+        regression ("linear") and the 15 nearest labelled pixels ("neighbours") the area under the
+        ROC curve, "AUC", and average precision, "AP". All features are compared by one distance,
+        the cosine after they are brought to mean 0 and deviation 1 inside the field of view.
 
     Raises:
         ValueError: Features do not fit the images, or a value makes no sense.
@@ -154,28 +114,36 @@ def probe(
     labels, true = anatomy[example].ravel()[labelled], truth.ravel()[judged]
     rows = {}
     for name, (of_example, of_held_out) in features.items():
-        x = of_example.reshape(-1, of_example.shape[-1])[labelled].astype(np.float32)  # (8000, D)
-        z = of_held_out.reshape(-1, of_held_out.shape[-1])[judged].astype(np.float32)  # (P, D)
-        ways = {
-            "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
-            "neighbours": KNeighborsClassifier(NEIGHBOURS),
-        }
         found = k_means(of_held_out, inside, n_clusters, seed)
         columns = {"NMI": [mutual_information(*maps) for maps in zip(found, truth, inside)]}
         for number, structure in enumerate(names, 1):
-            columns[f"{structure} retrieval"] = retrieval_auc(
-                of_held_out, truth == number, inside, seed=seed
-            )
-        for way, model in ways.items():
+            ranked = retrieval(of_held_out, truth == number, inside, seed=seed)
+            for measure in ("AUC", "AP", "AP across"):
+                columns[f"{structure} retrieval {measure}"] = ranked[measure].to_numpy()
+        scale = moments(of_held_out, inside)
+        x = standardised(of_example.reshape(-1, of_example.shape[-1])[labelled], *scale)
+        z = standardised(of_held_out.reshape(-1, of_held_out.shape[-1])[judged], *scale)
+        for way, model in _probes().items():
             probability = model.fit(x, labels).predict_proba(z)  # (P, classes)
             for number, structure in enumerate(names, 1):
                 scores = probability[:, list(model.classes_).index(number)]
-                columns[f"{structure} {way}"] = _auc_by_image(
-                    true == number, scores, image_of, len(inside)
-                )
+                for measure, of in MEASURES.items():
+                    columns[f"{structure} {way} {measure}"] = _by_image(
+                        of, true == number, scores, image_of, len(inside)
+                    )
         rows[name] = pd.DataFrame(columns, index=held_out.names)
-    order = [f"{s} {way}" for s in names for way in ("retrieval", "linear", "neighbours")]
+    ways = [f"retrieval {m}" for m in ("AUC", "AP", "AP across")]
+    ways += [f"{way} {m}" for way in _probes() for m in MEASURES]
+    order = [f"{structure} {way}" for structure in names for way in ways]
     return Comparison({name: table[["NMI", *order]] for name, table in rows.items()})
+
+
+def _probes() -> dict:
+    """The classifiers of a probe, as fresh ones."""
+    return {
+        "linear": LogisticRegression(max_iter=500),
+        "neighbours": KNeighborsClassifier(NEIGHBOURS),  # of unit vectors: ranks as the cosine
+    }
 
 
 def _fitting(features: dict, example: tuple, held_out: tuple) -> dict:
@@ -202,13 +170,15 @@ def _fitting(features: dict, example: tuple, held_out: tuple) -> dict:
     return found
 
 
-def _auc_by_image(true: np.ndarray, scores: np.ndarray, image_of: np.ndarray, n: int) -> np.ndarray:
-    """Area under the ROC curve for each of n images, nan where an image has one class only."""
+def _by_image(
+    measure, true: np.ndarray, scores: np.ndarray, image_of: np.ndarray, n: int
+) -> np.ndarray:
+    """A measure of scores for each of n images, nan where an image has one class only."""
     values = np.full(n, np.nan)
     for i in range(n):
         here = image_of == i
         if true[here].any() and not true[here].all():
-            values[i] = roc_auc_score(true[here], scores[here])
+            values[i] = measure(true[here], scores[here])
     return values
 
 
@@ -258,199 +228,3 @@ def neighbourhoods(
             "by chance": np.mean(counts / len(labels)),
         }
     return pd.DataFrame(rows).T
-
-
-def _seen_by(net: TwoBranchNet, images: np.ndarray, settings: Settings) -> np.ndarray:
-    """Images as bytes, which a network with these settings can look at."""
-    require_embedding(net)
-    instance(settings, Settings, "settings", "Settings")
-    images = as_bytes(images, "images", "NSSC")
-    if images.shape[1] != images.shape[2] or images.shape[3] != net.in_channels:
-        raise DataError(
-            f"the network takes square images (N, S, S, {net.in_channels}), not {images.shape}"
-        )
-    return images
-
-
-@torch.no_grad()
-def _patches_of_two_views(
-    net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Patch vectors of the first and of the second views, both (n, G * G, D), partners in one
-    position.
-    """
-    if len(images) == 1:
-        images = np.repeat(images, 2, axis=0)  # a small folder holds out one
-    n = min(len(images), 16) // 2 * 2
-    if n < 2:
-        raise DataError("at least one image is needed, not 0")
-    device = next(net.parameters()).device
-    x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(checks.seed(seed))
-        views = ViewMaker(settings.view_size, settings.crop_scale)(x)
-        with mixed_precision(device, net):
-            first, second = (
-                patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)
-            )  # (n, D, G, G) each
-    one, other = patch_rows(first), patch_rows(views.realign(second))  # (n * G * G, D) each
-    return one.float().unflatten(0, (n, -1)), other.float().unflatten(0, (n, -1))
-
-
-def alignment_and_uniformity(
-    net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int = 0
-) -> tuple[float, float]:
-    """How near partners lie, and how evenly all lie on the sphere.
-
-    Args:
-        net: A network; it is put back into the mode it was in.
-        images: (N, S, S, C) uint8 or floats in [0, 1]; an even number of them is used, 16 at
-            most, and a single one twice.
-        settings: Views and patch grid.
-        seed: Fixes the views.
-
-    Returns:
-        Alignment, the mean squared distance of the vectors of one patch in two views, 0 (the same)
-        to 4; and uniformity, the logarithm of the mean of exp(-2 d^2) over pairs of different
-        patches: 0 when all coincide, about -3.75 when spread evenly in 32 dimensions.
-
-    Raises:
-        DataError: No images, or of another type, range or shape.
-        ValueError: The network embeds no pixels, or there are no settings.
-
-    Source: Wang and Isola, ICML 2020. Taught in notebook 03, section 5.
-    """
-    images = _seen_by(net, images, settings)
-    with _evaluating(net):
-        one, other = _patches_of_two_views(net, images, settings, seed)
-    return _alignment(one, other), _uniformity(one)
-
-
-def _alignment(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).square().sum(2).mean())
-
-
-def _uniformity(one: torch.Tensor) -> float:
-    distances = torch.pdist(one.flatten(0, 1))
-    return float(distances.square().mul(-2).exp().mean().log())
-
-
-def _top_1(one: torch.Tensor, other: torch.Tensor, images_per_step: int) -> float:
-    """Share of patches whose most similar patch, among all others of a training step, is their
-    partner.
-    """
-    hits = []
-    for first, second in zip(one.split(images_per_step), other.split(images_per_step)):
-        vectors = torch.cat([first.flatten(0, 1), second.flatten(0, 1)])  # (M, D)
-        similarity = (vectors @ vectors.T).fill_diagonal_(-torch.inf)  # (M, M)
-        partner = torch.arange(len(vectors), device=vectors.device).roll(len(vectors) // 2)
-        hits.append(similarity.argmax(1) == partner)
-    return float(torch.cat(hits).float().mean())
-
-
-@contextmanager
-def _evaluating(net: TwoBranchNet) -> Iterator[None]:
-    """Puts a network into evaluation mode, and back into the mode it was in."""
-    was_training = net.training
-    net.eval()
-    try:
-        yield
-    finally:
-        net.train(was_training)
-
-
-@torch.no_grad()
-def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int = 0) -> pd.Series:
-    """Signs of a healthy network that need no masks.
-
-    Args:
-        net: A network; it is put back into the mode it was in.
-        images: (N, S, S, C) uint8 or floats in [0, 1], with S a multiple of 16; an even number of
-            them is used, 16 at most. Black pixels are taken to lie outside the field of view.
-        settings: Views, patch grid and images per step.
-        seed: Fixes the views.
-
-    Returns:
-        A value for each sign:
-
-        - "top-1 patch match": share of patches whose most similar patch, among all others of one
-          training step, is their partner in the other view; 1 is perfect.
-        - "largest share": mean over pixels of the largest cluster assignment; 1/K when every pixel
-          is undecided, 1 when every pixel is decided.
-        - "decided pixels": share of pixels with one assignment above one half.
-        - "cosine after a half turn": mean cosine between a pixel's embedding and its embedding in
-          the image turned by 180 degrees; 1 when orientation is ignored, and also when all
-          embeddings coincide.
-        - "alignment" and "uniformity": see `alignment_and_uniformity`.
-
-        The two signs of clusters are nan where the network has no clustering branch.
-
-    Raises:
-        DataError: No images, black ones, or of another type, range or shape.
-        ValueError: The network embeds no pixels, or there are no settings.
-
-    Taught in notebook 02, section 7.
-    """
-    images = _seen_by(net, images, settings)
-    if len(images) and not images[:2].any():
-        raise DataError("the first images are black: there is no field of view to look at")
-    with _evaluating(net):
-        one, other = _patches_of_two_views(net, images, settings, seed)
-        upright, turned, largest = [], [], []
-        for image in images[: len(one)]:
-            v, share = _embed_one(net, image)
-            w, _ = _embed_one(net, np.rot90(image, 2).copy())
-            inside = torch.from_numpy(image.any(-1)).to(v.device)  # (S, S)
-            upright.append(v[:, inside])  # (D, P)
-            turned.append(w.rot90(2, (1, 2))[:, inside])
-            largest.append(
-                torch.full_like(v[0], torch.nan)[inside] if share is None else share.amax(0)[inside]
-            )
-    cosines = (torch.cat(upright, 1) * torch.cat(turned, 1)).sum(0)
-    shares = torch.cat(largest)
-    decided = (shares > 0.5).float().mean() if not shares.isnan().any() else torch.nan
-    return pd.Series(
-        {
-            "top-1 patch match": _top_1(one, other, 2 * settings.pairs),
-            "largest share": float(shares.mean()),
-            "decided pixels": float(decided),
-            "cosine after a half turn": float(cosines.mean()),
-            "alignment": _alignment(one, other),
-            "uniformity": _uniformity(one),
-        }
-    )
-
-
-def _embed_one(net: TwoBranchNet, image: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Embeddings (D, S, S) and cluster assignments (K, S, S) of one image."""
-    device = next(net.parameters()).device
-    x = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
-    with mixed_precision(device, net):
-        if getattr(net, "clustering_branch", None) is None:
-            return net.embed(x)[0], None
-        v, a = net(x)
-    return v[0], a[0]
-
-
-def health_table(
-    nets: dict[str, TwoBranchNet], images: np.ndarray, settings: Settings, seed: int = 0
-) -> pd.DataFrame:
-    """The `health` of several networks on the same views, one row for each.
-
-    Args:
-        nets: Row name to network.
-        images: As in `health`.
-        settings: As in `health`.
-        seed: Fixes the views.
-
-    Returns:
-        One column for each sign.
-
-    Raises:
-        DataError: As in `health`.
-        ValueError: As in `health`, or there is no network.
-
-    Taught in notebook 02, section 7.
-    """
-    nets = named(nets, "nets", "its network")
-    return pd.DataFrame({name: health(net, images, settings, seed) for name, net in nets.items()}).T

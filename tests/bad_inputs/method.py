@@ -239,14 +239,14 @@ METHOD = [
         labels=LABELS - 1,
     ),
     row(
-        "retrieval_auc",
+        "retrieval",
         "features without a dimension",
         r"features must be an array \(N, H, W, D\), not float64 of shape \(32, 32\)",
         features=MAP,
     ),
-    row("average_precision", "features of nan", "features must be finite", features=BROKEN),
+    row("retrieval", "features of nan", "features must be finite", features=BROKEN),
     row(
-        "retrieval_auc",
+        "retrieval",
         "no queries",
         "queries must be a whole number from 1 to 1000000, not 0",
         queries=0,
