@@ -1,5 +1,5 @@
-"""What the course's assignments use: checks whose messages teach, the project's photographs, and
-the leaderboard of a class.
+"""What the course uses: checks whose messages teach, the project's photographs, the leaderboard of
+a class, quizzes, and figures with sliders.
 """
 
 import lazy_loader

@@ -7,4 +7,7 @@ from .checks import stored_values as stored_values
 from .leaderboard import leaderboard as leaderboard
 from .photographs import Photographs as Photographs
 from .photographs import hard_photographs as hard_photographs
+from .quiz import Quiz as Quiz
+from .quiz import quiz_questions as quiz_questions
+from .sliders import Sliders as Sliders
 from .source import show_source as show_source

@@ -1,0 +1,94 @@
+"""Figures with sliders: what is drawn follows them; without a kernel a still picture is shown."""
+
+import io
+from collections.abc import Callable
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ..data.checks import instance, shown
+from ..data.errors import one_of
+
+
+class Sliders(widgets.VBox):
+    """A figure that is drawn again when a slider is moved or a button is pressed.
+
+    Each picture is drawn when it is first asked for, and kept. Without a running kernel the picture
+    of the first choice is shown.
+
+    Args:
+        draw: Takes one value of each name in `choices`, by name, and returns a figure.
+        start: Name to the value that is shown first; the first value where a name is missing.
+        choices: Name to the list of its values. Numbers become a slider, texts become buttons.
+
+    Raises:
+        ValueError: A name has no values, a start is not among the values, or `draw` returned no
+            figure.
+
+    Example:
+        >>> def draw(power):
+        ...     figure, axis = plt.subplots()
+        ...     axis.plot([x**power for x in range(5)])
+        ...     return figure
+        >>> Sliders(draw, power=[1, 2, 3]).values
+        {'power': 1}
+    """
+
+    def __init__(self, draw: Callable[..., Figure], start: dict | None = None, **choices):
+        if not choices:
+            raise ValueError("Sliders needs at least one name with its values, as in share=[0, 1]")
+        start = start or {}
+        for name in start:
+            one_of(name, choices, "slider")
+        self.draw, self.kept, self.inputs = draw, {}, {}
+        for name, values in choices.items():
+            values = list(instance(values, (list, tuple, range), name, "a list of values"))
+            if not values:
+                raise ValueError(f"{name} must hold at least one value, and is empty")
+            first = start.get(name, values[0])
+            if first not in values:
+                raise ValueError(f"start of {name} must be one of its values, not {shown(first)}")
+            self.inputs[name] = _input(name, values, first)
+            self.inputs[name].observe(lambda _: self.show(), "value")
+        self.image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        super().__init__([*self.inputs.values(), self.image])
+        self.add_class("ldr-sliders")
+        self.show()
+
+    @property
+    def values(self) -> dict:
+        """Name to the value that is chosen now."""
+        return {name: control.value for name, control in self.inputs.items()}
+
+    def show(self) -> None:
+        """Shows the picture of the values that are chosen now."""
+        chosen = tuple(self.values.values())
+        if chosen not in self.kept:
+            self.kept[chosen] = _png(self.draw(**self.values))
+        self.image.value = self.kept[chosen]
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        words = ", ".join(f"{name} {value}" for name, value in self.values.items())
+        return data | {"image/png": self.image.value, "text/plain": f"at {words}"}, metadata
+
+
+def _input(name: str, values: list, first) -> widgets.Widget:
+    label = name.replace("_", " ")
+    style = {"description_width": "initial"}
+    if isinstance(values[0], str):
+        return widgets.ToggleButtons(options=values, value=first, description=label, style=style)
+    layout = widgets.Layout(width="30em")
+    return widgets.SelectionSlider(
+        options=values, value=first, description=label, style=style, layout=layout
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    if not isinstance(figure, Figure):
+        raise ValueError(f"draw must return a figure, not {shown(figure)}")
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    plt.close(figure)
+    return file.getvalue()

@@ -1,0 +1,115 @@
+"""Slides show existing figures, say what the notebooks say, and need no network."""
+
+import json
+import re
+import sys
+
+import pytest
+from conftest import ROOT
+
+from ldr_lib.data.errors import DataError
+
+sys.path.insert(0, str(ROOT / "notebooks" / "course" / "material"))
+
+from decks import DECKS, FIGURE, ROWS, slides_of, write_deck  # noqa: E402
+from markup import to_html  # noqa: E402
+
+SOURCES = sorted(DECKS.glob("*.md"))
+each = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def test_each_notebook_has_a_deck():
+    notebooks = {path.name.split("_")[0] for path in (ROOT / "notebooks").glob("0*.ipynb")}
+    assert {source.stem for source in SOURCES} == notebooks
+
+
+@each
+def test_slides_show_figures_of_the_notebooks(source):
+    slides = slides_of(source.read_text(encoding="utf-8"))
+    figures = [found for shown, _ in slides for found in FIGURE.finditer(to_html(shown))]
+    assert len(slides) >= 7 and len(figures) >= 3
+    for path, alt, title in (found.groups() for found in figures):
+        assert (source.parent / path).resolve().is_relative_to(ROOT / "figures")
+        assert (source.parent / path).is_file() and alt and (title is None or ROWS.fullmatch(title))
+    assert sum(bool(notes) for _, notes in slides) > len(slides) / 2
+
+
+def said_in(notebook):
+    """All that a notebook writes and prints, and all numbers of its record."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    texts = ["".join(cell["source"]) for cell in content["cells"]]
+    outputs = [output for cell in content["cells"] for output in cell.get("outputs", [])]
+    for output in outputs:
+        data = output.get("data", {})
+        for part in (output.get("text", []), data.get("text/plain", []), data.get("text/html", [])):
+            texts.append("".join(part))
+    record = ROOT / "figures" / notebook.stem / "record.json"
+    return "\n".join([*texts, record.read_text(encoding="utf-8")])
+
+
+def numbers(text):
+    return [float(word) for word in re.findall(r"\d+(?:\.\d+)?", text.replace("−", "-"))]
+
+
+@each
+def test_slides_quote_numbers_of_their_notebook(source):
+    (notebook,) = (ROOT / "notebooks").glob(f"{source.stem}_*.ipynb")
+    known = numbers(said_in(notebook))
+    text = re.sub(
+        r"\$[^$]*\$|!\[.*?\)|```.*?```", "", source.read_text(encoding="utf-8"), flags=re.S
+    )
+    quoted = re.findall(r"\d+\.\d+", text) + re.findall(r"(\d+) %", text)
+    unknown = [
+        word
+        for word in quoted
+        if not any(f"{n:.{len(word.partition('.')[2])}f}" == word for n in known)
+        and not any(f"{100 * n:.{len(word.partition('.')[2])}f}" == word for n in known)
+    ]
+    assert not unknown
+
+
+@each
+def test_decks_are_one_file_that_needs_no_network(source, tmp_path):
+    page = write_deck(source, tmp_path / "deck.html").read_text(encoding="utf-8")
+    outside = re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']+)""", page)
+    assert not [link for link in outside if link.startswith(("http", "//", ".."))]
+    assert not re.search(r"@import|url\((?!['\"]?(?:data:|#))", page)
+    assert len(page) < 6_000_000
+    assert page.count("<section>") >= len(slides_of(source.read_text(encoding="utf-8")))
+
+
+def test_licence_of_the_slides_program_is_kept():
+    licence = (DECKS / "reveal" / "LICENSE").read_text(encoding="utf-8")
+    assert "Hakim El Hattab" in licence and "Permission is hereby granted" in licence
+
+
+def test_formulas_become_mathml_and_code_stays():
+    html = to_html("A share $\\lambda$, `$x$` and\n\n$$\\frac{a}{b}$$\n\n```\ncost $5 or $6\n```")
+    assert html.count("<math") == 2 and 'display="block"' in html and "<mfrac>" in html
+    assert "<code>$x$</code>" in html and "cost $5 or $6" in html.replace("&#36;", "$")
+
+
+def deck(tmp_path, text):
+    source = tmp_path / "deck.md"
+    source.write_text(text, encoding="utf-8")
+    return write_deck(source, tmp_path / "deck.html")
+
+
+def test_a_missing_figure_is_named(tmp_path):
+    with pytest.raises(DataError, match="deck.md shows nothing.png, which does not exist"):
+        deck(tmp_path, "# A\n\n![x](nothing.png)")
+
+
+@pytest.mark.parametrize("title", ["rows 3 to 2 of 4", "rows 1 to 5 of 4", "top half"])
+def test_rows_that_a_figure_has_not_are_named(tmp_path, title, save, photograph):
+    save(tmp_path / "x.png", photograph())
+    with pytest.raises(DataError, match='must read like "rows 1 to 4 of 9"'):
+        deck(tmp_path, f'# A\n\n![x](x.png "{title}")')
+
+
+def test_notes_are_for_the_speaker(tmp_path):
+    text = deck(tmp_path, "# A\n\nShown.\n\nNotes: Said.\n\n---\n\n## B").read_text(
+        encoding="utf-8"
+    )
+    notes = re.search(r'<aside class="notes">(.*?)</aside>', text, re.S).group(1)
+    assert "Said." in notes and "Shown." not in notes and text.count("<aside") == 1
