@@ -7,7 +7,7 @@ LDR_DATA ?=
 export LDR_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint lab figures records priors transfer course grade wall
+.PHONY: help quickstart test lint lab figures records priors transfer course slides quiz solutions grade wall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,17 @@ priors: .venv/ready ## repeat the guided trainings on real images, hours
 transfer: .venv/ready ## repeat pretraining and segmentation with few labels, hours
 	$(BIN)/python -m ldr_lib records transfer --data-dir "$(LDR_DATA)"
 
-course: .venv/ready ## build the assignments and the students' kit, rehearse the grading
+course: .venv/ready slides quiz solutions ## build assignments, students' kit, slides, quizzes, solutions; rehearse grading
 	$(BIN)/python tests/course/rehearse.py runs/course
+
+slides: .venv/ready ## build the slides, one file for each notebook, to runs/slides
+	$(BIN)/python notebooks/course/material slides runs/slides
+
+quiz: .venv/ready ## export the quizzes for learning platforms to runs/quiz
+	$(BIN)/python notebooks/course/material quiz runs/quiz
+
+solutions: .venv/ready ## write solutions of exercises and assignments to runs/solutions
+	$(BIN)/python notebooks/course/material solutions runs/solutions
 
 grade: .venv/ready ## grade ASSIGNMENT in the course folder COURSE, students' programs behind a wall
 	@$(BIN)/python notebooks/course/grading "$(COURSE)" $(ASSIGNMENT)
