@@ -1,6 +1,7 @@
 """What the kit makes of a folder of images, before anyone trains: a table and a contact sheet."""
 
 import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
@@ -15,8 +16,8 @@ from .errors import DataError, printable
 from .files import atomic_write, progress
 from .folders import list_folder, stem_of
 from .masks import by_histogram
-from .own_images import Folder
-from .read import read_picture
+from .own_images import Folder, mixed_depths
+from .read import is_plain_grey, read_picture
 from .read.picture import upright
 from .xray import Pose, pose
 
@@ -35,6 +36,7 @@ class Checked:
         problem: Why it cannot be used, or "".
         doubts: What should be looked at.
         notes: What was done to read it.
+        depth: As in `Picture`, "" where it cannot be read.
         thumbnail: (h, w, 3) uint8 with contours of field of view and mask, or None.
     """
 
@@ -42,6 +44,7 @@ class Checked:
     problem: str = ""
     doubts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    depth: str = ""
     thumbnail: np.ndarray | None = None
 
     @property
@@ -114,8 +117,11 @@ def check(
     with ThreadPoolExecutor() as pool:
         items = pool.map(lambda item: _checked(images, item, files), images.items)
         rows = list(progress(items, "checking", len(images)))
-    rows.sort(key=lambda row: (not row.problem, not row.doubts))
     remarks = images.report()
+    mixture = _mixture(rows)
+    if mixture and not any(mixture in remark for remark in remarks):  # a small folder said it
+        remarks.append(f"of {len(rows)} images, {mixture}")
+    rows.sort(key=lambda row: (not row.problem, not row.doubts))
     if files is not None:
         without = sum(_mask_of(item.image, files) is None for item in images.items)
         remarks.append(f"{printable(masks)}: {without} of {len(rows)} images have no mask there")
@@ -123,6 +129,18 @@ def check(
         with atomic_write(Path(out)) as temporary:
             contact_sheet(rows).save(temporary, "PNG")
     return Report(images.root, images.modality, remarks, rows)
+
+
+def _mixture(rows: list[Checked]) -> str:
+    """A sentence where the images have several bit depths, else ""; the rarer ones are doubted."""
+    depths = Counter(row.depth for row in rows if row.depth)
+    if len(depths) < 2:
+        return ""
+    (usual, _), *_ = depths.most_common()
+    for row in rows:
+        if row.depth not in ("", usual):
+            row.doubts.append(f"{row.depth}, most images are {usual}")
+    return mixed_depths(depths)
 
 
 def _by_stem(folder: Path | str, images: set[Path]) -> dict[str, Path]:
@@ -149,10 +167,11 @@ def _mask_of(image: Path, files: dict[str, Path]) -> Path | None:
 def _checked(images: Folder, item, files: dict[str, Path] | None) -> Checked:
     row = Checked(printable(item.image.relative_to(images.root)))
     try:
-        picture = read_picture(item.image)
+        picture = images.read(item.image)
+        row.depth = picture.depth
         pixels = images.to_channels(picture.pixels, item.image)
         height, width = pixels.shape[:2]
-        row.notes = [f"{width} x {height}", "colour" if pixels.ndim == 3 else "grey"]
+        row.notes = [f"{width} x {height}", "grey" if is_plain_grey(picture.pixels) else "colour"]
         row.notes += picture.notes
         row.doubts += picture.doubts
         if pixels.max() == pixels.min():

@@ -4,7 +4,11 @@ retina or X-rays.
 
 import re
 import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +17,18 @@ from .adapter import ImageDataset, Item
 from .errors import DataError, one_of, printable
 from .folders import list_folder
 from .masks import looks_like_mask
-from .read import is_colour, read_picture
+from .read import (
+    common_ranges,
+    is_colour,
+    is_plain_grey,
+    may_be_deep,
+    read_picture,
+)
 
 MODALITIES = ("fundus", "chest")
 LOOKED_AT = 15
-"""Images that decide the modality."""
+"""Images that decide the modality, and the range in which more than 8 bits are shown."""
+GREY = "grey where photographs in colour are expected: its one channel is taken three times"
 MASK_WORDS = re.compile(
     r"(?:^|[^a-z])(?:masks?|labels?|seg|segmentations?|manual\d?|gt|groundtruth|ground_truth|annot"
     r"\w*|[12](?:st|nd)ho)(?:[^a-z]|$)"
@@ -29,8 +40,34 @@ DOCUMENTS = {".txt", ".csv", ".md", ".json", ".xlsx", ".pdf", ".yaml", ".yml", "
 """Suffixes of files that nobody expects to be read as images."""
 
 
+class Seen(NamedTuple):
+    """What one look at an image has shown; `depth` and `range` as in `Picture`."""
+
+    in_colour: bool
+    depth: str
+    range: tuple[float, float] | None
+
+
+def mixed_depths(depths: Counter) -> str:
+    """A sentence about images of several bit depths.
+
+    Args:
+        depths: As in `Picture`, with how many images have it.
+    """
+    counted = " and ".join(f"{n} are {depth}" for depth, n in depths.most_common())
+    return (
+        f"{counted}: each kind is brought to 0 to 255 by a rule of its own, so that their "
+        "brightness cannot be compared. Export all images at one bit depth"
+    )
+
+
 class Folder(ImageDataset):
     """Your own images: every image file below `data_dir`, without masks that lie beside them.
+
+    Images of more than 8 bits, other than DICOM, are brought to bytes by one range for the whole
+    folder, so that a dark exposure stays darker than a bright one; the range is that of the images
+    looked at. Where these are of no common scale, each image has its own range, and a warning says
+    so.
 
     Args:
         data_dir: The folder of your images.
@@ -76,7 +113,10 @@ class Folder(ImageDataset):
             for text in listing.doubts():
                 self._tell(text)
         paths = self._without_masks(listing.images)
-        self.modality = self.asked or self._majority(paths)
+        looked_at = paths[:: max(1, len(paths) // LOOKED_AT)]
+        seen = list(self._look(looked_at))
+        self.modality = self.asked or self._majority(seen)
+        self.ranges = self._ranges(seen)
         self.channels = 3 if self.modality == "fundus" else 1
         if len(paths) < 5 or split == "all":
             return [Item(path) for path in paths]
@@ -99,23 +139,41 @@ class Folder(ImageDataset):
             return True
         return few and path.stat().st_size <= SMALL
 
-    def _majority(self, paths: list[Path]) -> str:
-        step = max(1, len(paths) // LOOKED_AT)
-        votes = []
-        for path in paths[::step]:
-            try:
-                votes.append(is_colour(read_picture(path).pixels))
-            except DataError:
+    def _look(self, paths: list[Path]) -> Iterator[Seen]:
+        """Looks at images. Where the modality is known, those of 8 bits need not be read."""
+        for path in paths:
+            if self.asked and not may_be_deep(path):
+                yield Seen(self.asked == "fundus", "8 bit", None)
                 continue
-        in_colour = sum(votes)
-        modality = "fundus" if 2 * in_colour >= len(votes) else "chest"
-        if 0 < in_colour < len(votes):
+            with suppress(DataError):
+                picture = read_picture(path)
+                yield Seen(is_colour(picture.pixels), picture.depth, picture.range)
+
+    def _majority(self, seen: list[Seen]) -> str:
+        in_colour = sum(one.in_colour for one in seen)
+        modality = "fundus" if 2 * in_colour >= len(seen) else "chest"
+        if 0 < in_colour < len(seen):
             taken = {"fundus": "photographs of the retina", "chest": "X-rays"}[modality]
             self._tell(
-                f"{in_colour} of {len(votes)} images looked at are in colour, the others grey: all "
+                f"{in_colour} of {len(seen)} images looked at are in colour, the others grey: all "
                 f'are taken for {taken}. Say modality="fundus" or modality="chest" to decide it.'
             )
         return modality
+
+    def _ranges(self, seen: list[Seen]) -> dict[str, tuple[float, float]]:
+        """The range of all images that hold more than 8 bits, so that a dark one stays dark."""
+        common, remarks = common_ranges((one.depth, one.range) for one in seen)
+        if len(depths := Counter(one.depth for one in seen)) > 1:
+            remarks.append(mixed_depths(depths))
+        for remark in remarks:
+            self._tell(f"of {len(seen)} images looked at, {remark}")
+        return common
+
+    def read(self, path):
+        picture = read_picture(path, self.ranges)
+        if self.channels == 3 and is_plain_grey(picture.pixels):
+            picture.doubt(GREY)
+        return picture
 
     def _tell(self, text: str) -> None:
         line = f"{printable(self.root)}: {text}"

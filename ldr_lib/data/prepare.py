@@ -114,6 +114,7 @@ def _fingerprint(dataset, size: int, sources: Sources) -> str:
         dataset.channels,
         size,
         len(dataset),
+        *([dataset.ranges] if getattr(dataset, "ranges", None) else []),
     ]
     whole = hashlib.blake2b(json.dumps(how).encode())
     for i in range(len(dataset)):

@@ -46,6 +46,7 @@ def read_dicom(source: Path | BytesIO, name: str) -> Picture:
     syntax = header.file_meta.TransferSyntaxUID
     notes += [syntax.name] if syntax.is_compressed else []
     picture = _colour(header, values, notes) or _grey(header, values, notes)
+    picture.depth, picture.range = "DICOM", None
     if large:
         picture.doubt(large)
     if frames > 1:

@@ -25,6 +25,9 @@ class Picture:
             are upright already.
         alpha: (H, W) opacity of the same type as the pixels, or None.
         inverted: True if small values are bright.
+        depth: What its values are: "8 bit", "16 bit", "32 bit", "floats", or "DICOM", where the
+            file says how they are to be shown.
+        range: Lowest and highest value without hot pixels and markers; None for bytes.
     """
 
     pixels: np.ndarray
@@ -33,6 +36,8 @@ class Picture:
     orientation: int = 1
     alpha: np.ndarray | None = None
     inverted: bool = False
+    depth: str = "8 bit"
+    range: tuple[float, float] | None = None
 
     def doubt(self, text: str) -> None:
         """Notes something that the user should look at."""

@@ -76,11 +76,13 @@ def read_image(path: Path | str) -> np.ndarray:
     return picture.pixels
 
 
-def read_picture(path: Path | str) -> Picture:
+def read_picture(path: Path | str, common: dict[str, tuple[float, float]] | None = None) -> Picture:
     """Reads an image file as `read_image` does, with notes on what was done.
 
     Args:
         path: As in `read_image`.
+        common: Ranges of the collection to which it belongs, as `common_ranges` returns them; None
+            shows more than 8 bits by the picture's own range.
 
     Returns:
         The `Picture`; its pixels are uint8.
@@ -92,7 +94,7 @@ def read_picture(path: Path | str) -> Picture:
     path = checks.path(path, "path")
     name = printable(path)
     try:
-        return _finished(_read(path, name), name)
+        return _finished(_read(path, name), name, common)
     except PermissionError as error:
         raise DataError(
             f"{name} may not be read: {error.strerror}. Change its permissions (chmod u+r)."
@@ -110,6 +112,17 @@ def read_picture(path: Path | str) -> Picture:
     except Exception as error:
         cause, cure = _explained(error, path)
         raise DataError(f"{name} cannot be read as an image ({cause}). {cure}") from error
+
+
+def may_be_deep(path: Path) -> bool:
+    """Whether a file may hold more than 8 bits, as its first bytes say. Nothing is decoded."""
+    try:
+        head = _head(path)
+    except OSError:
+        return False
+    if head.startswith(b"\x89PNG"):
+        return head[24:25] == b"\x10"
+    return not head.startswith((b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF"))
 
 
 def looks_like_image(path: Path) -> bool:
@@ -191,7 +204,7 @@ def _explained(error: Exception, path: Path) -> tuple[str, str]:
     return cause, COPY
 
 
-def _finished(picture: Picture, name: str) -> Picture:
+def _finished(picture: Picture, name: str, common: dict | None) -> Picture:
     """The picture in bytes, upright, without transparency."""
     pixels = picture.pixels
     if pixels.ndim == 3 and pixels.shape[2] == 2:
@@ -203,7 +216,7 @@ def _finished(picture: Picture, name: str) -> Picture:
             f"{name} has shape {pixels.shape}; an image has 1 (grey) or 3 (colour) channels."
         )
     picture.pixels = pixels
-    pixels = to_bytes(picture)
+    pixels = to_bytes(picture, common)
     if picture.inverted:
         pixels = 255 - pixels
     if picture.alpha is not None:
@@ -239,6 +252,15 @@ GREYISH = 0.3
 """Median saturation below which a picture in colours counts as a tinted grey one."""
 
 
+def is_plain_grey(image: np.ndarray) -> bool:
+    """Whether a picture has one channel, or three that are as good as equal.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+    """
+    return image.ndim == 2 or float(np.ptp(image.astype(np.int16), axis=2).mean()) <= 4
+
+
 def is_colour(image: np.ndarray) -> bool:
     """Whether a picture is a colour photograph. A grey picture stays grey with a coloured label or
     under the tint of a film.
@@ -246,7 +268,7 @@ def is_colour(image: np.ndarray) -> bool:
     Args:
         image: (H, W) or (H, W, 3) uint8.
     """
-    if image.ndim == 2 or np.ptp(image.astype(np.int16), axis=2).mean() <= 4:
+    if is_plain_grey(image):
         return False
     step = max(1, min(image.shape[:2]) // 256)
     small = image[::step, ::step].astype(np.float32)
