@@ -15,6 +15,7 @@ import sys
 
 import torch
 
+from .data.tensor_checks import torch_device
 from .distributed import launched
 
 
@@ -53,11 +54,7 @@ def pick_device(name: str = "auto") -> torch.device:
                 f"every process takes a GPU of its own and this machine has "
                 f"{torch.cuda.device_count()}; start as many processes (--nproc-per-node)"
             )
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'device "{name}" is not available here; use "auto" or "cpu"') from error
+    device = torch_device(name)
     if device.type == "cpu":
         _keep_freed_memory()
     return device

@@ -14,84 +14,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .data.checks import instance, number, shown, whole
+from .data.checks import instance, number
+from .data.tensor_checks import require as _require
+from .data.tensor_checks import require_one_type as _require_one_type
+from .data.tensor_checks import require_temperature as _require_temperature
 from .distributed import average, gather, own_share, total
-
-_OF_ANY_TYPE = {"targets", "partners", "hidden"}
-"""Arguments that may be bool or whole numbers; all others are floats."""
-
-
-def _require(dims: str, **tensors: torch.Tensor) -> None:
-    """Makes sure that tensors have as many dimensions as `dims` has letters, and one shape. Looks
-    at no value, so that it costs nothing.
-
-    Raises:
-        ValueError: They have not.
-    """
-    for name, value in tensors.items():
-        fits = isinstance(value, torch.Tensor) and value.ndim == len(dims) and value.numel() > 0
-        if not fits or name not in _OF_ANY_TYPE and not value.is_floating_point():
-            kind = "tensor" if name in _OF_ANY_TYPE else "tensor of floats"
-            raise ValueError(f"{name} must be a {kind} ({', '.join(dims)}), not {shown(value)}")
-    if len({value.shape for value in tensors.values()}) > 1:
-        shapes = " and ".join(str(tuple(value.shape)) for value in tensors.values())
-        raise ValueError(f"{' and '.join(tensors)} must be of one shape, not {shapes}")
-
-
-def _require_temperature(temperature: float | torch.Tensor) -> None:
-    """Makes sure that a temperature is a number above 0; a learned one is not looked at."""
-    if not isinstance(temperature, torch.Tensor):
-        number(temperature, "temperature", 0, above=True)
-
-
-def patch_grid(embeddings: torch.Tensor, grid: int = 8) -> torch.Tensor:
-    """Patch vectors: the normalised mean embedding of every cell of a grid.
-
-    z_r = L2(mean over p in cell r of v(p)), where L2 divides a vector by its length.
-
-    Args:
-        embeddings: (B, D, H, W) unit vectors v(p).
-        grid: Cells G along each side, at least 1.
-
-    Returns:
-        (B, D, G, G) unit vectors.
-
-    Raises:
-        ValueError: The embeddings have other dimensions, or G is no whole number of at least 1.
-
-    Example:
-        >>> patch_grid(torch.rand(2, 32, 64, 64), grid=8).shape
-        torch.Size([2, 32, 8, 8])
-
-    Source: Chen et al. 2021, section 3.2 (definition of z_r). Taught in notebook 02, section 3.
-    """
-    _require("BDHW", embeddings=embeddings)
-    grid = whole(grid, "grid", 1, 4096)
-    means = F.adaptive_avg_pool2d(embeddings, grid)  # (B, D, H, W) to (B, D, G, G)
-    return F.normalize(means, dim=1)
-
-
-def patch_rows(grid: torch.Tensor) -> torch.Tensor:
-    """The vectors of all cells as rows.
-
-    Args:
-        grid: (B, D, G, G) patch vectors.
-
-    Returns:
-        (B * G * G, D), image by image, row by row of the grid.
-
-    Raises:
-        ValueError: The grid has other dimensions.
-
-    Example:
-        >>> patch_rows(torch.rand(2, 32, 8, 8)).shape
-        torch.Size([128, 32])
-
-    Taught in notebook 02, section 3.
-    """
-    _require("BDGG", grid=grid)
-    cells_last = grid.permute(0, 2, 3, 1)  # (B, G, G, D)
-    return cells_last.flatten(0, 2)  # (B * G * G, D)
+from .vectors import patch_grid as patch_grid
+from .vectors import patch_rows, region_vectors
 
 
 def patch_discrimination(
@@ -191,41 +120,6 @@ def hypersphere_mixup(
         raise ValueError(f"lam must be one share or {len(first)}, one an image, not {len(lam)}")
     target = F.normalize(lam * first + (1 - lam) * second, dim=1).detach()  # (B, D, G, G)
     return patch_discrimination(patch_rows(mixed), patch_rows(target), temperature)
-
-
-def region_vectors(embeddings: torch.Tensor, clusters: torch.Tensor) -> torch.Tensor:
-    """Region vectors: the normalised mean of image n's embeddings, weighted by its k-th cluster
-    map.
-
-    r_nk = L2(mean over p of a_k(p) v(p)), written as a matrix product: the literal product over
-    images, clusters, dimensions and pixels takes K * D times the memory of an image.
-
-    Args:
-        embeddings: (N, D, H, W) unit vectors v(p) of N images.
-        clusters: (N, K, H, W) cluster assignments a_k(p) in [0, 1].
-
-    Returns:
-        (N, K, D) unit vectors.
-
-    Raises:
-        ValueError: The two differ in number of images or in size.
-
-    Example:
-        >>> region_vectors(torch.rand(4, 32, 16, 16), torch.rand(4, 8, 16, 16)).shape
-        torch.Size([4, 8, 32])
-
-    Source: Chen et al. 2021, section 3.3 (definition of r_nk). Taught in notebook 02, section 5.
-    """
-    _require("NDHW", embeddings=embeddings)
-    _require("NKHW", clusters=clusters)
-    if embeddings.shape[0] != clusters.shape[0] or embeddings.shape[2:] != clusters.shape[2:]:
-        raise ValueError(
-            f"embeddings {tuple(embeddings.shape)} and clusters {tuple(clusters.shape)} "
-            "must agree in N, H and W"
-        )
-    v, a = embeddings.flatten(2), clusters.flatten(2)  # (N, D, P) and (N, K, P), P = H * W
-    sums = torch.einsum("ndp,nkp->nkd", v, a)  # (N, K, D)
-    return F.normalize(sums / embeddings[0, 0].numel(), dim=2)
 
 
 def region_discrimination(
@@ -484,6 +378,8 @@ def adversarial_losses(
     _require("BnHW", maps=maps)
     _require("MnHW", masks=masks)
     instance(discriminator, torch.nn.Module, "discriminator", "a Discriminator")
+    weights = next(discriminator.parameters(), maps)
+    _require_one_type(maps=maps, masks=masks, **{"the discriminator's weights": weights})
     if maps.shape[1] != masks.shape[1]:
         raise ValueError(
             f"maps and masks must be of as many structures, not {maps.shape[1]} and "
@@ -523,6 +419,7 @@ def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2
     section 3.
     """
     _require("ND", queries=queries, keys=keys)
+    _require_one_type(queries=queries, keys=keys)
     _require_temperature(temperature)
     own_keys = torch.arange(len(queries), device=queries.device) + own_share().number * len(keys)
     logits = queries @ gather(keys).T / temperature  # (N, N * processes)
@@ -557,11 +454,16 @@ def dense_contrast(
     Taught in notebook 05, section 3.
     """
     _require("NDP", queries=queries, keys=keys)
+    _require_one_type(queries=queries, keys=keys)
     _require("NP", **{"partners": partners, "positions of queries": queries[:, 0]})
     if partners.dtype not in (torch.int32, torch.int64):
         raise ValueError(f"partners must be whole numbers, not {partners.dtype}")
     _require_temperature(temperature)
-    partner = keys.gather(2, partners[:, None].expand(-1, keys.shape[1], -1))  # (N, D, P)
+    positions = partners.long()[:, None].expand(-1, keys.shape[1], -1)  # (N, D, P)
+    try:
+        partner = keys.gather(2, positions)  # (N, D, P)
+    except RuntimeError as error:
+        raise ValueError(f"partners must be positions from 0 to {keys.shape[2] - 1}") from error
     positive = (queries * partner).sum(1)  # (N, P)
     pooled = gather(F.normalize(keys.mean(2).float(), dim=1))  # (M, D), M = N * processes
     negative = torch.einsum("ndp,md->nmp", queries, pooled)  # (N, M, P)

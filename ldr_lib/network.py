@@ -101,8 +101,9 @@ def init_weights(net: nn.Module) -> nn.Module:
     return net
 
 
-def _require_images(x: torch.Tensor, channels: int, what: str) -> None:
-    """Makes sure that a network is called on images; looks at type and shape only."""
+def _require_images(x: torch.Tensor, net: nn.Module, what: str) -> None:
+    """Makes sure that a network is called on images; looks at type, shape and device only."""
+    channels, place = net.in_channels, next(net.parameters()).device
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         raise ValueError(
             f"this {what} takes tensors of floats in [0, 1], (B, {channels}, H, W), not "
@@ -113,6 +114,8 @@ def _require_images(x: torch.Tensor, channels: int, what: str) -> None:
             f"this {what} takes image batches (B, {channels}, H, W), not "
             f"{tuple(x.shape)}; build it with in_channels equal to the channels of your images"
         )
+    if x.device != place:
+        raise ValueError(f"this {what} is on {place} and the images are on {x.device}; move one")
 
 
 def require_embedding(net: nn.Module, name: str = "net") -> nn.Module:
@@ -167,7 +170,7 @@ class Encoder(nn.Module):
         self.groups = nn.ModuleList(groups)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        _require_images(x, self.in_channels, "encoder")
+        _require_images(x, self, "encoder")
         x = x.to(next(self.parameters()).dtype)  # images are floats, weights may be half or double
         features = []
         for level, group in enumerate(self.groups):
@@ -243,7 +246,7 @@ class TwoBranchNet(nn.Module):
         """The (B, 32, H', W') map that both branches read; H' and W' are H and W rounded up to
         multiples of 16.
         """
-        _require_images(x, self.in_channels, "network")
+        _require_images(x, self, "network")
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % 16, 0, -height % 16), mode="replicate")  # (B, C, H', W')
         return self.decoder(self.encoder(x))  # (B, 32, H', W')

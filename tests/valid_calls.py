@@ -427,12 +427,18 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             guided.VesselPairs,
             dict(images=x, inside=inside, prior=bank(), size=32),
         ),
+        "vessel pairs": (guided.VesselPairs(x, inside, bank(), 32), dict(n=1, device="cpu")),
+        "simulated pairs": (
+            guided.SimulatedPairs("chest", ["heart"], 1, 0, 32),
+            dict(n=1, device="cpu"),
+        ),
         "remove_vessels": (guided.remove_vessels, dict(images=x, inside=inside)),
         "texture_residual": (
             vessel_pairs.texture_residual,
             dict(images=x, inside=inside, free=vessel_pairs.remove_vessels(x, inside)),
         ),
         "thumbnails": (guided.thumbnails, dict(rows={"a": masks}, n=1, side=16)),
+        "discriminator": (guided.Discriminator(1, 4), dict(maps=bare)),
         "Discriminator": (guided.Discriminator, dict(n_structures=1, width=4)),
         "soften": (guided.soften, dict(masks=soft)),
         "method_stages": (guided.method_stages, dict(method="rendered")),
@@ -561,6 +567,7 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             explore.health_table,
             dict(nets={"a": net}, images=x, settings=settings, seed=0),
         ),
+        "segmenter": (segmenter, dict(x=torch.rand(1, 1, 32, 32))),
         "Segmenter": (transfer.Segmenter, dict(encoder=Encoder(1))),
         "train_decoder": (
             transfer.train_decoder,

@@ -19,12 +19,12 @@ from .checks import (
     one_shape,
     probabilities,
     several,
-    shown,
     span,
     whole,
 )
 from .errors import DataError
 from .geometry import affine_grid, sample, smooth_displacement, uniform
+from .tensor_checks import require, require_default_type, torch_device
 
 
 @dataclass
@@ -176,8 +176,8 @@ def blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     Raises:
         ValueError: x has other dimensions, or sigma is not above 0.
     """
-    if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point() or not x.numel():
-        raise ValueError(f"x must be a tensor of floats (B, C, H, W), not {shown(x)}")
+    require("BCHW", x=x)
+    require_default_type(x=x)
     number(sigma, "sigma", 0, 1000, above=True)
     reach = max(1, int(3 * sigma))
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
@@ -219,11 +219,11 @@ def crops(
         ValueError: The scale is not two ordered numbers above 0, or arrays are of several batches.
     """
     for one in several(arrays, "arrays", "tensors (B, C, S, S)"):
-        if not torch.is_tensor(one):
-            raise ValueError(f"arrays must be tensors (B, C, S, S), not {shown(one)}")
-    shapes = [tuple(one.shape) for one in arrays]
-    if len({one[0] for one in shapes}) != 1 or any(len(one) != 4 for one in shapes):
-        raise ValueError(f"arrays must be (B, C, S, S) of one batch, not {shapes}")
+        require("BCSS", **{"one of arrays": one})
+        require_default_type(**{"one of arrays": one})
+    if len({(len(one), one.device) for one in arrays}) != 1:
+        shapes = [tuple(one.shape) for one in arrays]
+        raise ValueError(f"arrays must be (B, C, S, S) of one batch on one device, not {shapes}")
     scale, size = span(scale, "scale"), whole(size, "size", 1, 4096)
     bend, turn, mirror = number(bend, "bend", 0, 1), flag(turn, "turn"), flag(mirror, "mirror")
     n, device = len(arrays[0]), arrays[0].device
@@ -303,6 +303,7 @@ class LabelledPairs:
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
+        device = torch_device(device)
         chosen = torch.randint(len(self.images), (whole(n, "n", 1, 10**5),)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()

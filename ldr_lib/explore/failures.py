@@ -9,7 +9,7 @@ from ..data.checks import equally_many, mask, number, one_shape, probabilities, 
 from ..data.errors import DataError
 from ..metrics import dice
 from .colours import unit_range
-from .figures import frame, panels, show
+from .panels import frame, panels, show
 
 MISSED, INVENTED, RIGHT = (0.95, 0.45, 0.0), (0.25, 0.6, 1.0), (0.95, 0.95, 0.95)
 

@@ -1,19 +1,9 @@
-"""Sheets of images: images and maps side by side, similarity to a pixel, typical pixels, views.
-
-All figures are about 12 inches wide, 1,200 pixels at the resolution of a notebook. Maps, which are
-two-dimensional arrays of floats, are never stretched to their own range: every figure has one
-scale, and a colour bar shows it.
-"""
+"""Sheets of images: images and maps side by side, similarity to a pixel, typical pixels, views."""
 
 import math
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -25,131 +15,19 @@ from ..data.checks import (
     finite,
     instance,
     named,
-    number,
     one_shape,
     several,
     whole,
 )
 from ..data.errors import DataError
 from ..data.views import Views
-from .colours import NO_STRUCTURE, structure_colours, unit_range
-from .words import as_written, shown_name, write_legend, write_title
+from .colours import NO_STRUCTURE, structure_colours
+from .panels import COSINE, colour_bar, frame, is_map, ordered, panels, pictures, ring, show
+from .panels import LARGEST_PANEL as LARGEST_PANEL
+from .panels import WIDTH as WIDTH
+from .words import write_legend
 
-WIDTH = 12.0
-"""Width of a figure in inches."""
-LARGEST_PANEL = 4.0
 LISTS = (list, tuple)
-COSINE = (-1.0, 1.0)
-"""The scale of all similarity maps."""
-_MAPS = matplotlib.colormaps["cividis"].with_extremes(bad="black")
-
-
-def panels(rows: int, columns: int, colour_bar: bool = False) -> tuple[Figure, np.ndarray]:
-    """A figure of empty panels, with room for titles and for a colour bar.
-
-    Args:
-        rows: Number of rows.
-        columns: Number of columns.
-        colour_bar: Leave room on the right.
-
-    Returns:
-        The figure, and its axes (rows, columns).
-    """
-    room = 1.2 if colour_bar else 0.0
-    side = min((WIDTH - room) / columns, LARGEST_PANEL)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(side * columns + room, (side + 0.25) * rows),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    return figure, axes
-
-
-def ordered(scale: tuple[float, float] | None) -> tuple[float, float]:
-    """Lowest and highest value of maps; None takes 0 to 1.
-
-    Raises:
-        ValueError: They are no two ordered numbers.
-    """
-    if scale is None:
-        return 0.0, 1.0
-    ends = [number(end, "scale") for end in several(scale, "scale", "lowest and highest value")]
-    if len(ends) != 2 or ends[0] >= ends[1]:
-        raise ValueError(f"scale must be the lowest and the highest value of a map, not {scale}")
-    return ends[0], ends[1]
-
-
-def _pictures(images, name: str) -> list[np.ndarray]:
-    """Images or maps as arrays."""
-    found = several(images, name, "images or maps")
-    found = [array(image, f"{name}[{i}]", error=DataError) for i, image in enumerate(found)]
-    if flat := [image.shape for image in found if image.ndim < 2]:
-        raise DataError(f"{name} must be images (H, W) or (H, W, C), not {flat[0]}")
-    return found
-
-
-def _is_map(image: np.ndarray) -> bool:
-    return image.ndim == 2 and np.issubdtype(image.dtype, np.floating)
-
-
-def show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> None:
-    """Draws an image as it is, or a map in the colours of a fixed scale.
-
-    Args:
-        axis: Where it is drawn.
-        image: Image (H, W, 1) or (H, W, 3), uint8 or floats in [0, 1]; grey image (H, W) uint8 or
-            bool; or map (H, W) of floats, nan is black.
-        title: Written above it.
-        scale: Lowest and highest value of the map's colours.
-
-    Raises:
-        DataError: The image is neither uint8 nor floats in [0, 1].
-        ValueError: The map reaches beyond the scale.
-    """
-    image, scale = array(image, "an image", error=DataError), ordered(scale)
-    is_colour = image.ndim == 3 and image.shape[2] in (1, 3)
-    if not image.size or image.ndim != 2 and not is_colour:
-        raise DataError(f"an image must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}")
-    smooth = "nearest" if max(image.shape[:2]) <= 400 else "antialiased"
-    if _is_map(image):
-        low, high = np.nanmin(image), np.nanmax(image)
-        slack = 0.01 * (scale[1] - scale[0])
-        if low < scale[0] - slack or high > scale[1] + slack:
-            raise ValueError(
-                f"the map reaches from {low:.3g} to {high:.3g} and the scale from {scale[0]:g} to "
-                f"{scale[1]:g}: give scale=(low, high) that holds for all maps of the figure"
-            )
-        axis.imshow(image, cmap=_MAPS, vmin=scale[0], vmax=scale[1], interpolation=smooth)
-    else:
-        shown = unit_range(image)
-        shown = shown[..., 0] if shown.ndim == 3 and shown.shape[2] == 1 else shown
-        axis.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation=smooth)
-    axis.set_axis_off()
-    if title:
-        write_title(axis, title, fontsize=11, loc="left")
-
-
-def _colour_bar(figure: Figure, axes, scale: tuple[float, float], label: str) -> None:
-    axes = np.atleast_2d(axes)
-    shown = ScalarMappable(Normalize(*scale), _MAPS)
-    bar = figure.colorbar(shown, ax=list(axes.flat), shrink=0.8, aspect=20 * len(axes))
-    bar.set_label(shown_name(label), **as_written())
-
-
-def _ring(axis: Axes, row: float, column: float, marker: str = "o", colour: str = "cyan") -> None:
-    axis.plot(
-        column,
-        row,
-        marker,
-        markersize=10,
-        markerfacecolor="none",
-        markeredgecolor=colour,
-        markeredgewidth=2,
-    )
 
 
 def contact_sheet(
@@ -174,17 +52,17 @@ def contact_sheet(
 
     Taught in notebook 01, section 2.
     """
-    images, scale = _pictures(images, "images"), ordered(scale)
+    images, scale = pictures(images, "images"), ordered(scale)
     columns, titles = whole(columns, "columns", 1), instance(titles, LISTS, "titles", "a list")
     if len(titles) > len(images):
         raise ValueError(f"titles must be at most {len(images)}, as the images, not {len(titles)}")
     rows = math.ceil(len(images) / columns)
-    with_maps = any(map(_is_map, images))
+    with_maps = any(map(is_map, images))
     figure, axes = panels(rows, min(columns, len(images)), with_maps)
     for i, (axis, image) in enumerate(zip(axes.flat, images)):
         show(axis, image, titles[i] if i < len(titles) else "", scale)
     if with_maps:
-        _colour_bar(figure, axes, scale, "value of the map")
+        colour_bar(figure, axes, scale, "value of the map")
     return figure
 
 
@@ -210,14 +88,14 @@ def representation_sheet(
     Taught in notebook 00, section 3.
     """
     scale, rows = ordered(scale), named(rows, "rows", "images or maps")
-    lines = {title: _pictures(images, f"rows[{title!r}]") for title, images in rows.items()}
-    with_maps = [any(map(_is_map, images)) for images in lines.values()]
+    lines = {title: pictures(images, f"rows[{title!r}]") for title, images in rows.items()}
+    with_maps = [any(map(is_map, images)) for images in lines.values()]
     figure, axes = panels(len(lines), max(map(len, lines.values())), any(with_maps))
     for line, (title, images) in zip(axes, lines.items()):
         for i, (axis, image) in enumerate(zip(line, images)):
             show(axis, image, title if i == 0 else "", scale)
     if any(with_maps):
-        _colour_bar(figure, axes[with_maps], scale, label)
+        colour_bar(figure, axes[with_maps], scale, label)
     return figure
 
 
@@ -312,7 +190,7 @@ def similarity_sheet(
 
     Taught in notebook 00, section 5.
     """
-    images = _pictures(images, "images")
+    images = pictures(images, "images")
     parts = {"similarity": similarity, "inside": inside}
     parts |= {} if truth is None else {"truth": truth}
     parts = {name: several(part, name, "arrays (H, W)") for name, part in parts.items()}
@@ -347,8 +225,8 @@ def similarity_sheet(
                 fontsize=11,
             )
     for line in axes:
-        _ring(line[0], row, column)
-    _colour_bar(figure, axes[1], COSINE, "cosine similarity")
+        ring(line[0], row, column)
+    colour_bar(figure, axes[1], COSINE, "cosine similarity")
     return figure
 
 
@@ -449,16 +327,10 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
             if point.image == i:
                 marker, colour = ("o", "cyan") if point.similar else ("s", "orange")
                 for axis in pair:
-                    _ring(axis, point.row, point.column, marker, colour)
+                    ring(axis, point.row, point.column, marker, colour)
     if similarity is not None:
-        _colour_bar(figure, axes, COSINE, "cosine similarity")
+        colour_bar(figure, axes, COSINE, "cosine similarity")
     return figure
-
-
-def frame(axis: Axes, top: float, left: float, side: float) -> None:
-    """Draws the frame of a square of pixels."""
-    corner = (left - 0.5, top - 0.5)
-    axis.add_patch(plt.Rectangle(corner, side, side, fill=False, edgecolor="cyan", linewidth=2))
 
 
 def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..data.checks import shown, whole
+from ..data.checks import whole
 from ..data.geometry import uniform
+from ..data.tensor_checks import require
 from ..distributed import own_share
 
 
@@ -29,7 +30,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, n_structures: int = 1, width: int = 16):
         super().__init__()
-        n_structures = whole(n_structures, "n_structures", 1, 4096)
+        self.n_structures = n_structures = whole(n_structures, "n_structures", 1, 4096)
         width = whole(width, "width", 1, 4096)
         widths = [n_structures, width, 2 * width, 4 * width, 4 * width, 4 * width]
         layers = []
@@ -38,6 +39,12 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, 1, 1))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        require("BnHW", maps=maps)
+        if maps.shape[1] != self.n_structures or min(maps.shape[2:]) < 32:
+            raise ValueError(
+                f"maps must be (B, {self.n_structures}, H, W) with H and W of at least 32, not "
+                f"{tuple(maps.shape)}"
+            )
         return self.layers(maps)
 
 
@@ -56,8 +63,7 @@ def soften(masks: torch.Tensor) -> torch.Tensor:
 
     Ours; the paper does not say. Taught in notebook 04, section 2.
     """
-    if not torch.is_tensor(masks) or masks.ndim != 4 or not masks.is_floating_point():
-        raise ValueError(f"masks must be a tensor of floats (B, n, H, W), not {shown(masks)}")
+    require("BnHW", masks=masks)
     mine = own_share()
     n = mine.of * len(masks)
 

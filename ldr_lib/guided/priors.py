@@ -21,6 +21,7 @@ from ..data.geometry import affine_grid, smooth_displacement, uniform
 from ..data.masks import by_histogram
 from ..data.read import IMAGE_SUFFIXES, read_image
 from ..data.simulate import chest, fundus
+from ..data.tensor_checks import torch_device
 from ..data.vessel_tree import draw_vessels, grow_vessel_tree
 
 
@@ -73,7 +74,7 @@ class MaskBank:
             ValueError: A number is not positive, or the widths are not ordered.
         """
         n, size = whole(n, "n", 1, 10**5), whole(size, "size", 1, 4096)
-        calibre = span(calibre, "calibre")
+        calibre, device = span(calibre, "calibre"), torch_device(device)
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self), (n,))
         source = torch.from_numpy(self.masks[chosen.numpy()]).to(device)[:, None]  # (n, 1, S, S)

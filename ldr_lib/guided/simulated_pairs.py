@@ -11,6 +11,7 @@ from ..data.checks import several, whole
 from ..data.errors import DataError, one_of
 from ..data.geometry import uniform
 from ..data.simulate import chest, fundus
+from ..data.tensor_checks import torch_device
 
 WHOLE = {"lungs": "lungs_whole"}
 """Structure to the simulated mask that includes what other organs hide of it."""
@@ -172,7 +173,8 @@ class SimulatedPairs:
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
-        chosen = torch.randint(len(self.images), (whole(n, "n", 1),)).numpy()
+        n, device = whole(n, "n", 1, 10**5), torch_device(device)
+        chosen = torch.randint(len(self.images), (n,)).numpy()
         images = torch.from_numpy(self.images[chosen]).to(device)
         images = images.permute(0, 3, 1, 2).float() / 255  # (n, C, S, S)
         masks = torch.from_numpy(self.masks[chosen]).to(device).float()

@@ -22,6 +22,7 @@ from ..data.augment import (
 from ..data.checks import as_bytes, flag, instance, whole
 from ..data.errors import DataError
 from ..data.geometry import uniform
+from ..data.tensor_checks import torch_device
 from .priors import MaskBank
 
 
@@ -136,7 +137,7 @@ class VesselPairs:
 
     def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
         """Makes n pairs; random numbers come from torch's generator."""
-        n, size = whole(n, "n", 1), self.size
+        n, size, device = whole(n, "n", 1, 10**5), self.size, torch_device(device)
         draw = partial(uniform, n, device)
         chosen = torch.randint(len(self.backgrounds), (n,))
         ground = torch.from_numpy(self.backgrounds[chosen.numpy()]).to(device)

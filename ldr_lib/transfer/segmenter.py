@@ -19,6 +19,7 @@ from ..data.checks import flag, instance, number, text, whole
 from ..data.crop import local_normalize, prepare_sample, to_original
 from ..data.errors import DataError, one_of
 from ..data.simulate import Sample
+from ..data.tensor_checks import require
 from ..device import mixed_precision, pick_device, to_device
 from ..losses import soft_dice_loss
 from ..metrics import centreline_dice, dice, hausdorff95
@@ -52,6 +53,7 @@ class Segmenter(nn.Module):
         self.head = nn.Conv2d(16, 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        require("BCHW", x=x)
         if x.shape[-1] % 16 or x.shape[-2] % 16:
             raise ValueError(
                 f"a segmenter takes images whose sides are multiples of 16, not {tuple(x.shape)}"
@@ -314,12 +316,16 @@ def score(net: Segmenter, task: Task, dataset) -> pd.DataFrame:
 
     Raises:
         DataError: No image has a mask of the structure.
-        ValueError: The network is no segmenter, or the task none.
+        ValueError: The network is no segmenter, or the task or the dataset none.
 
     Taught in notebook 05, section 3.
     """
     instance(net, Segmenter, "net", "a Segmenter")
     instance(task, Task, "task", "a Task, for example task(...)")
+    if not hasattr(dataset, "modality") or not hasattr(dataset, "split"):
+        raise ValueError(
+            f"dataset must be one that open_dataset returned, not {checks.shown(dataset)}"
+        )
     rows = {}
     for sample in (dataset[i] for i in range(len(dataset))):
         if task.structure not in sample.masks:

@@ -5,7 +5,7 @@ import torch
 
 from ldr_lib import DataError
 
-from .inputs import FOLDER, INSIDE, NAN, SMALLER, X, row
+from .inputs import FOLDER, INSIDE, NAN, SMALLER, UNAVAILABLE, X, row
 
 DATA = [
     row(
@@ -140,4 +140,42 @@ DATA = [
     row("prepare_sample", "an image for a sample", "sample must be a Sample, not uint8", sample=X),
     row("crops", "no array", "arrays must be a list of tensors .* holds none", arrays=[]),
     row("crops", "a bend of 2", "bend must be a number from 0 to 1, not 2", bend=2),
+    row(
+        "blur",
+        "a blur in double precision",
+        "x must be a tensor of torch.float32, not torch.float64; convert it with .float",
+        x=torch.rand(1, 1, 8, 8).double(),
+    ),
+    row(
+        "blur",
+        "a blur of bytes",
+        r"x must be a tensor of floats \(B, C, H, W\), not torch.uint8",
+        x=torch.ones(1, 1, 8, 8, dtype=torch.uint8),
+    ),
+    row(
+        "crops",
+        "arrays in half precision",
+        "one of arrays must be a tensor of torch.float32, not torch.float16",
+        arrays=[torch.rand(2, 1, 8, 8).half()],
+    ),
+    row(
+        "crops",
+        "arrays of bytes",
+        r"one of arrays must be a tensor of floats \(B, C, S, S\), not torch.uint8",
+        arrays=[torch.ones(2, 1, 8, 8, dtype=torch.uint8)],
+    ),
+    row(
+        "crops",
+        "arrays of two batches",
+        r"of one batch on one device, not .\(2, 1, 8, 8\), \(3, 1, 8, 8\)",
+        arrays=[torch.rand(2, 1, 8, 8), torch.rand(3, 1, 8, 8)],
+    ),
+    row("pairs", "a device that is not there", UNAVAILABLE, device="gpu"),
+    row("pairs", "None for a device", 'device must be a name such as "cpu", not None', device=None),
+    row(
+        "pairs",
+        "a number for a device",
+        'device must be a name such as "cpu", not 0',
+        device=0,
+    ),
 ]

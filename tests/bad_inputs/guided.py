@@ -6,7 +6,7 @@ from valid_calls import network
 
 from ldr_lib import DataError
 
-from .inputs import FOLDER, GREY, MAP, MASK, NAN, X, row
+from .inputs import FOLDER, GREY, MAP, MASK, NAN, UNAVAILABLE, X, row
 
 GUIDED = [
     row(
@@ -265,5 +265,34 @@ GUIDED = [
         "a mask for softening",
         r"masks must be a tensor of floats \(B, n, H, W\), not bool of shape",
         masks=MASK,
+    ),
+    row("vessel pairs", "a device that is not there", UNAVAILABLE, device="gpu"),
+    row("vessel pairs", "too many pairs", "n must be a whole number from 1 to 100000", n=10**9),
+    row("simulated pairs", "a device that is not there", UNAVAILABLE, device="gpu"),
+    row("simulated pairs", "too many pairs", "n must be a whole number from 1 to 100000", n=10**9),
+    row("MaskBank.sample", "a device that is not there", UNAVAILABLE, device="gpu"),
+    row(
+        "MaskBank.sample",
+        "a list for a device",
+        'device must be a name such as "cpu", not .',
+        device=["cpu"],
+    ),
+    row(
+        "discriminator",
+        "maps of two structures",
+        r"maps must be \(B, 1, H, W\) with H and W of at least 32, not \(2, 2, 32, 32\)",
+        maps=torch.rand(2, 2, 32, 32),
+    ),
+    row(
+        "discriminator",
+        "an array for a discriminator",
+        r"maps must be a tensor of floats \(B, n, H, W\), not float32",
+        maps=np.ones((2, 1, 32, 32), np.float32),
+    ),
+    row(
+        "soften",
+        "no mask for softening",
+        r"masks must be a tensor of floats \(B, n, H, W\)",
+        masks=torch.zeros(0, 1, 8, 8),
     ),
 ]

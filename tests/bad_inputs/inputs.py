@@ -48,3 +48,4 @@ V, ROWS, GRID, SOFT = (
     torch.rand(shape) for shape in ((2, 4, 8, 8), (6, 4), (2, 4, 2, 2), (2, 1, 8, 8))
 )
 UNEVEN = [[1, 2], [3]]
+UNAVAILABLE = 'device "gpu" is not available here; use "auto" or "cpu"'

@@ -2,6 +2,8 @@
 
 import torch
 
+from ldr_lib.guided import Discriminator
+
 from .inputs import GRID, NAN, ROWS, SOFT, A, V, row
 
 LOSSES = [
@@ -116,5 +118,107 @@ LOSSES = [
         "images of other channels",
         "filled and images must be of one shape",
         images=A,
+    ),
+    row(
+        "patch_discrimination",
+        "patches on another device",
+        "anchors and positives must be of one device, not cpu and meta: move them",
+        positives=ROWS.to("meta"),
+    ),
+    row(
+        "patch_discrimination",
+        "complex patches",
+        r"anchors must be a tensor of floats \(N, D\), not torch.complex64",
+        anchors=ROWS.to(torch.complex64),
+    ),
+    row(
+        "patch_discrimination",
+        "sparse patches",
+        r"positives must be a tensor of floats \(N, D\)",
+        positives=ROWS.to_sparse(),
+    ),
+    row(
+        "patch_discrimination",
+        "three temperatures",
+        r"temperature must be one number above 0, not torch.float32 of shape \(3,\)",
+        temperature=torch.rand(3),
+    ),
+    row(
+        "info_nce",
+        "keys in double precision",
+        "queries and keys must be of one dtype, not torch.float32 and torch.float64: bring them",
+        keys=ROWS.double(),
+    ),
+    row(
+        "info_nce",
+        "queries in half precision",
+        "queries and keys must be of one dtype, not torch.float16 and torch.float32",
+        queries=ROWS.half(),
+    ),
+    row(
+        "dense_contrast",
+        "keys in double precision",
+        "queries and keys must be of one dtype, not torch.float32 and torch.float64",
+        keys=V.flatten(2).double(),
+    ),
+    row(
+        "dense_contrast",
+        "positions that are not there",
+        "partners must be positions from 0 to 63",
+        partners=torch.full((2, 64), 64),
+    ),
+    row(
+        "dense_contrast",
+        "negative positions",
+        "partners must be positions from 0 to 63",
+        partners=torch.full((2, 64), -1),
+    ),
+    row(
+        "region_vectors",
+        "clusters in double precision",
+        "embeddings and clusters must be of one dtype, not torch.float32 and torch.float64",
+        clusters=A.double(),
+    ),
+    row(
+        "region_vectors",
+        "clusters on another device",
+        "embeddings and clusters must be of one device, not cpu and meta",
+        clusters=A.to("meta"),
+    ),
+    row(
+        "region_discrimination",
+        "embeddings in half precision",
+        "embeddings and clusters must be of one dtype, not torch.float16 and torch.float32",
+        embeddings=V.half(),
+    ),
+    row(
+        "adversarial_losses",
+        "maps in double precision",
+        "maps and masks and the discriminator's weights must be of one dtype, not torch.float64",
+        maps=torch.rand(2, 1, 32, 32).double(),
+    ),
+    row(
+        "adversarial_losses",
+        "a discriminator in double precision",
+        "weights must be of one dtype, not torch.float32 and torch.float32 and torch.float64",
+        discriminator=Discriminator(1, 4).double(),
+    ),
+    row(
+        "adversarial_losses",
+        "maps too small for the discriminator",
+        r"maps must be \(B, 1, H, W\) with H and W of at least 32, not \(2, 1, 16, 16\)",
+        maps=torch.rand(2, 1, 16, 16),
+    ),
+    row(
+        "soft_dice_loss",
+        "complex masks",
+        r"targets must be a tensor \(B, n, H, W\), not torch.complex64",
+        targets=SOFT.to(torch.complex64),
+    ),
+    row(
+        "masked_reconstruction",
+        "what is hidden on another device",
+        "must be of one device, not meta and cpu",
+        hidden=torch.ones(2, 1, 8, 8, device="meta"),
     ),
 ]

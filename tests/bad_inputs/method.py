@@ -290,4 +290,10 @@ METHOD = [
     row("save_model", "an encoder", "net must be a TwoBranchNet, not a Encoder", net=Encoder(3)),
     row("load_model", "None for a path", "path must be a path, not None", path=None),
     row("describe", "a name for a device", "device must be one that pick_device", device="cpu"),
+    row(
+        "net",
+        "images on another device",
+        "this network is on cpu and the images are on meta; move one",
+        x=torch.rand(1, 3, 32, 32, device="meta"),
+    ),
 ]

@@ -1,5 +1,6 @@
 """Bad inputs. Room of notebook 05: tasks, segmenters, tables."""
 
+import torch
 from valid_calls import network
 
 from ldr_lib import DataError, Encoder
@@ -93,4 +94,16 @@ TRANSFER = [
     row("initial_encoder", "a seed as text", "seed must be a whole number from 0", seed="1"),
     row("labelled_images", "no prepared images", "prepared must be images as", prepared=None),
     row("labelled_images", "a negative number", "n_labels must be a whole number", n_labels=-1),
+    row(
+        "segmenter",
+        "an array for a segmenter",
+        r"x must be a tensor of floats \(B, C, H, W\), not uint8 of shape",
+        x=X,
+    ),
+    row(
+        "segmenter",
+        "an image of another size",
+        "multiples of 16, not",
+        x=torch.rand(1, 1, 30, 32),
+    ),
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ldr_lib import explore
-from ldr_lib.explore import figures, plots, words
+from ldr_lib.explore import panels, plots, words
 from ldr_lib.explore.scene import Scene
 
 ODD = [
@@ -95,4 +95,4 @@ def test_an_installed_font_with_the_letters_is_used(monkeypatch):
 
 
 def test_figures_and_plots_share_one_way_to_write_names():
-    assert figures.write_title is plots.write_title is words.write_title
+    assert panels.write_title is plots.write_title is words.write_title
