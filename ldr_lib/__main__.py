@@ -31,7 +31,11 @@ PLACES = "LDR_RUNS names a folder for runs, LDR_CACHE one for prepared images, L
 
 
 TOGETHER = ("pretrain", "guided")
-"""Commands that several processes started by torchrun do together."""
+"""Commands that train: several processes started by torchrun do it together, and a training that
+was stopped goes on.
+"""
+STOPPED = "stopped; finished runs are kept and are skipped next time"
+GOES_ON = "stopped; the same command goes on after the last whole epoch"
 
 
 def _say_once(text: str, err: bool = True) -> None:
@@ -78,7 +82,7 @@ def command(function: Callable) -> Callable:
             _say_once(f"{where}{error.strerror or error}. {PLACES}")
             raise typer.Exit(2) from error
         except (KeyboardInterrupt, Ended) as stop:
-            _say_once("stopped; finished runs are kept and are skipped next time")
+            _say_once(GOES_ON if function.__name__ in TOGETHER else STOPPED)
             raise typer.Exit(getattr(stop, "code", 130)) from None
 
     return app.command()(guarded)
@@ -209,9 +213,12 @@ def guided(
     tier: Tier = "study",
     data_dir: DataDir = DATA,
 ) -> None:
-    """Train a network guided by a prior, test it on real images, keep its record (notebook 04).
+    """Train a network guided by a prior, test it on real images, keep its record (notebook 04);
+    goes on where it was interrupted.
 
     Example: python -m ldr_lib guided vessel --prior octa --tier short
+
+    Several GPUs: torchrun --nproc-per-node 4 -m ldr_lib guided vessel --tier full
     """
     from .guided.study import study
 

@@ -12,6 +12,7 @@ from .data import checks
 from .data.errors import DataError
 from .data.files import not_written
 from .device import pick_device, to_device
+from .distributed import is_first
 from .network import TwoBranchNet
 from .structures import Guide
 from .tensor_files import fingerprint_of, read_tensors, save_tensors
@@ -119,6 +120,26 @@ def begin_anew(folder: Path) -> None:
             raise not_written(path, error) from error
 
 
+def begin_anew_if_finished(folder: Path) -> None:
+    """Makes a run that has its record begin anew, as the present code computes it. One that was
+    interrupted has none, and keeps what it needs to go on. Of several processes the first does it.
+
+    Args:
+        folder: Of the run, with its `record.json` if it has ended.
+
+    Raises:
+        DataError: A file cannot be removed.
+    """
+    record = folder / "record.json"
+    if not is_first() or not record.exists():
+        return
+    begin_anew(folder)
+    try:
+        record.unlink()
+    except OSError as error:
+        raise not_written(record, error) from error
+
+
 class Checkpoint(Callback):
     """Saves, after every epoch, everything that an interrupted run needs to continue with the same
     result.
@@ -203,7 +224,8 @@ def restore(path: Path, about: dict) -> TrainingState:
         )
         raise DataError(
             f"checkpoint {path} belongs to another run: {details}. "
-            "Choose another folder or resume=False."
+            "Choose another folder, on the command line by LDR_RUNS, or remove the checkpoint or "
+            "take resume=False to begin anew."
         )
     net, optimizer = (
         {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}

@@ -51,6 +51,13 @@ def launched() -> bool:
     return dist.is_initialized() or several and {"RANK", "MASTER_ADDR"} <= os.environ.keys()
 
 
+def n_launched() -> int:
+    """Number of processes that torchrun has started, also outside of `process_group`."""
+    if not launched():
+        return 1
+    return dist.get_world_size() if dist.is_initialized() else int(os.environ["WORLD_SIZE"])
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes files and prints: the first or the only one."""
     if not launched():

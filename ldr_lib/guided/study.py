@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checkpoint import identity, load_model, origin_of
+from ..checkpoint import begin_anew_if_finished, identity, load_model, origin_of
 from ..data.augment import LabelledPairs, PairMaker, standardise
+from ..data.checksums import array_fingerprint
 from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.names import safe_name
 from ..data.prepare import joint_fingerprint, prepare
 from ..data.simulate import Sample, fundus
-from ..distributed import is_first
+from ..distributed import is_first, n_launched
 from ..metrics import centre, centreline_dice
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets, load_representation
@@ -27,7 +28,7 @@ from ..structures import GUIDES, Guide, guide_for
 from .predict import READINGS, predict_structure
 from .priors import disc_prior, vessel_prior
 from .scores import dice_by_image, threshold_free_scores
-from .settings import GuidedSettings
+from .settings import TRAINING, GuidedSettings
 from .simulated_pairs import SimulatedPairs
 from .training import train_guided
 from .vessel_pairs import VesselPairs
@@ -178,6 +179,42 @@ def _control(name: str, guided: str, prior: str, method: str) -> Control:
     return control
 
 
+def _require_shares(settings: GuidedSettings, guided: str) -> None:
+    """Makes sure that the processes can share a step's images equally.
+
+    Raises:
+        ValueError: They cannot; the tiers that they can share are named.
+    """
+    processes = n_launched()
+
+    def is_shared(pairs: int, rendered: int) -> bool:  # half of the rendered are the teacher's
+        return not (pairs % processes or rendered // 2 % processes or rendered % processes)
+
+    if processes == 1 or is_shared(settings.pairs, settings.rendered):
+        return
+    fitting = [
+        f"--tier {tier}"
+        for tier, values in TRAINING[guided].items()
+        if is_shared(values["pairs"], values["rendered"])
+    ]
+    advice = " or ".join([*fitting, "one process, without torchrun"])
+    raise ValueError(
+        f'a step of the tier "{settings.tier}" has {settings.pairs} pairs of real images and '
+        f"{settings.rendered} rendered ones, which {processes} processes cannot share equally; "
+        f"take {advice}"
+    )
+
+
+def _fingerprint(real: RealImages, make_pairs: PairMaker) -> str:
+    """Of the unlabelled images, and of a prior's masks where the pairs have one that is read from
+    files.
+    """
+    prior = getattr(make_pairs, "prior", None)
+    if prior is None:
+        return real.fingerprint
+    return f"{real.fingerprint} {array_fingerprint(prior.masks)}"
+
+
 def run_label(guided: str, prior: str, method: str, control: str, tier: str, seed: int) -> str:
     """The name of a run's record and folder."""
     parts = [guided, prior_name(prior), method, control.replace(" ", "-"), tier, str(seed)]
@@ -198,7 +235,8 @@ def study(
     data_dir: str = "",
     tier: str = "study",
 ) -> Path:
-    """Trains one network, tests it on real images and keeps its record with the project.
+    """Trains one network, tests it on real images and keeps its record with the project. A run that
+    was interrupted goes on from its last epoch; one that has ended is made again.
 
     Args:
         guided: "vessel", "disc" or "chest", as in `guide_for`.
@@ -214,13 +252,15 @@ def study(
         Path of the record.
 
     Raises:
-        ValueError: Unknown network, method, control or tier, or some that do not go together.
-        DataError: The images or the prior cannot be used.
+        ValueError: Unknown network, method, control or tier, some that do not go together, or more
+            processes than can share a step.
+        DataError: The images or the prior cannot be used, or an interrupted run had others.
 
     Taught in notebook 04, section 9.
     """
     chosen = _control(control, guided, prior, method)
     settings = GuidedSettings.for_tier(tier, guided, seed, method, **chosen.changes)
+    _require_shares(settings, guided)
     label = run_label(guided, prior, method, control, tier, seed)
     parameters = dict(
         guided=guided,
@@ -231,11 +271,13 @@ def study(
         seed=seed,
     )
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
+    begin_anew_if_finished(run.folder)
 
     guide = guide_for(guided)
     real = real_images(guide.modality, data_dir, settings.image_size)
     given = Conditions(guide, prior, real, settings, data_dir)
     make_pairs = chosen.pairs(given, **chosen.pair_changes)
+    fingerprint = _fingerprint(real, make_pairs)
     start = None
     if chosen.from_representation:
         start = load_representation(guide.modality, "cpu")
@@ -245,7 +287,7 @@ def study(
         weights = run.folder.with_name(rendered) / "model.safetensors"
         before = GuidedSettings.for_tier(tier, guided, seed, "rendered", **chosen.changes)
         before = replace(before, n_clusters=settings.n_clusters)
-        if not _is_trained(weights, before, real.fingerprint):
+        if not _is_trained(weights, before, fingerprint, real.fingerprint):
             study(guided, prior, "rendered", control, seed, data_dir, tier)
         start = load_model(weights, "cpu")
         settings = replace(settings, stages=settings.stages[2:], epochs=settings.epochs[2:])
@@ -257,9 +299,10 @@ def study(
         guide,
         settings,
         run.folder,
-        data=real.fingerprint,
+        data=fingerprint,
         start=start,
         teacher_images=images[real.few],
+        resume=True,
     )
     if not is_first():
         return record_path(NAME, label)
@@ -272,15 +315,16 @@ def study(
     return run.keep(label)
 
 
-def _is_trained(weights: Path, settings: GuidedSettings, data: str) -> bool:
-    """Whether a file holds the network that these settings and images give. Those of earlier
-    revisions, which do not say what they were made from, are trusted.
+def _is_trained(weights: Path, settings: GuidedSettings, data: str, images: str) -> bool:
+    """Whether a file holds the network that these settings and data give. Those of earlier
+    revisions, which note nothing or the unlabelled images alone, are trusted.
     """
     if not weights.exists():
         return False
     origin, expected = origin_of(weights), identity(settings, data)
-    decisive = ("data", *vars(settings))
-    return all(origin.get(name, expected[name]) == expected[name] for name in decisive)
+    return origin.get("data", data) in (data, images) and all(
+        origin.get(name, expected[name]) == expected[name] for name in vars(settings)
+    )
 
 
 def scores_for_record(

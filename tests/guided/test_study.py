@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ldr_lib import load_representation
+from ldr_lib import DataError, load_representation, runs
 from ldr_lib.checkpoint import identity, load_model, save_model
 from ldr_lib.data.augment import LabelledPairs
 from ldr_lib.data.simulate import chest, fundus
@@ -19,6 +19,13 @@ from ldr_lib.guided.vessel_pairs import VesselPairs
 from ldr_lib.metrics import dice
 from ldr_lib.network import TwoBranchNet
 from ldr_lib.structures import guide_for
+
+
+def small_real_images(modality, data_dir, size):
+    rng = np.random.default_rng(0)
+    images = rng.integers(40, 200, (4, 64, 64, 3 if modality == "fundus" else 1), np.uint8)
+    inside, few = np.ones((4, 64, 64), bool), np.array([0, 2])
+    return study.RealImages(images, inside, few, "fingerprint")
 
 
 class Labelled(SimpleNamespace):
@@ -42,12 +49,6 @@ def calls(monkeypatch, tmp_path):
         calls.append(SimpleNamespace(images=images, **given))
         return net, [{"stage": 1, "guided": 0.5}] * sum(settings.epochs)
 
-    def real_images(modality, data_dir, size):
-        rng = np.random.default_rng(0)
-        images = rng.integers(40, 200, (4, 64, 64, 3 if modality == "fundus" else 1), np.uint8)
-        inside, few = np.ones((4, 64, 64), bool), np.array([0, 2])
-        return study.RealImages(images, inside, few, "fingerprint")
-
     values = np.arange(20, 40, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 64, 64, 3), "u1")
     inside = np.ones((20, 64, 64), bool)
     labelled = Labelled(
@@ -55,7 +56,7 @@ def calls(monkeypatch, tmp_path):
     )
     monkeypatch.setenv("LDR_RUNS", str(tmp_path))
     monkeypatch.setattr(study, "train_guided", train_guided)
-    monkeypatch.setattr(study, "real_images", real_images)
+    monkeypatch.setattr(study, "real_images", small_real_images)
     monkeypatch.setattr(
         study, "vessel_prior", lambda *_: replace(vessel_trees(2, 0, 64), name="trees")
     )
@@ -76,7 +77,7 @@ def test_the_method_itself_renders_vessels_of_the_prior_from_random_weights(call
     assert isinstance(call.pairs, VesselPairs) and call.pairs.prior.name == "trees"
     assert call.pairs.distractors and not call.pairs.shuffled and call.start is None
     assert call.settings == GuidedSettings.for_tier("short", "vessel", 2)
-    assert call.guide == guide_for("vessel") and call.data == "fingerprint"
+    assert call.guide == guide_for("vessel") and call.data.startswith("fingerprint ")
     assert np.array_equal(call.teacher_images, call.images[[0, 2]])
 
 
@@ -167,7 +168,7 @@ def test_combined_does_not_continue_from_a_network_of_other_images(calls, tmp_pa
     study.study("vessel", "octa", "combined", tier="short", seed=1)
     weights = calls[0].folder / "model.safetensors"
     settings = GuidedSettings.for_tier("short", "vessel", 1, "rendered")
-    for data, trained in (("fingerprint", 3), ("other", 5)):
+    for data, trained in (("fingerprint", 3), (calls[0].data, 4), ("other", 6)):
         save_model(load_model(weights, "cpu"), weights, identity(settings, data))
         study.study("vessel", "octa", "combined", tier="short", seed=1)
         assert len(calls) == trained
@@ -240,3 +241,105 @@ def test_the_fovea_is_localised_in_disc_diameters(monkeypatch):
     nothing = study.fovea_localisation(TwoBranchNet(), 4)
     assert np.isinf(nothing["distance"]).all()
     assert (nothing["within half a disc diameter"] == 0).all()
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def real_runs(monkeypatch, tmp_path):
+    """Runs of the study that train, on few images; `kill_after(n)` stops them after n epochs."""
+    epochs, last = [], [0]
+
+    def after_epoch(net):
+        epochs.append(net)
+        if len(epochs) == last[0]:
+            raise Killed
+
+    def kill_after(n):
+        epochs.clear()
+        last[0] = n
+        return epochs
+
+    train = study.train_guided
+    monkeypatch.setattr(study, "real_images", small_real_images)
+    monkeypatch.setattr(study, "scores_for_record", lambda *_: {})
+    monkeypatch.setattr(study.Run, "keep", lambda run, label: run.finish())
+    monkeypatch.setattr(
+        study, "train_guided", lambda *a, **o: train(*a, **o, device="cpu", after_epoch=after_epoch)
+    )
+    return kill_after
+
+
+@pytest.mark.parametrize("method, epochs", [("rendered", 2), ("adversarial", 2), ("combined", 3)])
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
+    real_runs, monkeypatch, tmp_path, method, epochs
+):
+    def run(folder):
+        monkeypatch.setenv("LDR_RUNS", str(tmp_path / folder))
+        record = study.study("chest", method=method, tier="smoke")
+        found = runs.read_record(record)["metrics"]["last_epoch"]
+        return load_model(record.parent / "model.safetensors", "cpu").state_dict(), found
+
+    trained = real_runs(0)
+    whole, row = run("whole")
+    assert len(trained) == epochs
+    for kill in range(1, epochs + 1):  # the epoch in which it is killed is lost
+        trained = real_runs(kill)
+        with pytest.raises(Killed):
+            run(str(kill))
+        assert len(trained) == kill
+        trained = real_runs(0)
+        resumed, again = run(str(kill))
+        assert len(trained) == epochs - kill + 1
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+        assert {**row, "seconds": 0} == {**again, "seconds": 0}
+
+
+def test_a_finished_run_is_made_again_and_one_of_other_images_is_refused(
+    real_runs, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path))
+    for _ in range(2):
+        trained = real_runs(0)
+        study.study("chest", tier="smoke")
+        assert len(trained) == 2
+    real_runs(2)
+    with pytest.raises(Killed):
+        study.study("chest", tier="smoke")
+    others = small_real_images("chest", "", 64)
+    monkeypatch.setattr(study, "real_images", lambda *_: replace(others, fingerprint="other"))
+    with pytest.raises(DataError, match="data was 'fingerprint' and is 'other'.*LDR_RUNS.*remove"):
+        study.study("chest", tier="smoke")
+
+
+def test_other_masks_in_the_folder_of_a_prior_are_other_data(calls, monkeypatch):
+    for seed in (0, 0, 1):
+        monkeypatch.setattr(study, "vessel_prior", lambda *_, s=seed: vessel_trees(2, s, 64))
+        study.study("vessel", "/mine", tier="short")
+    assert calls[0].data == calls[1].data != calls[2].data
+
+
+@pytest.mark.parametrize(
+    "processes, tier, words",
+    [
+        (
+            2,
+            "study",
+            "has 1 pairs .* 12 rendered ones, which 2 .*; take --tier full or one process",
+        ),
+        (3, "study", "which 3 processes cannot share equally; take one process, without torchrun"),
+        (2, "full", ""),
+    ],
+)
+def test_processes_that_cannot_share_a_step_are_told_what_to_do(
+    calls, monkeypatch, processes, tier, words
+):
+    monkeypatch.setattr(study, "n_launched", lambda: processes)
+    if not words:
+        study.study("vessel", "octa", tier=tier)
+        return
+    with pytest.raises(ValueError, match=words):
+        study.study("vessel", "octa", tier=tier)
+    assert not calls, "it is said before images are read"
