@@ -10,6 +10,7 @@ from pathlib import Path
 import pooch
 import requests
 
+from . import checks
 from .datasets import DATASETS, open_dataset
 from .errors import DataError, one_of
 from .files import Progress, atomic_write, not_written
@@ -107,7 +108,7 @@ def download(name: str, data_dir: Path | str) -> Path:
             f"{adapter.title} cannot be downloaded directly ({adapter.terms}). "
             f"Get it from: {adapter.source}. Layout: {adapter.layout}"
         )
-    folder = Path(data_dir).expanduser() / adapter.folder
+    folder = checks.path(data_dir, "data_dir").expanduser() / adapter.folder
     if not folder.exists():
         try:
             with locked(folder):  # a second process waits and finds what the first has fetched

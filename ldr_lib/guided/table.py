@@ -63,7 +63,7 @@ def study_images(structure: str, **parameters) -> pd.DataFrame:
         One row per seed and one column per test image.
 
     Raises:
-        ValueError: No record has these parameters.
+        ValueError: No record has these parameters, or some hold nothing of the structure.
 
     Taught in notebook 04, section 9.
     """
@@ -71,10 +71,13 @@ def study_images(structure: str, **parameters) -> pd.DataFrame:
     if not records:
         raise ValueError(f"no committed run of notebook 04 has the parameters {parameters}")
     by = guide_for(records[0]["parameters"]["guided"])[structure].by
-    tables = [
-        pd.DataFrame(record["metrics"][f"{structure} by {by}, images"]).T["Dice"]
-        for record in records
-    ]
+    name = f"{structure} by {by}, images"
+    if not all(name in record["metrics"] for record in records):
+        raise ValueError(
+            f"not all of the {len(records)} runs with the parameters {parameters} were tested on "
+            f"{structure}, image by image"
+        )
+    tables = [pd.DataFrame(record["metrics"][name]).T["Dice"] for record in records]
     return pd.DataFrame(tables, index=[record["seed"] for record in records])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ..data.checks import path as path_of
 from ..data.errors import DataError, one_of
 
 PATH = Path(__file__).resolve().parents[2] / "notebooks" / "claims.yaml"
@@ -93,6 +94,7 @@ def all_claims(path: Path = PATH) -> tuple[Claim, ...]:
         DataError: The file has an entry with a missing or unknown key, or two of one id; the
             message names it.
     """
+    path = path_of(path, "path")
     if not path.exists():
         return ()
     try:

@@ -10,6 +10,8 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from ..data.checks import instance, text
+from ..data.checks import path as path_of
 from ..data.files import atomic_write
 from .claims import Claim, all_claims, kind_of_images
 from .fingerprints import changes_since, other_versions, read_record
@@ -100,7 +102,7 @@ def evidence(tier: str = "class") -> list[dict]:
     Raises:
         DataError: A record cannot be read; it is named.
     """
-    figures = project_root() / "figures"
+    tier, figures = text(tier, "tier"), project_root() / "figures"
     paths = [*figures.glob("*/records/*.json"), *figures.glob("*/record.json")]
     finished = runs_folder().glob("sweeps/*/*/finished.json")
     paths += [path.parent / "record.json" for path in finished if _has_record(path.parent)]
@@ -233,6 +235,19 @@ def _other_data(records: list[dict]) -> set[str]:
     return {"the images differ between runs"} if len(used) > 1 else set()
 
 
+def _require_ledger(table: pd.DataFrame) -> None:
+    """Makes sure that something is a ledger, or some rows of it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    instance(table, pd.DataFrame, "table", "a table, as build_ledger returns it")
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ValueError(
+            f"table must be one that build_ledger returned, this one lacks {', '.join(missing)}"
+        )
+
+
 def describe_row(row: pd.Series) -> str:
     """One row of the ledger as a sentence."""
     if row["state"] == "not run":
@@ -255,6 +270,7 @@ def chance_of(table: pd.DataFrame) -> str:
 
     Taught in notebook 06, section 2.
     """
+    _require_ledger(table)
     tests = int(table["low"].notna().sum())
     return (
         f"{tests} differences have an interval. Where nothing is different, one interval in forty "
@@ -274,6 +290,7 @@ def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
 
     Taught in notebook 06, section 4.
     """
+    _require_ledger(table)
     rows = [
         {
             "the abstract claims": row["abstract"],
@@ -322,6 +339,8 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
 
     Taught in notebook 06, section 5.
     """
+    _require_ledger(table)
+    path = path_of(path, "path")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
     )
@@ -343,6 +362,6 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
         figures=figures,
         commands=list(dict.fromkeys(table["command"])),
     )
-    with atomic_write(Path(path)) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
-    return Path(path)
+    return path

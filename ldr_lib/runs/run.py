@@ -1,6 +1,7 @@
 """Run records: what was run, with what, on what, and what came out."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -84,6 +85,31 @@ def peak_memory_mib() -> dict[str, int]:
     return memory
 
 
+def _plain(value, name: str):
+    """A value as a record holds it: tables by rows, rounded; numbers of numpy as Python's.
+
+    Raises:
+        ValueError: A record cannot hold it.
+    """
+    try:
+        if isinstance(value, pd.DataFrame):
+            return json.loads(value.round(4).to_json(orient="index"))
+        return json.loads(json.dumps(value, default=_as_python))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{name} must be numbers, texts, lists, dictionaries or tables with a name for each "
+            f"row, not {checks.shown(value)}"
+        ) from error
+
+
+def _as_python(value):
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no plain value")
+
+
 class Run:
     """One run of a notebook or script; its folder receives `record.json`, the figures and their
     numbers.
@@ -98,7 +124,7 @@ class Run:
 
     Raises:
         DataError: Nothing can be written there; the message says what to do.
-        ValueError: The parameters hold no seed, or out_dir is no path.
+        ValueError: The parameters hold no seed or what a record cannot hold, or out_dir is no path.
 
     Taught in notebook 00, section 1.
     """
@@ -108,6 +134,7 @@ class Run:
             raise ValueError(
                 f'parameters must be a dictionary that holds "seed", not {checks.shown(parameters)}'
             )
+        parameters = {key: _plain(one, f"parameter {key}") for key, one in parameters.items()}
         self.folder = writable(checks.path(out_dir, "out_dir") if out_dir else run_folder(name))
         self.started = time.perf_counter()
         self.record = {
@@ -126,17 +153,17 @@ class Run:
 
     def data(self, **fingerprints: str) -> None:
         """Notes the fingerprint of the images used under a role, for example train=..., test=..."""
-        self.record["data"] |= fingerprints
+        for role, fingerprint in fingerprints.items():
+            self.record["data"][role] = checks.text(fingerprint, role)
 
     def metrics(self, **values) -> None:
-        """Notes results: numbers, or tables as DataFrames."""
+        """Notes results: numbers, or tables as DataFrames.
+
+        Raises:
+            ValueError: A record cannot hold a value; it is named.
+        """
         for name, value in values.items():
-            plain = (
-                json.loads(value.round(4).to_json(orient="index"))
-                if isinstance(value, pd.DataFrame)
-                else value
-            )
-            self.record["metrics"][name] = plain
+            self.record["metrics"][name] = _plain(value, name)
 
     def claim(self, sentence: str, better: np.ndarray, worse: np.ndarray) -> Difference:
         """Tests that one quantity exceeds another, prints and records the outcome.
@@ -167,7 +194,21 @@ class Run:
         return difference
 
     def figure(self, figure, name: str, numbers: pd.DataFrame | None = None) -> None:
-        """Saves a matplotlib figure as PNG and what it draws as CSV beside it."""
+        """Saves a matplotlib figure as PNG and what it draws as CSV beside it.
+
+        Args:
+            figure: The figure.
+            name: Of its files.
+            numbers: What it draws.
+
+        Raises:
+            ValueError: There is no figure, no name, or the numbers are no table.
+        """
+        if not hasattr(figure, "savefig"):
+            raise ValueError(f"figure must be one of matplotlib, not {checks.shown(figure)}")
+        if numbers is not None:
+            checks.instance(numbers, pd.DataFrame, "numbers", "a DataFrame")
+        name = checks.text(name, "name")
         path = self.folder / f"{safe_label(name)}.png"
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format="png", dpi=100, bbox_inches="tight")

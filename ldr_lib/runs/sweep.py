@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data.checks import instance, number, whole
+from ..data.checks import path as path_of
 from ..data.errors import DataError
 from ..data.files import Progress, atomic_write
 from .cell import (
@@ -72,9 +74,10 @@ def run_sweep(
 
     Taught in notebook 06, section 1.
     """
-    notebook = Path(notebook).resolve()
-    if jobs < 1 or (timeout is not None and not timeout > 0):
-        raise ValueError(f"jobs and timeout must be above 0, not {jobs} and {timeout}")
+    notebook, jobs = path_of(notebook, "notebook").resolve(), whole(jobs, "jobs", 1)
+    instance(cells, (list, tuple), "cells", "a list of the parameters of each run")
+    if timeout is not None:
+        number(timeout, "timeout", 0, above=True)
     found = [cell_parameters(notebook, cell) for cell in cells]
     grid = {cell_label(cell): cell for cell in found}
     require_home()
@@ -192,7 +195,9 @@ def keep_records(notebook: Path, cells: list[dict]) -> list[Path]:
     Raises:
         DataError: A finished cell has no record that can be read.
     """
-    found = [cell_parameters(Path(notebook), cell) for cell in cells]
+    notebook = path_of(notebook, "notebook")
+    instance(cells, (list, tuple), "cells", "a list of the parameters of each run")
+    found = [cell_parameters(notebook, cell) for cell in cells]
     finished = {cell_label(cell): cell for cell in found if is_finished(notebook, cell)}
     short = [record_label(cell) for cell in finished.values()]
     kept = []

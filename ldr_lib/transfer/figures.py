@@ -8,10 +8,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..data.checks import as_bytes, equally_many, mask, named, one_shape, several
+from ..data.checks import as_bytes, equally_many, mask, named, number, one_shape, several
 from ..data.errors import one_of
 from ..explore.words import as_written, write_title
-from .table import PROTOCOLS, gain_intervals, paired_gains
+from .table import PROTOCOLS, gain_intervals, paired_gains, require_records
 
 INITS = ("autoencoder", "instance", "dense", "ldr")
 """Pretrainings that are compared with a random encoder."""
@@ -72,8 +72,13 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
     Returns:
         A figure with a column for each task and a row for each protocol, all on one scale.
 
+    Raises:
+        ValueError: There are no records, or no random encoder among them.
+
     Taught in notebook 05, section 5.
     """
+    require_records(records)
+    inits = several(inits, "inits", "names of initialisations")
     gains = paired_gains(records[records["init"].isin(("random", *inits))])
     gains = gains.sort_values("labels", key=lambda n: n.replace(0, 10**6))
     gains = gains.assign(
@@ -139,7 +144,10 @@ def segmentations(
     }
     for title, masks in found.items():
         one_of(title, named(scores, "scores", "the Dice of each image"), "row of scores")
-        equally_many(images=images, **{f"masks of {title}": masks, "scores": scores[title]})
+        dices = several(scores[title], f"scores[{title!r}]", "Dice, one an image")
+        for one in dices:
+            number(one, f"a score of {title}")
+        equally_many(images=images, **{f"masks of {title}": masks, "scores": dices})
         for image, truth, one in zip(images, truths, masks):
             pixels = image if image.ndim == 2 else image[..., 0]
             one_shape(image=pixels, truth=truth, **{f"the mask of {title}": one})

@@ -85,7 +85,7 @@ def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame
 
     Taught in notebook 05, section 5.
     """
-    _require_records(records, measure)
+    require_records(records, measure)
     return _laid_out(records.dropna(subset=[measure]), measure, 1 if measure == "HD95" else 3)
 
 
@@ -119,7 +119,7 @@ def paired_gains(
     Raises:
         ValueError: There are no records, or initialisation or measure are unknown.
     """
-    _require_records(records, measure)
+    require_records(records, measure)
     one_of(over, list(records["init"].unique()), "initialisation of these records")
     other = records[records["init"] == over].set_index(KEYS)[measure]
     rest = records[~records["init"].isin([over])].dropna(subset=[measure]).copy()
@@ -156,7 +156,7 @@ def paired_images(
 
     Taught in notebook 05, section 7.
     """
-    _require_records(records)
+    require_records(records)
     init, over = text(init, "init"), text(over, "over")
     cell = records.query("task == @task and protocol == @protocol and labels == @labels")
     ours, theirs = (cell[cell["init"] == name].set_index("seed")["images"] for name in (init, over))
@@ -188,7 +188,7 @@ def gain_intervals(
 
     Taught in notebook 05, section 5.
     """
-    _require_records(records)
+    require_records(records)
     measured, counts = list(records["init"].unique()), [int(n) for n in records["labels"].unique()]
     one_of(over, measured, "initialisation of these records")
     one_of(whole(labels, "labels"), counts, "number of labels of these records")
@@ -206,10 +206,18 @@ def gain_intervals(
     return pd.DataFrame(rows).T.rename_axis(["task", "protocol", "init"])
 
 
-def _require_records(records: pd.DataFrame, measure: str = "Dice") -> None:
-    """Makes sure that something is a table of cells with a measure."""
+def require_records(records: pd.DataFrame, measure: str = "Dice") -> None:
+    """Makes sure that something is a table of cells with a measure.
+
+    Args:
+        records: As `transfer_records` returns them.
+        measure: One of `MEASURES`.
+
+    Raises:
+        ValueError: It is none.
+    """
     instance(records, pd.DataFrame, "records", "a table, as transfer_records returns it")
-    missing = {*KEYS, "init"} - set(records.columns)
+    missing = {*KEYS, "init", "images"} - set(records.columns)
     if missing or not len(records):
         raise ValueError(
             "records must be a table as transfer_records returns it, this one has "
@@ -256,7 +264,8 @@ def transfer_markdown(
     """Mean Dice of some initialisations and their gain over the random one, as figures/README.md
     shows them.
     """
-    shown = records[records["init"].isin(inits)]
+    require_records(records)
+    shown = records[records["init"].isin(several(inits, "inits", "names of initialisations"))]
     table, gain = transfer_table(shown), gains(shown)
     beside = gain.reindex(index=table.index, columns=table.columns, fill_value="").fillna("")
     body = [
