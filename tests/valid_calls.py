@@ -35,6 +35,7 @@ from ldr_lib.data.simulate import Sample
 from ldr_lib.evaluation import Comparison
 from ldr_lib.explore import Point, Scene
 from ldr_lib.guided import postprocess, predict, vessel_pairs
+from ldr_lib.runs.ledger import COLUMNS
 from ldr_lib.structures import Guide, Structure, guide_for
 from ldr_lib.tiers import PATCH_STAGE, TRAINING, values_for
 
@@ -114,6 +115,28 @@ def transfer_rows() -> pd.DataFrame:
     return pd.DataFrame(cells)
 
 
+def ledger_rows() -> pd.DataFrame:
+    row = dict.fromkeys(COLUMNS, "") | dict(mechanism="ours", state="not run", low=np.nan, images=1)
+    index = pd.MultiIndex.from_tuples([("a", "hrf")], names=["claim", "data"])
+    return pd.DataFrame([row], index, COLUMNS, dtype=object)
+
+
+class OneImage:
+    """A test split of one X-ray with a heart."""
+
+    name, split, modality = "one", "test", "chest"
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(images(1)[0, ..., 0], {"heart": mask()}, "one")
+
+
+def shown_source(function) -> None:
+    teaching.show_source(function)
+
+
 def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
     """Name to a function and arguments with which it works.
 
@@ -141,6 +164,10 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
     save = folder / "image.png"
     Image.fromarray(photograph()).save(save)
     (folder / "masks").mkdir()
+    (folder / "one.yaml").write_text("seed: 1", encoding="utf-8")
+    graded = folder / "course" / "records" / "project"
+    graded.mkdir(parents=True)
+    (graded / "anna.json").write_text("{}", encoding="utf-8")
     Image.fromarray(mask(64).astype(np.uint8) * 255).save(folder / "masks" / "one.png")
     views = ViewMaker(32, (0.5, 1.0))(torch.from_numpy(x).permute(0, 3, 1, 2))
     figure = explore.contact_sheet([x[0]])
@@ -637,6 +664,9 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             transfer.gains_forest,
             dict(records=transfer_rows(), inits=("ldr",), over="random", labels=1),
         ),
+        "label_curves": (transfer.label_curves, dict(records=transfer_rows(), inits=("ldr",))),
+        "transfer_markdown": (transfer.transfer_markdown, dict(records=transfer_rows())),
+        "score": (transfer.score, dict(net=segmenter, task=task, dataset=OneImage())),
         "segmentations": (
             transfer.segmentations,
             dict(images=list(x), truths=masks, found={"a": masks}, scores={"a": [0.5, 0.5]}),
@@ -649,6 +679,37 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             Run("x", {"seed": 0}, str(folder / "run")).claim,
             dict(sentence="one", better=np.array([1.0, 2]), worse=np.array([0.5, 1])),
         ),
+        "Run.metrics": (Run("x", {"seed": 0}, str(folder / "run")).metrics, dict(dice=0.5)),
+        "Run.data": (Run("x", {"seed": 0}, str(folder / "run")).data, dict(train="abc")),
+        "Run.figure": (
+            Run("x", {"seed": 0}, str(folder / "run")).figure,
+            dict(figure=figure, name="x", numbers=table),
+        ),
+        "read_parameters": (runs.read_parameters, dict(path=folder / "one.yaml")),
+        "run_sweep": (
+            runs.run_sweep,
+            dict(notebook=Path("notebooks/00_quickstart.ipynb"), cells=[], jobs=1, timeout=1.0),
+        ),
+        "keep_records": (
+            runs.keep_records,
+            dict(notebook=Path("notebooks/00_quickstart.ipynb"), cells=[]),
+        ),
+        "all_claims": (runs.all_claims, dict(path=folder / "absent.yaml")),
+        "compare_with_abstract": (runs.compare_with_abstract, dict(table=ledger_rows())),
+        "write_report": (
+            runs.write_report,
+            dict(table=ledger_rows(), path=folder / "report.html"),
+        ),
+        "study_images": (
+            guided.study_images,
+            dict(structure="disc", guided="disc", method="rendered", tier="study"),
+        ),
+        "baseline_images": (
+            guided.baseline_images,
+            dict(structure="disc", name="brightest blob"),
+        ),
+        "show_source": (shown_source, dict(function=losses.cluster_area)),
+        "leaderboard": (teaching.leaderboard, dict(course=folder / "course")),
         "record_path": (runs.record_path, dict(name="00_quickstart", label="x")),
         "as_markdown": (runs.as_markdown, dict(head=["a"], body=[["b"]])),
         "committed_records": (runs.committed_records, dict(name="00_quickstart")),

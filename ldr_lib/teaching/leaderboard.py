@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..data import checks
 from ..data.errors import DataError
 
 COLUMNS = ("Dice", "low", "high", "gain")
@@ -26,7 +27,7 @@ def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame
     Raises:
         DataError: Nothing has been graded yet.
     """
-    course = Path(course)
+    course, assignment = checks.path(course, "course"), checks.text(assignment, "assignment")
     records = {path.stem: path for path in course.glob(f"records/{assignment}/*.json")}
     if not records:
         raise DataError(

@@ -5,12 +5,17 @@ import inspect
 import textwrap
 from collections.abc import Callable
 
+from ..data.checks import shown
+
 
 def show_source(*functions: Callable) -> None:
     """Prints functions without their docstrings, so that a notebook shows the code that it runs.
 
     Args:
         functions: Functions of this package or your own.
+
+    Raises:
+        ValueError: Something is no function, or its text cannot be read.
 
     Example:
         >>> from ldr_lib.losses import cluster_area
@@ -23,7 +28,13 @@ def show_source(*functions: Callable) -> None:
     """
     sources = []
     for function in functions:
-        source = textwrap.dedent(inspect.getsource(function))
+        try:
+            source = textwrap.dedent(inspect.getsource(function))
+        except (TypeError, OSError) as error:
+            raise ValueError(
+                f"functions must be written in Python where their text can be read, not "
+                f"{shown(function)}"
+            ) from error
         lines, definition = source.rstrip().splitlines(), ast.parse(source).body[0]
         if ast.get_docstring(definition) is not None:
             docstring = definition.body[0]

@@ -295,4 +295,23 @@ GUIDED = [
         r"masks must be a tensor of floats \(B, n, H, W\)",
         masks=torch.zeros(0, 1, 8, 8),
     ),
+    row(
+        "study_images",
+        "a structure of another network",
+        'unknown structure "vessel"; known are disc, fovea',
+        structure="vessel",
+    ),
+    row(
+        "study_images",
+        "a structure that is not tested image by image",
+        "runs with the parameters .* were tested on fovea, image by image",
+        structure="fovea",
+    ),
+    row("study_images", "an unknown tier", "no committed run of notebook 04", tier="long"),
+    row(
+        "baseline_images",
+        "an unknown baseline",
+        'no committed baseline "magic" of the structure "disc"',
+        name="magic",
+    ),
 ]

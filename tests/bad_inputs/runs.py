@@ -1,10 +1,12 @@
 """Bad inputs. Room of notebook 06 and the checks of the course."""
 
 import numpy as np
+import pandas as pd
+import torch
 
 from ldr_lib import DataError
 
-from .inputs import FOLDER, row
+from .inputs import FOLDER, X, row
 
 RUNS = [
     row(
@@ -79,4 +81,51 @@ RUNS = [
     row("grid_of", "a text for axes", "words must be a list of name=value", words="seed=1"),
     row("check_parameters", "a list", "given must be a dictionary of parameters", given=[1]),
     row("runs.compare", "None for a run", "first must be a path, not None", first=None),
+    row(
+        "Run",
+        "a parameter that no record can hold",
+        "parameter net must be numbers, texts, lists, dictionaries or tables .* not a object",
+        parameters={"seed": 0, "net": object()},
+    ),
+    row(
+        "Run.metrics",
+        "a result that no record can hold",
+        "dice must be numbers, texts, lists, dictionaries or tables",
+        dice=torch.rand(3),
+    ),
+    row(
+        "Run.metrics",
+        "a table with one name for two rows",
+        "dice must be .* tables with a name for each row",
+        dice=pd.DataFrame({"Dice": [1, 2]}, ["a", "a"]),
+    ),
+    row("Run.data", "no fingerprint", "train must be a text that is not empty", train=None),
+    row("Run.figure", "an image for a figure", "figure must be one of matplotlib", figure=X),
+    row("Run.figure", "a list for numbers", "numbers must be a DataFrame", numbers=[1]),
+    row("read_parameters", "None for a file", "None cannot be read", DataError, path=None),
+    row("run_sweep", "a text for jobs", "jobs must be a whole number of at least 1", jobs="2"),
+    row("run_sweep", "no time", "timeout must be a number above 0, not 0", timeout=0),
+    row("run_sweep", "one cell", "cells must be a list of the parameters", cells={"seed": 0}),
+    row("run_sweep", "no notebook", "notebook must be a path, not None", notebook=None),
+    row("keep_records", "no notebook", "notebook must be a path, not None", notebook=None),
+    row("keep_records", "one cell", "cells must be a list of the parameters", cells=3),
+    row("all_claims", "a number for a file", "path must be a path, not 3", path=3),
+    row(
+        "compare_with_abstract",
+        "records for a ledger",
+        "table must be a table, as build_ledger returns it",
+        table=[{}],
+    ),
+    row(
+        "write_report",
+        "another table",
+        "table must be one that build_ledger returned, this one lacks abstract",
+        table=pd.DataFrame({"Dice": [1]}),
+    ),
+    row("write_report", "no place for a report", "path must be a path, not None", path=None),
+    row(
+        "show_source", "a number for a function", "functions must be written in Python", function=3
+    ),
+    row("show_source", "a function in C", "functions must be written in Python", function=len),
+    row("leaderboard", "no course", "course must be a path, not None", course=None),
 ]

@@ -1,7 +1,7 @@
 """Bad inputs. Room of notebook 05: tasks, segmenters, tables."""
 
 import torch
-from valid_calls import network
+from valid_calls import network, transfer_rows
 
 from ldr_lib import DataError, Encoder
 
@@ -105,5 +105,42 @@ TRANSFER = [
         "an image of another size",
         "multiples of 16, not",
         x=torch.rand(1, 1, 30, 32),
+    ),
+    row(
+        "label_curves",
+        "no table",
+        "records must be a table, as transfer_records returns it",
+        records=None,
+    ),
+    row("label_curves", "a text for names", "inits must be a list of names", inits="ldr"),
+    row(
+        "transfer_markdown",
+        "no table",
+        "records must be a table, as transfer_records returns it",
+        records={},
+    ),
+    row(
+        "paired_images",
+        "records without images",
+        "records must be .* lacks images",
+        records=transfer_rows().drop(columns="images"),
+    ),
+    row(
+        "segmentations",
+        "texts for scores",
+        "a score of a must be a number, not 'x'",
+        scores={"a": ["x", "y"]},
+    ),
+    row(
+        "segmentations",
+        "one number for scores",
+        r"scores.'a'. must be a list of Dice",
+        scores={"a": 0.5},
+    ),
+    row(
+        "score",
+        "a list for a dataset",
+        "dataset must be one that open_dataset returned, not .x.",
+        dataset=["x"],
     ),
 ]
