@@ -1,7 +1,8 @@
 """What students get: `python notebooks/course/grading/kit.py FOLDER`, or `make course`.
 
-The kit holds the package, the notebooks and the released assignments, and neither sources nor
-answers: no file of it comes from `tests`, from `notebooks/course/source` or from the grading.
+The kit holds the package, the notebooks, the released assignments, the quiz with sealed answers and
+the sliders. It holds neither sources nor answers: no file of it comes from `tests`, from the
+grading, or from the course's folders `source`, `material` and `instructor`.
 """
 
 import shutil
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COURSE = ROOT / "notebooks" / "course"
 SHARED = ("ldr_lib", "figures", "pyproject.toml", "constraints.txt", "environment.yml")
 SHARED += ("README.md", "LICENSE")
+WITH_NOTEBOOKS = ("0*.ipynb", "GLOSSARY.md", "claims.yaml", "course/students/*.ipynb")
 
 
 def write_kit(released: Path, folder: Path) -> Path:
@@ -33,8 +35,9 @@ def write_kit(released: Path, folder: Path) -> Path:
         else:
             shutil.copy(source, folder / name)
     (folder / "notebooks").mkdir()
-    for notebook in sorted((ROOT / "notebooks").glob("0*.ipynb")):
-        shutil.copy(notebook, folder / "notebooks")
+    for pattern in WITH_NOTEBOOKS:
+        for path in (ROOT / "notebooks").glob(pattern):
+            shutil.copy(path, folder / "notebooks")
     shutil.copy(COURSE / "STUDENTS.md", folder)
     shutil.copytree(released, folder / "assignments")
     return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
