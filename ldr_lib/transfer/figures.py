@@ -2,13 +2,15 @@
 side.
 """
 
+from numbers import Real
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..data.checks import as_bytes, equally_many, mask, named, number, one_shape, several
+from ..data.checks import as_bytes, equally_many, instance, mask, named, one_shape, several
 from ..data.errors import one_of
 from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, gain_intervals, paired_gains, require_records
@@ -146,7 +148,7 @@ def segmentations(
         one_of(title, named(scores, "scores", "the Dice of each image"), "row of scores")
         dices = several(scores[title], f"scores[{title!r}]", "Dice, one an image")
         for one in dices:
-            number(one, f"a score of {title}")
+            instance(one, Real, f"a score of {title}", "a number")
         equally_many(images=images, **{f"masks of {title}": masks, "scores": dices})
         for image, truth, one in zip(images, truths, masks):
             pixels = image if image.ndim == 2 else image[..., 0]

@@ -140,7 +140,7 @@ TRANSFER = [
     row(
         "score",
         "a list for a dataset",
-        "dataset must be one that open_dataset returned, not .x.",
+        "dataset must be one that open_dataset returned, not ..x..",
         dataset=["x"],
     ),
 ]
