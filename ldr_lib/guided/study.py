@@ -199,9 +199,8 @@ def _require_shares(settings: GuidedSettings, guided: str) -> None:
     ]
     advice = " or ".join([*fitting, "one process, without torchrun"])
     raise ValueError(
-        f'a step of the tier "{settings.tier}" has {settings.pairs} pairs of real images and '
-        f"{settings.rendered} rendered ones, which {processes} processes cannot share equally; "
-        f"take {advice}"
+        f'a step of the tier "{settings.tier}" has pairs = {settings.pairs} and rendered = '
+        f"{settings.rendered}, which {processes} processes cannot share equally; take {advice}"
     )
 
 

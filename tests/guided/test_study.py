@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ldr_lib import DataError, load_representation, runs
+from ldr_lib import DataError, load_representation
 from ldr_lib.checkpoint import identity, load_model, save_model
 from ldr_lib.data.augment import LabelledPairs
 from ldr_lib.data.simulate import chest, fundus
@@ -18,6 +18,7 @@ from ldr_lib.guided.simulated_pairs import SimulatedPairs
 from ldr_lib.guided.vessel_pairs import VesselPairs
 from ldr_lib.metrics import dice
 from ldr_lib.network import TwoBranchNet
+from ldr_lib.runs.fingerprints import read_record
 from ldr_lib.structures import guide_for
 
 
@@ -279,7 +280,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
     def run(folder):
         monkeypatch.setenv("LDR_RUNS", str(tmp_path / folder))
         record = study.study("chest", method=method, tier="smoke")
-        found = runs.read_record(record)["metrics"]["last_epoch"]
+        found = read_record(record)["metrics"]["last_epoch"]
         return load_model(record.parent / "model.safetensors", "cpu").state_dict(), found
 
     trained = real_runs(0)
@@ -327,7 +328,7 @@ def test_other_masks_in_the_folder_of_a_prior_are_other_data(calls, monkeypatch)
         (
             2,
             "study",
-            "has 1 pairs .* 12 rendered ones, which 2 .*; take --tier full or one process",
+            "has pairs = 1 and rendered = 12, which 2 .*; take --tier full or one process",
         ),
         (3, "study", "which 3 processes cannot share equally; take one process, without torchrun"),
         (2, "full", ""),
