@@ -133,6 +133,10 @@ class OneImage:
         return Sample(images(1)[0, ..., 0], {"heart": mask()}, "one")
 
 
+def first_segmenter(**arguments) -> tuple[str, transfer.Segmenter]:
+    return next(transfer.segmenters(**arguments))
+
+
 def shown_source(function) -> None:
     teaching.show_source(function)
 
@@ -666,6 +670,16 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
         ),
         "label_curves": (transfer.label_curves, dict(records=transfer_rows(), inits=("ldr",))),
         "transfer_markdown": (transfer.transfer_markdown, dict(records=transfer_rows())),
+        "segmenters": (
+            first_segmenter,
+            dict(
+                encoder=Encoder(3),
+                one=transfer.Task("drions", "disc", 32, (0.8, 1.1), False),
+                prepared=data,
+                chosen=[1],
+                settings=budget,
+            ),
+        ),
         "score": (transfer.score, dict(net=segmenter, task=task, dataset=OneImage())),
         "segmentations": (
             transfer.segmentations,

@@ -7,7 +7,7 @@ import multiprocessing
 import numpy as np
 import torch
 
-from .checks import training_images, whole
+from .checks import flag, instance, training_images, whole
 from .share import WHOLE, Share
 
 
@@ -125,6 +125,8 @@ def image_batches(
     require_main_guard()
     images = training_images(images)
     pairs, steps = whole(pairs, "pairs", 1, 10**6), whole(steps, "steps", 1, 10**6)
+    workers, pin = whole(workers, "workers", 0, 1024), flag(pin, "pin")
+    instance(share, Share, "share", "a Share")
     share.equal(pairs, "pairs")
     return torch.utils.data.DataLoader(
         _Rows(images),

@@ -171,7 +171,7 @@ class Folder(ImageDataset):
 
     def read(self, path):
         picture = read_picture(path, self.ranges)
-        if self.channels == 3 and is_plain_grey(picture.pixels):
+        if self.channels == 3 and is_plain_grey(picture.pixels[::4, ::4]):
             picture.doubt(GREY)
         return picture
 

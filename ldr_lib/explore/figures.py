@@ -358,14 +358,15 @@ def view_pairs(views, grid: int, cell: tuple[int, int], n: int) -> Figure:
     if len(cell) != 2:
         raise ValueError(f"cell must be a row and a column, not {cell}")
     n, side = min(n, len(views.first)), views.first.shape[-1]
-    numbers = torch.arange(grid * grid, dtype=torch.float32).reshape(1, 1, grid, grid)
+    numbers = torch.arange(grid * grid, dtype=torch.float32, device=views.first.device)
+    numbers = numbers.reshape(1, 1, grid, grid)
     numbers = numbers.expand(len(views.first), -1, -1, -1)  # (2B, 1, G, G)
     partners = views.realign(numbers)[:, 0, cell[0], cell[1]].long()  # (2B,)
     figure, axes = panels(2, n)
     for i in range(n):
         cells = cell, divmod(int(partners[i]), grid)
         for axis, view, (row, column) in zip(axes[:, i], (views.first[i], views.second[i]), cells):
-            show(axis, view.permute(1, 2, 0).numpy())
+            show(axis, view.permute(1, 2, 0).cpu().numpy())
             for line in np.arange(1, grid) * side / grid - 0.5:
                 axis.axhline(line, color="white", linewidth=0.3)
                 axis.axvline(line, color="white", linewidth=0.3)

@@ -57,8 +57,11 @@ def structure_maps(
     guided, was_training = _guided(model).network(structure).guide[structure], model.training
     if inside is not None and (not torch.is_tensor(inside) or inside.dtype != torch.bool):
         raise ValueError(f"inside must be a tensor of bool, not {shown(inside)}")
-    if inside is not None and inside.shape != x[:, 0].shape:
-        raise ValueError(f"inside must be {tuple(x[:, 0].shape)}, not {tuple(inside.shape)}")
+    if inside is not None and (inside.shape, inside.device) != (x[:, 0].shape, x.device):
+        raise ValueError(
+            f"inside must be {tuple(x[:, 0].shape)} on {x.device}, not {tuple(inside.shape)} on "
+            f"{inside.device}"
+        )
     model.eval()
     mirrors = [axes for n in range(len(guided.flips) + 1) for axes in combinations(guided.flips, n)]
     total = 0.0

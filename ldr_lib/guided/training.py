@@ -245,10 +245,17 @@ def guided_learner(
         raise ValueError(
             f"stage {stage} names no loss; known are {', '.join(settings.known_losses)}"
         )
-    if not callable(make_pairs):
-        raise ValueError(f"make_pairs must be a PairMaker, not {checks.shown(make_pairs)}")
+    makers = {"make_pairs": make_pairs}
+    if "confident" in weights:
+        makers["make_teacher_pairs"] = make_teacher_pairs
+    for name, maker in makers.items():
+        if not callable(maker):
+            raise ValueError(f"{name} must be a PairMaker, not {checks.shown(maker)}")
     expected = (net.in_channels, settings.view_size, settings.view_size)
-    found = tuple(make_pairs(1).images.shape[1:])
+    pairs = make_pairs(1)
+    if not hasattr(pairs, "images") or not hasattr(pairs, "targets"):
+        raise ValueError(f"make_pairs must return Pairs, not {checks.shown(pairs)}")
+    found = tuple(pairs.images.shape[1:])
     if found != expected:
         raise DataError(
             f"the rendered images are {found} and the views of real ones {expected}; "
@@ -336,6 +343,15 @@ def train_guided(
     images = checks.training_images(images)
     if teacher_images is not None:
         teacher_images = checks.as_bytes(teacher_images, "teacher_images", "NSSC")
+        if teacher_images.shape[-1] != images.shape[-1]:
+            raise DataError(
+                f"teacher_images have {teacher_images.shape[-1]} channels and the images "
+                f"{images.shape[-1]}; give both the same"
+            )
+    if after_epoch is not None and not callable(after_epoch):
+        raise ValueError(
+            f"after_epoch must be a function of the network, not {checks.shown(after_epoch)}"
+        )
     if settings.n_clusters < guide.n_clusters:
         raise ValueError(
             f"the guide needs {guide.n_clusters} clusters and n_clusters is {settings.n_clusters}"

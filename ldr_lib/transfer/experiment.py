@@ -156,7 +156,19 @@ def segmenters(
 
     Yields:
         "frozen" and the segmenter, then "fine-tuned" and the same one trained further.
+
+    Raises:
+        ValueError: An argument is none of these, or there is no such image.
     """
+    instance(encoder, Encoder, "encoder", "an Encoder")
+    instance(one, Task, "one", "a Task, for example task(...)")
+    instance(settings, TransferSettings, "settings", "TransferSettings")
+    if not hasattr(prepared, "masks"):
+        raise ValueError(
+            f"prepared must be images as `prepare` returns them, not {checks.shown(prepared)}"
+        )
+    one_of(one.structure, prepared.masks, "structure of the prepared images")
+    chosen = checks.labels(chosen, "chosen", len(prepared), "n")
     inside = np.asarray(prepared.masks["field_of_view"])
 
     def crops(rows: np.ndarray) -> LabelledPairs:

@@ -2,11 +2,13 @@
 
 from valid_calls import SMALL, network, pairs_of
 
-from ldr_lib import DataError, Settings, TwoBranchNet
+from ldr_lib import DataError, GuidedSettings, Settings, TwoBranchNet
 from ldr_lib.structures import Guide, Structure
 from ldr_lib.tiers import PATCH_STAGE
 
 from .inputs import FOLDER, GREY, X, row
+
+CONFIDENT = dict(stages=({"confident": 1.0},), epochs=(1,), rendered=2)
 
 TRAINING = [
     row("train", "a single image", "needs at least 2, not 1", DataError, images=X[:1]),
@@ -123,4 +125,36 @@ TRAINING = [
         DataError,
         net=network(1),
     ),
+    row(
+        "guided_learner",
+        "no maker of the teacher's pairs",
+        "make_teacher_pairs must be a PairMaker, not None",
+        settings=GuidedSettings(**SMALL | CONFIDENT),
+    ),
+    row(
+        "guided_learner",
+        "a maker of something else",
+        "make_pairs must return Pairs, not None",
+        make_pairs=print,
+    ),
+    row(
+        "train_guided",
+        "teacher's images of other channels",
+        "teacher_images have 3 channels and the images 1",
+        DataError,
+        teacher_images=X,
+    ),
+    row(
+        "train_guided",
+        "a text to call after every epoch",
+        "after_epoch must be a function of the network, not 'save'",
+        after_epoch="save",
+    ),
+    row(
+        "image_batches",
+        "a negative number of processes",
+        "workers must be a whole number from 0 to 1024, not -1",
+        workers=-1,
+    ),
+    row("image_batches", "a number for a share", "share must be a Share, not 2", share=2),
 ]

@@ -4,6 +4,7 @@ import torch
 from valid_calls import network, transfer_rows
 
 from ldr_lib import DataError, Encoder
+from ldr_lib.transfer import Task
 
 from .inputs import MASK, SMALLER, X, row
 
@@ -143,4 +144,18 @@ TRANSFER = [
         "dataset must be one that open_dataset returned, not ..x..",
         dataset=["x"],
     ),
+    row("segmenters", "no encoder", "encoder must be an Encoder, not None", encoder=None),
+    row(
+        "segmenters",
+        "a structure without masks",
+        'unknown structure of the prepared images "heart"; known are field_of_view, disc, vessel',
+        one=Task("scr", "heart", 32, (0.8, 1.1), False),
+    ),
+    row(
+        "segmenters",
+        "an image that is not there",
+        "chosen must be from 0 to 1, not from 5 to 5",
+        chosen=[5],
+    ),
+    row("segmenters", "no prepared images", "prepared must be images as", prepared=[MASK]),
 ]
