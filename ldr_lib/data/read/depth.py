@@ -80,7 +80,7 @@ def common_ranges(
     """
     found, common, remarks = {}, {}, []
     for depth, one in pictures:
-        if one:
+        if one and one[1] > one[0]:
             found.setdefault(FLOATS if depth == FLOATS else INTEGERS, []).append(one)
     for kind, ranges in found.items():
         low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
