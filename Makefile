@@ -7,7 +7,7 @@ LDR_DATA ?=
 export LDR_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint lab figures records priors transfer course slides quiz solutions grade wall
+.PHONY: help quickstart test lint lab figures records priors transfer site course slides quiz solutions grade wall
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
