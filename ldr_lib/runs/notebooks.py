@@ -23,6 +23,13 @@ WIDTH = 1200
 """Width in pixels of the figures in a committed notebook."""
 LIMIT = 950_000
 """Bytes that a committed notebook may take."""
+COLAB = "colab"
+"""Tag of the cell that fetches the kit on Google Colab; it computes nothing."""
+METADATA = {
+    "accelerator": "GPU",  # on Google Colab
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+}
+"""What a committed notebook says about itself."""
 
 
 def lighten(data: dict, quality: int) -> None:
@@ -90,9 +97,7 @@ def execute_in_place(path: Path) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for output in cell.outputs:
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
-    }
+    notebook.metadata = METADATA
     with atomic_write(path) as temporary:
         nbformat.write(_with_light_figures(notebook), temporary)
 
@@ -121,8 +126,8 @@ def keep_figures(name: str) -> Path:
 
 
 def cells_of(path: Path) -> tuple[str, list[str]]:
-    """Fingerprint of a notebook's code cells after the parameters, and the names of its
-    parameters.
+    """Fingerprint of a notebook's code cells after the parameters, without the cell for Colab, and
+    the names of its parameters.
 
     Raises:
         DataError: The file cannot be read as a notebook.
@@ -130,6 +135,7 @@ def cells_of(path: Path) -> tuple[str, list[str]]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+        cells = [cell for cell in cells if COLAB not in cell["metadata"].get("tags", [])]
         parameters = next(
             (cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])), None
         )
