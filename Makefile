@@ -41,6 +41,9 @@ priors: .venv/ready ## repeat the guided trainings on real images, hours
 transfer: .venv/ready ## repeat pretraining and segmentation with few labels, hours
 	$(BIN)/python -m ldr_lib records transfer --data-dir "$(LDR_DATA)"
 
+site: .venv/ready ## write the kit as pages to runs/site, for any browser
+	$(BIN)/python -m website runs/site
+
 course: .venv/ready slides quiz solutions ## build assignments, students' kit, slides, quizzes, solutions; rehearse grading
 	$(BIN)/python tests/course/rehearse.py runs/course
 
