@@ -1,6 +1,7 @@
 """A quiz in a notebook: it says at once whether an answer is right, and then why."""
 
 import json
+import math
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -123,7 +124,7 @@ class _Card(widgets.VBox):
         self.button.on_click(lambda _: self.check())
         wide = widgets.Layout(width="auto")
         if question["kind"] == "number":
-            self.field = widgets.FloatText(layout=widgets.Layout(width="10em"))
+            self.field = widgets.Text(placeholder="a number", layout=widgets.Layout(width="10em"))
             inputs = [self.field]
         elif question["kind"] == "one":
             self.field = widgets.RadioButtons(options=question["options"], index=None, layout=wide)
@@ -136,16 +137,25 @@ class _Card(widgets.VBox):
         super().__init__([widgets.HTMLMath(markdown2html(words)), *inputs, self.button, self.said])
 
     def answer(self) -> str | float | list[str] | None:
-        """What the reader has chosen; None where that is nothing."""
+        """What the reader has chosen; None where that is nothing, or no number where one is asked
+        for.
+        """
         if self.question["kind"] == "many":
             return [box.description for box in self.boxes if box.value] or None
-        return self.field.value
+        if self.question["kind"] == "one":
+            return self.field.value
+        try:
+            value = float(self.field.value.strip().replace(",", "."))
+        except ValueError:
+            return None
+        return value if math.isfinite(value) else None
 
     def check(self) -> None:
         """Says whether the answer is right, and if so, why."""
         answer = self.answer()
         if answer is None:
-            self.said.value = "Choose an answer first."
+            number = self.question["kind"] == "number"
+            self.said.value = f"{'Write a number' if number else 'Choose an answer'} first."
             return
         if not self.solved:
             self.tries += 1

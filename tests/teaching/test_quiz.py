@@ -63,9 +63,24 @@ def test_all_options_that_apply_have_to_be_ticked(questions):
 )
 def test_numbers_are_rounded_before_they_are_compared(questions, value, right):
     card = Quiz("x").cards[2]
+    card.field.value = str(value)
+    card.check()
+    assert card.solved == right and card.tries == 1
+
+
+@pytest.mark.parametrize("value", ["", "a lot", "nan", "inf", "1e999"])
+def test_what_is_no_number_is_no_try(questions, value):
+    card = Quiz("x").cards[2]
     card.field.value = value
     card.check()
-    assert card.solved == right
+    assert "Write a number first" in card.said.value and card.tries == 0
+
+
+def test_a_decimal_comma_is_understood(questions):
+    card = Quiz("x").cards[2]
+    card.field.value = " 0,25 "
+    card.check()
+    assert card.solved
 
 
 def test_first_tries_are_counted(questions):
@@ -75,7 +90,7 @@ def test_first_tries_are_counted(questions):
     first.check()
     first.field.value = "b"
     first.check()
-    third.field.value = 0.25
+    third.field.value = "0.25"
     third.check()
     assert "2 of 3 right, 1 of them at the first try" in whole.total.value
     first.field.value = "a"  # looking at another option later takes nothing away
