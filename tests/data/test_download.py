@@ -182,3 +182,9 @@ def test_no_network_and_what_cannot_be_downloaded_say_where_to_go(tmp_path, monk
         download("drions", tmp_path)
     with pytest.raises(ValueError, match='unknown dataset "magic"'):
         download("magic", tmp_path)
+
+
+@pytest.mark.parametrize("place", [None, 3, ""])
+def test_no_place_for_a_download_is_named(place):
+    with pytest.raises(ValueError, match="data_dir must be a path, not"):
+        download("chase_db1", place)
