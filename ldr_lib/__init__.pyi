@@ -26,6 +26,8 @@ from .explore.widget import SimilarityExplorer as SimilarityExplorer
 from .guided.predict import predict_structure as predict_structure
 from .guided.settings import GuidedSettings as GuidedSettings
 from .guided.training import train_guided as train_guided
+from .localisation import Localised as Localised
+from .localisation import localise as localise
 from .network import Encoder as Encoder
 from .network import TwoBranchNet as TwoBranchNet
 from .pretrained import GuidedNets as GuidedNets
@@ -34,5 +36,6 @@ from .pretrained import load_pretrained as load_pretrained
 from .pretrained import load_representation as load_representation
 from .runs.run import Run as Run
 from .settings import Settings as Settings
+from .template import Kernel as Kernel
 from .training import stage_learner as stage_learner
 from .training import train as train
