@@ -256,7 +256,7 @@ def real_runs(monkeypatch, tmp_path):
     def after_epoch(net):
         epochs.append(net)
         if len(epochs) == last[0]:
-            raise Killed
+            raise Killed("the power went")
 
     def kill_after(n):
         epochs.clear()
