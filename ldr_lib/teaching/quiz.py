@@ -101,9 +101,9 @@ class Quiz(widgets.VBox):
         )
 
     def _repr_mimebundle_(self, **kwargs):
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data = super()._repr_mimebundle_(**kwargs)
         text = "\n\n".join(map(_as_text, range(1, len(self.questions) + 1), self.questions))
-        return data | {"text/markdown": text, "text/plain": text}, metadata
+        return data | {"text/markdown": text, "text/plain": text}
 
 
 class _Card(widgets.VBox):

@@ -69,9 +69,9 @@ class Sliders(widgets.VBox):
         self.image.value = self.kept[chosen]
 
     def _repr_mimebundle_(self, **kwargs):
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data = super()._repr_mimebundle_(**kwargs)
         words = ", ".join(f"{name} {value}" for name, value in self.values.items())
-        return data | {"image/png": self.image.value, "text/plain": f"at {words}"}, metadata
+        return data | {"image/png": self.image.value, "text/plain": f"at {words}"}
 
 
 def _input(name: str, values: list, first) -> widgets.Widget:

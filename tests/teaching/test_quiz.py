@@ -99,7 +99,7 @@ def test_first_tries_are_counted(questions):
 
 
 def test_without_a_kernel_the_questions_are_text_without_answers(questions):
-    data, _ = Quiz("x")._repr_mimebundle_()
+    data = Quiz("x")._repr_mimebundle_()
     text = data["text/markdown"]
     for one in questions:
         assert one["ask"] in text and all(f"- {option}" in text for option in one["options"])
