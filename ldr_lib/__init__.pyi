@@ -2,8 +2,10 @@ from . import data as data
 from . import evaluation as evaluation
 from . import explore as explore
 from . import guided as guided
+from . import landmarks as landmarks
 from . import losses as losses
 from . import metrics as metrics
+from . import prototypes as prototypes
 from . import runs as runs
 from . import similarity as similarity
 from . import teaching as teaching

@@ -13,7 +13,15 @@ from .data.errors import DataError
 from .data.prepare import Prepared
 from .evaluation import represent
 from .network import TwoBranchNet, require_embedding
-from .template import Kernel, best_place, describe_cells, highest_elsewhere, score_map, template
+from .template import (
+    Kernel,
+    best_place,
+    blurred,
+    describe_cells,
+    highest_elsewhere,
+    score_map,
+    template,
+)
 
 Features = Callable[[np.ndarray], np.ndarray]
 """Images (N, H, W, C) uint8 to features (N, H, W, D)."""
@@ -164,7 +172,7 @@ def _find(
     side = max(support.inside.shape[1:])
     pixels = kernel.width * side
     described = [
-        describe_cells(features(image[None])[0], inside, pixels)
+        blurred(describe_cells(features(image[None])[0], inside), pixels)
         for image, inside in zip(support.pixels, support.inside)
     ]
     described = described * len(points) if len(described) == 1 else described
@@ -196,7 +204,8 @@ def _search(features, image, inside, flip, scale, wanted, kernel, pixels, cells)
     image, inside = (x[:, ::-1] if flip else x for x in (image, inside))
     if scale != 1:
         image, inside = _resized(image, inside, scale)
-    found = describe_cells(features(np.ascontiguousarray(image)[None])[0], inside, pixels)
+    described = describe_cells(features(np.ascontiguousarray(image)[None])[0], inside)
+    found = blurred(described, pixels)
     scores = score_map(found, wanted, kernel, cells)
     row, column, score = best_place(scores, found.cell)
     row, column = (

@@ -69,8 +69,7 @@ class Described:
     """An image described cell by cell.
 
     Attributes:
-        vectors: (h, w, D) float32, a unit vector for each cell that lies in the field of view, 0
-            elsewhere.
+        vectors: (h, w, D) float32, a vector for each cell.
         inside: (h, w) bool.
         cell: Side of a cell in pixels.
     """
@@ -80,8 +79,8 @@ class Described:
     cell: int
 
 
-def describe_cells(features: np.ndarray, inside: np.ndarray, width: float) -> Described:
-    """Features, standardised inside the field of view, under a Gaussian around every cell.
+def describe_cells(features: np.ndarray, inside: np.ndarray) -> Described:
+    """Features, standardised inside the field of view, as means over cells.
 
     Each feature gets mean 0 and standard deviation 1 over the field of view of its own image, each
     pixel's vector then length 1. So all kinds of features are compared by the same cosine.
@@ -89,7 +88,9 @@ def describe_cells(features: np.ndarray, inside: np.ndarray, width: float) -> De
     Args:
         features: (H, W, D).
         inside: (H, W) bool, the field of view.
-        width: Standard deviation of the Gaussian in pixels.
+
+    Returns:
+        The mean vector of each cell; shorter than 1 where the pixels of a cell differ.
 
     Taught in notebook 07, section 2.
     """
@@ -98,13 +99,25 @@ def describe_cells(features: np.ndarray, inside: np.ndarray, width: float) -> De
         cell *= 2
     features = np.asarray(features, dtype=np.float32)
     vectors = standardised(features, *moments(features[None], inside[None]))
-    vectors = _means(vectors * inside[..., None], cell)  # (h, w, D)
     covered = _means(inside[..., None].astype(np.float32), cell)[..., 0] > 0.5
+    return Described(_means(vectors * inside[..., None], cell), covered, cell)
+
+
+def blurred(image: Described, width: float) -> Described:
+    """Unit vectors of the centre-weighted mean around every cell.
+
+    Args:
+        image: As `describe_cells` returns it.
+        width: Standard deviation of the Gaussian weights in pixels.
+
+    Taught in notebook 07, section 2.
+    """
     vectors = ndimage.gaussian_filter(
-        vectors, width / cell, mode="constant", truncate=3, axes=(0, 1)
+        image.vectors, width / image.cell, mode="constant", truncate=3, axes=(0, 1)
     )
     vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
-    return Described((vectors * covered[..., None]).astype(np.float32), covered, cell)
+    vectors *= image.inside[..., None]
+    return Described(vectors.astype(np.float32), image.inside, image.cell)
 
 
 def _means(values: np.ndarray, side: int) -> np.ndarray:
@@ -119,7 +132,7 @@ def template(
     """What is looked for: the vectors of the kernel's members, averaged over the support points.
 
     Args:
-        images: The support images, described with the kernel's width.
+        images: The support images, blurred by the kernel's width.
         points: Row and column of the chosen pixel in each of them.
         kernel: Which surroundings count.
 
@@ -149,7 +162,7 @@ def score_map(image: Described, wanted: np.ndarray, kernel: Kernel, side: float)
     """How much every cell's surroundings look like the template.
 
     Args:
-        image: The image that is searched.
+        image: The image that is searched, blurred by the kernel's width.
         wanted: (M, D) from `template`.
         kernel: Which surroundings count.
         side: Longer side of the support images in cells.

@@ -1,0 +1,201 @@
+"""How well one chosen point finds a landmark in other images, and how well anything else does."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from ..data.checks import seed as checked_seed
+from ..data.checks import several
+from ..data.errors import one_of
+from ..runs.intervals import paired_difference
+from ..runs.paths import runs_folder
+from ..runs.run import Run
+from ..template import Kernel
+from .gallery import LANDMARKS, gallery
+from .search import KERNELS, OWN, PLACES, Searches, available_rows, errors_of
+
+NAME = "07_one_shot_landmarks"
+SEEDS = (0, 1, 2)
+"""Each draws another support image; the mean over them is reported."""
+SUPPORTS = 5
+"""Support points of the row that has several."""
+SEVERAL = f"{OWN}, {SUPPORTS} points"
+CHOSEN_ON = 12
+"""Training images on which a kernel is chosen; every third is the support image once."""
+MEASURES = ("hit rate", "low", "high", "median error", "told apart", "right decisions")
+
+
+def choose(
+    landmark: str,
+    data_dir: str = "",
+    rows: Iterable[str] | None = None,
+    kernels: Iterable[Kernel] = KERNELS,
+) -> pd.DataFrame:
+    """Hit rates on training images, from which each row's kernel is chosen. Test images are not
+    looked at.
+
+    Args:
+        landmark: A key of `LANDMARKS`.
+        data_dir: Folder of the datasets.
+        rows: Some of `ROWS`; None takes all that can be measured here.
+        kernels: Among which to choose.
+
+    Returns:
+        A line for each row with a kernel: "width", "members", "hit rate" and "median error" of its
+        best kernel, by hit rate, then by median error.
+
+    Raises:
+        ValueError: Unknown landmark or row.
+        DataError: The images cannot be opened.
+
+    Taught in notebook 07, section 3.
+    """
+    what = LANDMARKS[one_of(landmark, LANDMARKS, "landmark")]
+    images = gallery(landmark, data_dir, "train", CHOSEN_ON)
+    lines = {}
+    for row in available_rows() if rows is None else several(rows, "rows", "rows"):
+        if row in PLACES:
+            continue
+        searches, tried = Searches(row, images, images, what.modality), []
+        for kernel in kernels:
+            errors = []
+            for support in range(0, len(images), 3):
+                others = [j for j in range(len(images)) if j != support]
+                errors.append(
+                    errors_of(searches, searches.scores([support], kernel, others), others)
+                )
+            errors = np.stack(errors)
+            tried.append((-(errors <= what.near).mean(), np.median(errors), kernel))
+        hits, median, kernel = min(tried, key=lambda one: one[:2])
+        lines[row] = asdict(kernel) | {"hit rate": -hits, "median error": median}
+    return pd.DataFrame(lines).T
+
+
+def measure(
+    landmark: str,
+    chosen: pd.DataFrame,
+    data_dir: str = "",
+    rows: Iterable[str] | None = None,
+    seeds: Iterable[int] = SEEDS,
+) -> dict[str, pd.DataFrame]:
+    """What every row finds in the test images, given one point in one training image.
+
+    Args:
+        landmark: A key of `LANDMARKS`.
+        chosen: Kernels, as `choose` returns them.
+        data_dir: Folder of the datasets.
+        rows: Some of `ROWS`; None takes all that can be measured here, and this kit with five
+            support points.
+        seeds: Each draws the support image.
+
+    Returns:
+        "table": a line for each row with "hit rate", its 95 % interval "low" and "high", "median
+        error", "told apart" (area under the ROC curve of the score between images and the same
+        images without the landmark) and "right decisions" (share of both that the score of another
+        place in the support image, taken as the bound, decides correctly). "errors, <row>": a line
+        for each seed, a column for each test image.
+
+    Raises:
+        ValueError: Unknown landmark or row.
+        DataError: The images cannot be opened.
+
+    Taught in notebook 07, section 3.
+    """
+    what = LANDMARKS[one_of(landmark, LANDMARKS, "landmark")]
+    seeds = [checked_seed(seed) for seed in several(list(seeds), "seeds", "seeds")]
+    support, tests = (gallery(landmark, data_dir, split) for split in ("train", "test"))
+    numbers = list(range(len(tests)))
+    lines, found = {}, {}
+    for row in [*available_rows(), SEVERAL] if rows is None else several(rows, "rows", "rows"):
+        base = OWN if row == SEVERAL else row
+        searches = None
+        errors, present, absent, decided = [], [], [], []
+        for seed in seeds:
+            drawn = np.random.default_rng(seed).permutation(len(support))
+            few = [int(i) for i in drawn[: SUPPORTS if row == SEVERAL else 1]]
+            if searches is None or row == "untrained network":
+                searches = Searches(base, support, tests, what.modality, seed)
+            if row in PLACES:
+                errors.append(errors_of(searches, None, numbers))
+                continue
+            kernel = kernel_of(chosen, base)
+            scores = searches.scores(few, kernel, numbers, seed)
+            errors.append(errors_of(searches, scores, numbers))
+            here = [best[2] for best in scores.best()]
+            gone = scores.without(tests, numbers, 2 * what.near)
+            present += here
+            absent += gone
+            decided += [score >= scores.elsewhere for score in here]
+            decided += [score < scores.elsewhere for score in gone]
+        errors = np.stack(errors)
+        hits = (errors <= what.near).astype(float)
+        interval = paired_difference(hits, np.zeros_like(hits))
+        lines[row] = dict(
+            zip(
+                MEASURES,
+                (
+                    interval.mean,
+                    max(0.0, interval.low),
+                    min(1.0, interval.high),
+                    float(np.median(errors)),
+                    _told_apart(present, absent),
+                    float(np.mean(decided)) if decided else np.nan,
+                ),
+            )
+        )
+        found[f"errors, {row}"] = pd.DataFrame(errors, index=seeds, columns=tests.names)
+    return {"table": pd.DataFrame(lines).T} | found
+
+
+def _told_apart(present: list[float], absent: list[float]) -> float:
+    """Area under the ROC curve of scores with the landmark against scores without it."""
+    if not present:
+        return np.nan
+    truth = np.repeat([1, 0], (len(present), len(absent)))
+    return float(roc_auc_score(truth, [*present, *absent]))
+
+
+def kernel_of(chosen: pd.DataFrame, row: str) -> Kernel:
+    """The kernel that was chosen for a row."""
+    one = chosen.loc[row]
+    return Kernel(float(one["width"]), int(one["members"]))
+
+
+def study(landmarks: Iterable[str] = tuple(LANDMARKS), data_dir: str = "") -> list[Path]:
+    """Chooses kernels on training images, measures once on test images, keeps a record for each
+    landmark with the project.
+
+    Args:
+        landmarks: Keys of `LANDMARKS`.
+        data_dir: Folder of the datasets.
+
+    Returns:
+        Paths of the records.
+
+    Raises:
+        ValueError: Unknown landmark.
+        DataError: The images cannot be opened, or the record not written.
+
+    Taught in notebook 07, section 4.
+    """
+    names = [
+        one_of(name, LANDMARKS, "landmark") for name in several(landmarks, "landmarks", "landmarks")
+    ]
+    kept = []
+    for name in names:
+        folder = runs_folder() / "records" / NAME / name
+        run = Run(NAME, {"landmark": name, "seeds": list(SEEDS), "seed": 0}, str(folder))
+        run.data(
+            train=gallery(name, data_dir, "train", 1).fingerprint,
+            test=gallery(name, data_dir, "test", 1).fingerprint,
+        )
+        chosen = choose(name, data_dir)
+        results = measure(name, chosen, data_dir)
+        what = LANDMARKS[name]
+        run.metrics(unit=what.unit, near=what.near, chosen=chosen, **results)
+        kept.append(run.keep(name))
+    return kept
