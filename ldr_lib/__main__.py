@@ -295,6 +295,25 @@ def baselines(data_dir: DataDir = DATA) -> None:
 
 
 @command
+def localise(
+    landmark: Annotated[
+        list[str] | None,
+        typer.Argument(help="Landmarks, as fovea_simulated; default: all of notebook 07."),
+    ] = None,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Measure how well one chosen point finds a landmark in other images, beside what else could
+    find it, and keep the records (notebook 07).
+
+    Example: python -m ldr_lib localise fovea_simulated disc_drions
+    """
+    from .landmarks import LANDMARKS, study
+
+    for path in study(landmark or list(LANDMARKS), data_dir):
+        typer.echo(path)
+
+
+@command
 def ship(
     what: Annotated[str, typer.Argument(help="encoders, vessel, disc, chest, or figure.")],
     data_dir: DataDir = DATA,
@@ -342,7 +361,7 @@ def check(
     folder: Annotated[Path, typer.Argument(help="Folder of images.")],
     masks: Annotated[Path | None, typer.Option(help="Folder of their masks.")] = None,
     modality: Annotated[
-        str, typer.Option(help="fundus or chest; default: what most images look like.")
+        str, typer.Option(help="fundus, chest or other; default: what most images look like.")
     ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Write a contact sheet with contours here, a png.")

@@ -16,7 +16,7 @@ from .errors import DataError, printable
 from .files import atomic_write, progress
 from .folders import list_folder, stem_of
 from .masks import by_histogram
-from .own_images import Folder, mixed_depths
+from .own_images import MODALITIES, Folder, mixed_depths
 from .read import is_plain_grey, read_picture
 from .read.picture import upright
 from .xray import Pose, pose
@@ -62,7 +62,7 @@ class Report:
 
     Attributes:
         folder: Where the images lie.
-        modality: "fundus" or "chest".
+        modality: "fundus", "chest" or "other".
         remarks: What concerns the whole folder.
         images: One `Checked` for each image, problems first, then doubts.
     """
@@ -80,7 +80,7 @@ class Report:
     def __str__(self) -> str:
         doubtful = sum(bool(image.doubts) and not image.problem for image in self.images)
         fine = len(self.images) - doubtful - self.problems
-        taken = {"fundus": "photographs of the retina", "chest": "X-rays"}[self.modality]
+        taken = MODALITIES[self.modality]
         head = (
             f"{printable(self.folder)}: {len(self.images)} images, taken for {taken}; "
             f"{self.problems} unusable, {doubtful} to look at, {fine} without remark"
@@ -99,7 +99,7 @@ def check(
     Args:
         folder: Folder of images.
         masks: Folder of their masks; a mask's name is its image's, or begins with it.
-        modality: "fundus" or "chest"; None decides by the majority.
+        modality: "fundus", "chest" or "other"; None decides by the majority.
         out: Where to write the contact sheet, a png, or None. It shows the images with the contours
             of the field of view (blue) and of the mask (yellow), problems first.
 

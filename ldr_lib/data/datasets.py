@@ -345,7 +345,8 @@ def open_dataset(
         name: A key of `DATASETS`, for example "simulated_fundus", "chase_db1" or "folder".
         data_dir: The dataset's folder, or the folder that holds it; None for simulated images.
         split: "train", "test" or "all".
-        modality: Of "folder" only: "fundus" or "chest"; None decides it by looking at the images.
+        modality: Of "folder" only: "fundus", "chest" or "other"; None decides for one of the first
+            two by looking at the images.
 
     Returns:
         A sequence of `Sample`s with the attributes `channels`, `modality`, `structures` and

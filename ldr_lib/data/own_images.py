@@ -25,10 +25,16 @@ from .read import (
     read_picture,
 )
 
-MODALITIES = ("fundus", "chest")
+MODALITIES = {
+    "fundus": "photographs of the retina",
+    "chest": "X-rays",
+    "other": "images of another kind",
+}
+"""What images of a folder can be, and how messages call them."""
 LOOKED_AT = 15
 """Images that decide the modality, and the range in which more than 8 bits are shown."""
 GREY = "grey where photographs in colour are expected: its one channel is taken three times"
+COLOURED = "in colour where most images are grey: the mean of its channels is taken"
 MASK_WORDS = re.compile(
     r"(?:^|[^a-z])(?:masks?|labels?|seg|segmentations?|manual\d?|gt|groundtruth|ground_truth|annot"
     r"\w*|[12](?:st|nd)ho)(?:[^a-z]|$)"
@@ -73,9 +79,10 @@ class Folder(ImageDataset):
         data_dir: The folder of your images.
         split: "train", "test" or "all"; every fifth image is for testing, of less than five all
             are for both.
-        modality: "fundus" (photographs of the retina) or "chest" (X-rays). None decides by the
-            majority of images in colour or grey, and puts no X-ray upright, because grey pictures
-            can show anything.
+        modality: "fundus" (photographs of the retina), "chest" (X-rays) or "other" (of anything
+            else, in colour or grey as most of them are: the whole image counts, and its intensities
+            stay as they are). None decides for one of the first two by the majority of images in
+            colour or grey, and puts no X-ray upright, because grey pictures can show anything.
 
     Raises:
         ValueError: Unknown split or modality.
@@ -117,7 +124,8 @@ class Folder(ImageDataset):
         seen = list(self._look(looked_at))
         self.modality = self.asked or self._majority(seen)
         self.ranges = self._ranges(seen)
-        self.channels = 3 if self.modality == "fundus" else 1
+        in_colour = _mostly_in_colour(seen) if self.asked == "other" else self.modality == "fundus"
+        self.channels = 3 if in_colour else 1
         if len(paths) < 5 or split == "all":
             return [Item(path) for path in paths]
         return [Item(path) for i, path in enumerate(paths) if (i % 5 == 4) == (split == "test")]
@@ -142,21 +150,24 @@ class Folder(ImageDataset):
     def _look(self, paths: list[Path]) -> Iterator[Seen]:
         """Looks at images. Where the modality is known, those of 8 bits need not be read."""
         for path in paths:
-            if self.asked and not may_be_deep(path):
+            if self.asked in ("fundus", "chest") and not may_be_deep(path):
                 yield Seen(self.asked == "fundus", "8 bit", None)
                 continue
             with suppress(DataError):
                 picture = read_picture(path)
-                yield Seen(is_colour(picture.pixels), picture.depth, picture.range)
+                pale = self.asked == "other"  # stained tissue is, and is no tinted film
+                pixels = picture.pixels
+                in_colour = not is_plain_grey(pixels) if pale else is_colour(pixels)
+                yield Seen(in_colour, picture.depth, picture.range)
 
     def _majority(self, seen: list[Seen]) -> str:
         in_colour = sum(one.in_colour for one in seen)
-        modality = "fundus" if 2 * in_colour >= len(seen) else "chest"
+        modality = "fundus" if _mostly_in_colour(seen) else "chest"
         if 0 < in_colour < len(seen):
-            taken = {"fundus": "photographs of the retina", "chest": "X-rays"}[modality]
             self._tell(
                 f"{in_colour} of {len(seen)} images looked at are in colour, the others grey: all "
-                f'are taken for {taken}. Say modality="fundus" or modality="chest" to decide it.'
+                f'are taken for {MODALITIES[modality]}. Say modality="fundus", '
+                'modality="chest" or modality="other" to decide it.'
             )
         return modality
 
@@ -171,7 +182,15 @@ class Folder(ImageDataset):
 
     def read(self, path):
         picture = read_picture(path, self.ranges)
-        if self.channels == 3 and is_plain_grey(picture.pixels[::4, ::4]):
+        if self.modality == "other" and picture.frames > 1:
+            raise DataError(
+                f"{printable(path)} is a volume or a series of {picture.frames} images. This kit "
+                "looks at single images: export each slice as a file of its own."
+            )
+        if self.modality == "other" and self.channels == 1 and picture.pixels.ndim == 3:
+            if not is_plain_grey(picture.pixels[::4, ::4]):
+                picture.doubt(COLOURED)
+        elif self.channels == 3 and is_plain_grey(picture.pixels[::4, ::4]):
             picture.doubt(GREY)
         return picture
 
@@ -184,7 +203,13 @@ class Folder(ImageDataset):
     def to_channels(self, image, path):
         if self.channels == 3 and image.ndim == 2:
             return np.repeat(image[..., None], 3, axis=2)
+        if self.channels == 1 and self.modality == "other" and image.ndim == 3:
+            return image.mean(2).round().astype(np.uint8)
         return super().to_channels(image, path)
+
+
+def _mostly_in_colour(seen: list[Seen]) -> bool:
+    return 2 * sum(one.in_colour for one in seen) >= len(seen)
 
 
 def _is_mask(path: Path) -> bool:

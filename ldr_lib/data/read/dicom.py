@@ -49,6 +49,7 @@ def read_dicom(source: Path | BytesIO, name: str) -> Picture:
     picture.depth, picture.range = "DICOM", None
     if large:
         picture.doubt(large)
+    picture.frames = frames
     if frames > 1:
         picture.doubt(f"the first of {frames} frames")
     return picture

@@ -39,6 +39,7 @@ def read_ordinary(source: Path | BytesIO, head: bytes) -> Picture:
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if large:
         picture.doubt(large)
+    picture.frames = frames
     if frames > 1:
         picture.doubt(f"the first of {frames} frames")
     return picture

@@ -28,6 +28,7 @@ class Picture:
         depth: What its values are: "8 bit", "16 bit", "32 bit", "floats", or "DICOM", where the
             file says how they are to be shown.
         range: Lowest and highest value without hot pixels and markers; None for bytes.
+        frames: How many images of this size the file holds; the first was read.
     """
 
     pixels: np.ndarray
@@ -38,6 +39,7 @@ class Picture:
     inverted: bool = False
     depth: str = "8 bit"
     range: tuple[float, float] | None = None
+    frames: int = 1
 
     def doubt(self, text: str) -> None:
         """Notes something that the user should look at."""

@@ -20,6 +20,7 @@ def read_tiff(source: Path | BytesIO) -> Picture:
     """Reads the first page of a TIFF file as grey or RGB values."""
     with TiffFile(source) as tiff:
         pages, page = len(tiff.pages), tiff.pages[0].aspage()
+        frames = _frames(tiff, page)
         large = check_size(page.imagewidth, page.imagelength)
         picture = Picture(_planes_last(page))
         tag = page.tags.get(ORIENTATION)
@@ -30,9 +31,16 @@ def read_tiff(source: Path | BytesIO) -> Picture:
             picture.notes.append(f"TIFF {page.compression.name}")
     if large:
         picture.doubt(large)
+    picture.frames = frames
     if pages > 1:
         picture.doubt(f"the first of {pages} pages")
     return picture
+
+
+def _frames(tiff: TiffFile, page: TiffPage) -> int:
+    """Pages of the first one's size and depth; smaller ones are previews or levels of a pyramid."""
+    sizes = [(one.shape, one.dtype) for one in tiff.pages]
+    return max(sizes.count((page.shape, page.dtype)), page.imagedepth)
 
 
 def _planes_last(page: TiffPage) -> np.ndarray:
