@@ -14,7 +14,7 @@ from ldr_lib import DataError
 
 from .course import course_pages
 from .explorers import explorer_pages
-from .headings import address_headings, findable, sections
+from .headings import address_headings, close_gaps, findable, sections
 from .links import Links, check_fragments
 from .notebooks import image_descriptions, notebook_page
 from .page import Page, adopted, markdown_page, relative, text_page
@@ -121,6 +121,7 @@ def _document(page: Page, links: Links) -> BeautifulSoup:
     for link in soup.find_all("a", class_="anchor-link"):
         link.decompose()
     links.rewrite(page, soup)
+    close_gaps(soup)
     address_headings(soup)
     image_descriptions(soup)
     for cell in soup.find_all("th"):

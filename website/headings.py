@@ -39,6 +39,14 @@ def address_headings(soup: BeautifulSoup) -> None:
         heading["id"] = name
 
 
+def close_gaps(soup: BeautifulSoup) -> None:
+    """Makes the levels of a page's headings follow each other: h1 and h3 alone become h1 and h2."""
+    headings = soup.find_all(HEADINGS)
+    used = sorted({heading.name for heading in headings})
+    for heading in headings:
+        heading.name = HEADINGS[used.index(heading.name)]
+
+
 def sections(soup: BeautifulSoup) -> list[tuple[str, str]]:
     """Address and text of the second-level headings."""
     return [(h["id"], h.get_text(" ", strip=True)) for h in soup.find_all("h2")]

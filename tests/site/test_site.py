@@ -14,7 +14,7 @@ from ldr_lib import DataError
 from website import links, notebooks
 from website.build import build
 from website.course import COURSE, students_version
-from website.headings import slug
+from website.headings import close_gaps, slug
 from website.page import Page
 
 pytestmark = pytest.mark.slow
@@ -132,6 +132,12 @@ def test_the_cell_for_colab_is_not_shown_and_its_badge_is(documents):
 )
 def test_headings_have_the_addresses_of_github(text, found):
     assert slug(text) == found
+
+
+def test_levels_of_headings_follow_each_other():
+    page = BeautifulSoup("<h1>a</h1><h3>b</h3><h4>c</h4><h3>d</h3>", "html.parser")
+    close_gaps(page)
+    assert [heading.name for heading in page.find_all()] == ["h1", "h2", "h3", "h2"]
 
 
 def test_a_link_to_nothing_is_named():
