@@ -75,6 +75,7 @@ def build(folder: Path, repository: str) -> Path:
         DataError: The folder holds something else, a link leads nowhere, a figure is not described,
             or npm is missing.
     """
+    _refuse_other_files(folder)
     bundled = browser_packages()
     pages = all_pages()
     links = Links(pages, repository)
@@ -96,7 +97,9 @@ def build(folder: Path, repository: str) -> Path:
             root=relative(".", page.url),
             maths="$" in documents[page.url].get_text(),
         )
-    _empty(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    _write(folder / MARK, b"")
+    _write(folder / ".nojekyll", b"")
     for url, text in framed.items():
         _write(folder / url, text.encode())
     for page in pages:
@@ -181,15 +184,12 @@ def browser_packages() -> Path:
     return folder
 
 
-def _empty(folder: Path) -> None:
-    """Removes an older site; a folder that holds anything else is refused."""
+def _refuse_other_files(folder: Path) -> None:
+    """Makes sure that nothing but an older site is replaced."""
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file: name a folder for the site")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise DataError(f"{folder} holds other files: name an empty or a new folder for the site")
-    shutil.rmtree(folder, ignore_errors=True)
-    _write(folder / MARK, b"")
-    _write(folder / ".nojekyll", b"")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -126,7 +126,7 @@ def image_descriptions(soup: BeautifulSoup) -> None:
     """Describes pictures whose text only names their file, as in the report of the ledger."""
     known = alternatives()
     for picture in soup.find_all("img"):
-        name = picture.get("alt", "").removesuffix(".png").strip()
+        name = picture.get("alt", "").removesuffix(".png").removeprefix("figures/")
         picture["alt"] = known.get(name, name)
 
 
