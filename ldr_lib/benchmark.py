@@ -148,7 +148,7 @@ def time_class_step(way: str, device: torch.device, repeats: int) -> dict:
     size = settings.image_size
     images = np.random.default_rng(0).integers(0, 256, (64, size, size, 3), dtype=np.uint8)
     batches = iter(image_batches(images, settings.pairs, 2 * repeats + 8))
-    make_views = ViewMaker(settings.view_size, settings.crop_scale)
+    make_views = settings.view_maker
 
     def step():
         views = make_views(next(batches)[0].to(device).permute(0, 3, 1, 2))

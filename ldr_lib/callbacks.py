@@ -9,6 +9,7 @@ import csv
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,32 @@ class Snapshots(Callback):
             save_model(
                 self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors"
             )
+
+
+class StepSnapshots(Callback):
+    """Saves the network as `step_<number>.safetensors` at given numbers of steps, where an epoch
+    ends there; step 0 is the untrained network.
+
+    Args:
+        net: The network.
+        folder: Receives the files.
+        at: Numbers of steps, counted through all stages.
+        done: Steps of the stages before.
+    """
+
+    def __init__(self, net: TwoBranchNet, folder: Path, at: Sequence[int], done: int):
+        self.net, self.folder, self.at, self.done = net, folder, set(at), done
+
+    def _save(self, steps: int) -> None:
+        if steps in self.at and is_first():
+            save_model(self.net, self.folder / f"step_{steps:06d}.safetensors")
+
+    def before_fit(self):
+        if self.done == 0 and self.epoch == 0:
+            self._save(0)
+
+    def after_train(self):
+        self._save(self.done + (self.epoch + 1) * len(self.dls.train))
 
 
 def write_log(rows: list[dict], path: Path) -> None:

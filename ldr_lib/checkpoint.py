@@ -113,7 +113,8 @@ def begin_anew(folder: Path) -> None:
         DataError: A file cannot be removed.
     """
     left = [folder / "checkpoint.safetensors", folder / "teacher.safetensors"]
-    for path in [*left, *folder.glob("after_*_*.safetensors")]:
+    snapshots = (folder.glob(f"{kind}.safetensors") for kind in ("after_*_*", "step_*"))
+    for path in [*left, *(path for found in snapshots for path in found)]:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

@@ -13,6 +13,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 from .data.checks import instance, number
 from .data.tensor_checks import require as _require
@@ -62,17 +63,56 @@ def patch_discrimination(
             "with one there is nothing to discriminate"
         )
     vectors = torch.cat([anchors, positives])  # (2N, D)
-    rows = torch.arange(len(vectors), device=vectors.device)  # (2N,)
     others = gather(vectors.detach())  # (M, D), M = 2N * processes; detach is the stop-gradient
     first = own_share().number * len(vectors)  # row i is row first + i of `others`
-    partner = first + rows.roll(len(anchors))  # ... and shows the same patch as row partner[i]
-    itself = first + rows[:, None] == torch.arange(len(others), device=vectors.device)  # (2N, M)
-    logits = vectors @ others.T / temperature  # (2N, M)
-    logits = logits.masked_fill(itself, -torch.inf)  # a row never picks itself
-    log_p = logits.log_softmax(1)
-    log_not_p = torch.log1p(-log_p.exp().clamp(max=1 - 1e-6))
-    negatives = log_not_p.sum(1) - log_not_p[rows, partner]  # (2N,)
-    return -(log_p[rows, partner] + negatives).mean()
+    itself = first + torch.arange(len(vectors), device=vectors.device)
+    partner = itself.roll(len(anchors))  # row of `others` that shows the same patch as row i
+    return _Discrimination.apply(vectors, others, itself, partner, temperature) / len(vectors)
+
+
+class _Discrimination(torch.autograd.Function):
+    """The sum over rows i of -log P_ip - sum_{j != i, p} log(1 - P_ij), p the partner of i.
+
+    Its derivative by the similarity l_ik = z_i . z_k / t is w_k + P_ik (1 - sum_j w_j) - [k = p]
+    with w_j = P_ij / (1 - P_ij) for j other than i and p. It is known as soon as P is, so that the
+    rows are taken in blocks which stay in the processor's cache, and no (2N, M) table is kept.
+    """
+
+    @staticmethod
+    def forward(context, vectors, others, itself, partner, temperature):
+        total, gradient = vectors.new_zeros(()), torch.empty_like(vectors)
+        by_temperature = vectors.new_zeros(())
+        block = max(1, BLOCKS[vectors.device.type == "cuda"] // len(others))
+        parts = (part.split(block) for part in (vectors, itself, partner, gradient))
+        for z, i, p, found in zip(*parts):
+            rows = torch.arange(len(z), device=z.device)
+            logits = z @ others.T / temperature  # (R, M), R rows of a block
+            logits[rows, i] = -torch.inf  # a row never picks itself
+            log_p = logits.log_softmax(1)[rows, p]  # (R,)
+            share = logits.softmax(1)
+            rest = (1 - share).clamp_(min=1e-6)
+            odds = (share / rest).masked_fill_(share > 1 - 1e-6, 0.0)
+            rest[rows, p] = 1.0
+            odds[rows, p] = 0.0
+            total -= log_p.sum() + rest.log_().sum()
+            share.mul_(1 - odds.sum(1, keepdim=True)).add_(odds)
+            share[rows, p] -= 1.0  # now the derivative by the similarities
+            found[:] = share @ others / temperature
+            logits[rows, i] = 0.0
+            by_temperature -= (share * logits).sum() / temperature
+        context.save_for_backward(gradient, by_temperature)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(context, upstream):
+        gradient, by_temperature = context.saved_tensors
+        learned = upstream * by_temperature if context.needs_input_grad[4] else None
+        return upstream * gradient, None, None, None, learned
+
+
+BLOCKS = (2**18, 2**26)
+"""Similarities in a block of rows, of a processor (1 MiB fits into a cache) and of a GPU."""
 
 
 def hypersphere_mixup(

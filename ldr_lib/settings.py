@@ -1,15 +1,16 @@
 """Everything that decides what a training run computes, and the values of each tier."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import ClassVar
 
 from .data.checks import number, seed, several, shown, span, text, whole
 from .data.errors import one_of
+from .data.views import ViewMaker
 from .tiers import BOTH_BRANCHES, PATCH_STAGE, TRAINING, values_for
 
-SCHEDULES = ("one_cycle", "published")
+SCHEDULES = ("one_cycle", "published", "flat")
 LARGEST_STEP = 2**40
 """Bytes that no step may need, 1 TiB: more than any machine has."""
 
@@ -43,6 +44,33 @@ def stage_weights(value, name: str) -> tuple[dict[str, float], ...]:
     )
 
 
+def learning_rates(value, name: str) -> float | tuple[float, ...]:
+    """A learning rate, or one for each stage.
+
+    Raises:
+        ValueError: One is no number of at least 0.
+    """
+    if isinstance(value, tuple | list):
+        return tuple(number(one, name, 0) for one in value)
+    return number(value, name, 0)
+
+
+def view_attributes(value, name: str) -> dict:
+    """Attributes of `ldr_lib.ViewMaker` other than size and scale, which have names of their own.
+
+    Raises:
+        ValueError: They are none.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{name} must be a dictionary of attributes of ViewMaker, not {shown(value)}"
+        )
+    known = [one.name for one in fields(ViewMaker) if one.name not in ("size", "scale")]
+    for attribute in value:
+        one_of(attribute, known, "attribute of views")
+    return dict(value)
+
+
 def schedule_name(value, name: str) -> str:
     """The name of a schedule.
 
@@ -66,12 +94,17 @@ class Settings:
         view_size: Side s of the views in pixels.
         crop_scale: Smallest and largest share of the image's side that a crop covers, in (0, 1].
         grid: Cells G along each side of the patch grid, at most `view_size`.
+        views: Further attributes of `ldr_lib.ViewMaker`, for example {"colour": 0.2}.
         stages: One dictionary of loss weights per stage, not negative; keys "patch", "mixup",
-            "region", "entropy", "area". An empty one is for a pretraining with a loss of its own.
+            "region", "entropy", "area", and ours, "prototype" and "assignment" (see
+            `ldr_lib.prototypes`). A stage of "k_means" alone starts the clustering branch (see
+            `ldr_lib.k_means_start`). An empty one is for a pretraining with a loss of its own.
         epochs: Epochs of each stage, as many numbers as stages.
         steps: Steps per epoch.
-        learning_rate: Highest learning rate of Adam; 0 leaves the weights as they are.
-        schedule: "one_cycle", or "published": halved every 10 epochs.
+        learning_rate: Highest learning rate of Adam, one number or one for each stage; 0 leaves the
+            weights as they are.
+        schedule: "one_cycle", "published" (halved every 10 epochs), or "flat" (50 steps of warming
+            up, then constant, so that any step may be the last).
         seed: Fixes the initial weights, the order of images and their views.
 
     Raises:
@@ -85,7 +118,10 @@ class Settings:
     Chen et al. 2021. Taught in notebook 02, section 6.
     """
 
-    known_losses: ClassVar[tuple[str, ...]] = ("patch", "mixup", "region", "entropy", "area")
+    known_losses: ClassVar[tuple[str, ...]] = (
+        *("patch", "mixup", "region", "entropy", "area"),
+        *("prototype", "assignment", "k_means"),
+    )
     checks: ClassVar[dict[str, Callable]] = {
         "tier": text,
         "image_size": partial(whole, low=32, high=4096),
@@ -95,10 +131,11 @@ class Settings:
         "view_size": partial(whole, low=16, high=4096),
         "crop_scale": partial(span, high=1.0),
         "grid": partial(whole, low=1, high=4096),
+        "views": view_attributes,
         "stages": stage_weights,
         "epochs": epoch_numbers,
         "steps": partial(whole, low=1, high=10**6),
-        "learning_rate": partial(number, low=0),
+        "learning_rate": learning_rates,
         "schedule": schedule_name,
         "seed": seed,
     }
@@ -111,10 +148,11 @@ class Settings:
     view_size: int = 128
     crop_scale: tuple[float, float] = (0.9, 1.0)
     grid: int = 8
+    views: dict = field(default_factory=dict)
     stages: tuple[dict, ...] = (PATCH_STAGE, BOTH_BRANCHES)
     epochs: tuple[int, ...] = (4, 4)
     steps: int = 50
-    learning_rate: float = 1e-3
+    learning_rate: float | tuple[float, ...] = 1e-3
     schedule: str = "one_cycle"
     seed: int = 0
 
@@ -125,12 +163,23 @@ class Settings:
             raise ValueError(
                 f"{len(self.stages)} stages need as many numbers of epochs, not {self.epochs}"
             )
+        if len(self.rates) != len(self.stages):
+            raise ValueError(
+                f"{len(self.stages)} stages need one learning_rate or as many, not "
+                f"{self.learning_rate}"
+            )
         for stage in self.stages:
             if unknown := set(stage) - set(self.known_losses):
                 raise ValueError(
                     f"unknown loss {sorted(map(str, unknown))}; "
                     f"known are {sorted(self.known_losses)}"
                 )
+            if "k_means" in stage and len(stage) > 1:
+                raise ValueError(
+                    'a stage of "k_means" trains the clustering branch alone, without another '
+                    f"loss, not {sorted(stage)}"
+                )
+        self.view_maker  # noqa: B018 (its attributes are checked when it is made)
         if self.grid > self.view_size:
             raise ValueError(
                 f"grid must be at most view_size, {self.view_size} pixels, not {self.grid}: "
@@ -147,6 +196,17 @@ class Settings:
                 f"needs {self.step_bytes / 2**30:,.0f} GiB at least, more than any machine has: "
                 "choose fewer pairs, or smaller views"
             )
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Highest learning rate of each stage."""
+        rate = self.learning_rate
+        return rate if isinstance(rate, tuple) else (rate,) * len(self.stages)
+
+    @property
+    def view_maker(self) -> ViewMaker:
+        """Makes the views of these settings."""
+        return ViewMaker(self.view_size, self.crop_scale, **self.views)
 
     @property
     def images_in_step(self) -> int:

@@ -49,8 +49,21 @@ def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) 
 
     Taught in notebook 03, section 2.
     """
-    scaled = ((features - mean) / deviation).astype(np.float32)
+    scaled = _scaled(features, mean, deviation)
     return scaled / np.maximum(np.linalg.norm(scaled, axis=-1, keepdims=True), 1e-12)
+
+
+def _scaled(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    return ((features - mean) / deviation).astype(np.float32)
+
+
+def _similarity(pixels: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Similarity (P, Q) of pixels (P, D) to queries (Q, D): cosines of unit vectors, or differences
+    of single values below 0.
+    """
+    if pixels.shape[1] == 1:
+        return -np.abs(pixels - queries.T)
+    return pixels @ queries.T
 
 
 def _fitting(features: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +85,8 @@ def retrieval(
 
     Pixels of the structure are the queries. The other pixels of an image are ranked by the cosine
     between them and a query, of features brought to mean 0 and deviation 1 over all pixels inside.
-    Networks, intensities and filters are compared in this one way.
+    Networks, intensities and filters are compared in this one way. A single feature, the brightness
+    of an X-ray, has no direction: it is ranked by difference.
 
     Args:
         features: (N, H, W, D).
@@ -103,7 +117,8 @@ def retrieval(
     structure = [np.flatnonzero(within & there) for within, there in zip(inside, truth)]
     having = [i for i, found in enumerate(structure) if 0 < len(found) < len(pixels[i])]
     asked = {i: rng.choice(structure[i], min(queries, len(structure[i]))) for i in having}
-    chosen = {i: standardised(vectors[i][asked[i]], *scale) for i in having}  # (Q, D) each
+    bring = _scaled if features.shape[-1] == 1 else standardised
+    chosen = {i: bring(vectors[i][asked[i]], *scale) for i in having}  # (Q, D) each
     rows = np.full((len(features), 4), np.nan)
     for i in having:
         others = np.setdiff1d(pixels[i], asked[i])
@@ -111,12 +126,12 @@ def retrieval(
         belongs = truth[i].ravel()[ranked]
         if not belongs.any() or belongs.all():
             continue
-        there = standardised(vectors[i][ranked], *scale)  # (P, D)
-        rows[i, :2] = _scores(there @ chosen[i].T, belongs)
+        there = bring(vectors[i][ranked], *scale)  # (P, D)
+        rows[i, :2] = _scores(_similarity(there, chosen[i]), belongs)
         elsewhere = [chosen[j] for j in having if j != i]
         if elsewhere:
             drawn = rng.permutation(np.concatenate(elsewhere))[:queries]
-            rows[i, 2:] = _scores(there @ drawn.T, belongs)
+            rows[i, 2:] = _scores(_similarity(there, drawn), belongs)
     return pd.DataFrame(rows, columns=["AUC", "AP", "AUC across", "AP across"])
 
 

@@ -15,6 +15,11 @@ decide and stay in use within a few hundred steps. The area term is described fo
 version of the paper; it pulls all K clusters to equal areas.
 """
 
+GATHERED = {"prototype": 1.0, "assignment": 1.0}
+"""A second stage of our own: patches gather around the prototypes of the clusters (see
+`ldr_lib.prototypes`).
+"""
+
 _SHORT = dict(
     n_clusters=8,
     pairs=4,

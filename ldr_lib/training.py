@@ -4,12 +4,13 @@ Shapes in comments: B pairs of source images (2B sources, 4B views, B mixed imag
 dimensions, K clusters, G cells along each side of the patch grid, s pixels along a view's side.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
@@ -17,7 +18,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
-from .callbacks import AllProcesses, LossLog, MakeViews, SeedEpoch, Snapshots
+from .callbacks import AllProcesses, LossLog, MakeViews, SeedEpoch, Snapshots, StepSnapshots
 from .checkpoint import (
     Checkpoint,
     TrainingState,
@@ -32,9 +33,10 @@ from .data import checks
 from .data.batches import image_batches
 from .data.checksums import array_fingerprint
 from .data.errors import DataError
-from .data.views import ViewMaker, Views
+from .data.views import Views
 from .device import mixed_precision, pick_device, require_memory, to_device
 from .distributed import from_first, is_first, n_processes, own_share, process_group
+from .k_means_start import ClustersAlone, NearestCentre, k_means_centres
 from .losses import (
     cluster_area,
     cluster_entropy,
@@ -45,6 +47,12 @@ from .losses import (
     region_discrimination,
 )
 from .network import TwoBranchNet
+from .prototypes import (
+    balanced_assignment,
+    cluster_prediction,
+    cluster_prototypes,
+    prototype_discrimination,
+)
 from .settings import Settings
 
 
@@ -82,12 +90,12 @@ class LocalDiscrimination:
     ) -> torch.Tensor:
         embeddings, clusters = outputs
         terms = {}
-        if self.weights.keys() & {"patch", "mixup"}:
+        if self.weights.keys() & {"patch", "mixup", "prototype", "assignment"}:
             grids = patch_grid(embeddings, self.grid)  # (5B, D, s, s) to (5B, D, G, G)
             first, second, mixed = views.split(grids)  # (2B, ...), (2B, ...), (B, ...)
+            anchors = patch_rows(first)  # (2B * G * G, D)
+            positives = patch_rows(views.realign(second))  # same cells, same order
             if "patch" in self.weights:
-                anchors = patch_rows(first)  # (2B * G * G, D)
-                positives = patch_rows(views.realign(second))  # same cells, same order
                 terms["patch"] = patch_discrimination(anchors, positives)
             if "mixup" in self.weights:
                 source_a, source_b = first.chunk(2)  # (B, D, G, G) each
@@ -100,8 +108,37 @@ class LocalDiscrimination:
                 terms["entropy"] = cluster_entropy(clusters)
             if "area" in self.weights:
                 terms["area"] = cluster_area(clusters)
+            if self.weights.keys() & {"prototype", "assignment"}:
+                terms |= self._prototypes(embeddings, clusters, views, anchors, positives)
         self.terms = {name: value.detach() for name, value in terms.items()}
         return sum(self.weights[name] * value for name, value in terms.items())
+
+    def _prototypes(
+        self,
+        embeddings: torch.Tensor,
+        clusters: torch.Tensor,
+        views: Views,
+        anchors: torch.Tensor,
+        positives: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """The terms of prototypes: each patch of one view learns what the other is assigned to."""
+        prototypes = cluster_prototypes(views.unmixed(embeddings), clusters)  # (K, D)
+        assigned = balanced_assignment(torch.cat([anchors, positives]) @ prototypes.T)
+        terms = {}
+        if "prototype" in self.weights:
+            terms["prototype"] = prototype_discrimination(anchors, positives, prototypes, assigned)
+        if "assignment" in self.weights:
+            cells = F.adaptive_avg_pool2d(clusters, self.grid)  # (4B, K, s, s) to (4B, K, G, G)
+            first, second = cells.chunk(2)  # (2B, K, G, G) each
+            rows = patch_rows(first), patch_rows(views.realign(second))  # (2B * G * G, K) each
+            terms["assignment"] = cluster_prediction(*rows, assigned)
+        return terms
+
+
+WARM_UP = 50
+"""Steps of a flat schedule in which the learning rate rises."""
+CLUSTER_LOSSES = {"region", "entropy", "area", "prototype", "assignment"}
+"""Losses that read the clustering branch."""
 
 
 class _StageNet(torch.nn.Module):
@@ -178,7 +215,8 @@ def stage_learner(
 
     Args:
         net: The network, trained in place.
-        images: (N, S, S, C) uint8, or floats in [0, 1].
+        images: (N, S, S, C) uint8, or floats in [0, 1]; where the views have several appearances,
+            all of them along the channels.
         settings: Batch, views, losses and seed.
         stage: Which of `settings.stages`, from 0.
         rows: List that receives one dictionary per epoch; read it from `learn.loss_log.rows`.
@@ -203,10 +241,11 @@ def stage_learner(
     checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
     checks.instance(settings, Settings, "settings", "Settings")
     images = checks.training_images(images)
-    if images.shape[-1] != net.in_channels:
+    channels = channels_of(images, settings)
+    if channels != net.in_channels:
         raise DataError(
-            f"the network takes {net.in_channels} channels and the images have {images.shape[-1]}; "
-            f"build TwoBranchNet(in_channels={images.shape[-1]})"
+            f"the network takes {net.in_channels} channels and the images have {channels}; "
+            f"build TwoBranchNet(in_channels={channels})"
         )
     device = next(net.parameters()).device
     weights = settings.stages[checks.whole(stage, "stage", 0, len(settings.stages) - 1)]
@@ -226,13 +265,17 @@ def stage_learner(
     )
     callbacks = [
         SeedEpoch(settings.seed, stage),
-        MakeViews(ViewMaker(settings.view_size, settings.crop_scale)),
+        MakeViews(settings.view_maker),
         LossLog(stage + 1, [] if rows is None else rows, log),
     ]
-    stage_net = _StageNet(net, clusters=bool(weights.keys() & {"region", "entropy", "area"}))
-    loss = LocalDiscrimination(weights, settings.grid)
+    if "k_means" in weights:
+        stage_net, trained = ClustersAlone(net), net.clustering_branch
+        loss = NearestCentre(k_means_centres(net, images, settings), weights["k_means"])
+    else:
+        stage_net = _StageNet(net, clusters=bool(weights.keys() & CLUSTER_LOSSES))
+        trained, loss = net, LocalDiscrimination(weights, settings.grid)
     return build_learner(
-        stage_net, batches, loss, [list(net.parameters())], [settings.learning_rate], callbacks
+        stage_net, batches, loss, [list(trained.parameters())], [settings.rates[stage]], callbacks
     )
 
 
@@ -244,7 +287,7 @@ def train(
     data: str = "",
     start: TwoBranchNet | None = None,
     resume: bool = False,
-    snapshots: bool = False,
+    snapshots: bool | Sequence[int] = False,
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network through all stages and saves it. Processes started by torchrun do it
     together (see `ldr_lib.distributed`); the first one writes.
@@ -259,7 +302,9 @@ def train(
             weights from the seed.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an
             uninterrupted run. Without, an earlier checkpoint and snapshots are removed.
-        snapshots: Keep the network after every epoch too, as `Snapshots` does.
+        snapshots: True keeps the network after every epoch too, as `Snapshots` does; numbers of
+            steps, counted through all stages, keep it at the ends of epochs that lie there, as
+            `StepSnapshots` does.
 
     Returns:
         The network, and the rows of the log, one per epoch.
@@ -288,12 +333,32 @@ def train(
 
     def learner(stage: int, rows: list[dict]) -> Learner:
         learn = stage_learner(net, images, settings, stage, rows, folder / "log.csv")
-        return learn.add_cb(Snapshots(net, folder, stage + 1)) if snapshots else learn
+        if snapshots is True:
+            return learn.add_cb(Snapshots(net, folder, stage + 1))
+        if snapshots:
+            done = sum(settings.epochs[:stage]) * settings.steps
+            return learn.add_cb(StepSnapshots(net, folder, snapshots, done))
+        return learn
 
     with process_group(place):
         rows = run_stages(net, learner, settings, folder, about, resume)
         from_first(partial(save_model, net, folder / "model.safetensors", about))
     return net, rows
+
+
+def channels_of(images: np.ndarray, settings: Settings) -> int:
+    """Channels of a view: those of the images, shared by their appearances.
+
+    Raises:
+        DataError: The channels cannot be shared so.
+    """
+    channels, appearances = images.shape[-1], settings.view_maker.appearances
+    if channels % appearances:
+        raise DataError(
+            f"the settings expect {appearances} appearances of every image, one after the other "
+            f"along the channels, and the images have {channels} channels"
+        )
+    return channels // appearances
 
 
 def new_network(images: np.ndarray, settings: Settings, start: TwoBranchNet | None) -> TwoBranchNet:
@@ -308,7 +373,8 @@ def new_network(images: np.ndarray, settings: Settings, start: TwoBranchNet | No
         ValueError: `start` is no network of these sizes.
     """
     torch.manual_seed(settings.seed)
-    net = TwoBranchNet(images.shape[-1], settings.embedding_dim, settings.n_clusters)
+    channels = channels_of(images, settings)
+    net = TwoBranchNet(channels, settings.embedding_dim, settings.n_clusters)
     if start is not None:
         checks.instance(start, TwoBranchNet, "start", "a TwoBranchNet or None")
         for name in ("in_channels", "embedding_dim", "n_clusters"):
@@ -372,9 +438,13 @@ def _fit(learn: Learner, settings: Settings, stage: int, first_epoch: int) -> No
     n_epochs = settings.epochs[stage]
     if settings.schedule == "one_cycle":
         learn.fit_one_cycle(n_epochs, learn.lr, start_epoch=first_epoch)
-    else:
+        return
 
-        def halved(share: float) -> float:
-            return settings.learning_rate * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
+    def halved(share: float) -> float:
+        return settings.rates[stage] * 0.5 ** (int(share * n_epochs + 1e-6) // 10)
 
-        learn.fit(n_epochs, cbs=ParamScheduler({"lr": halved}), start_epoch=first_epoch)
+    def flat(share: float) -> float:
+        return settings.rates[stage] * min(1.0, (share * n_epochs * settings.steps + 1) / WARM_UP)
+
+    rate = {"published": halved, "flat": flat}[settings.schedule]
+    learn.fit(n_epochs, cbs=ParamScheduler({"lr": rate}), start_epoch=first_epoch)

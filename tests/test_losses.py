@@ -249,3 +249,35 @@ def test_cluster_area():
     everything[:, 1] = 1
     assert losses.cluster_area(everything).item() == pytest.approx(3 / 16)
     assert torch.autograd.gradcheck(losses.cluster_area, (a.requires_grad_(),))
+
+
+@pytest.mark.parametrize("block", [40, 2**18], ids=["row by row", "at once"])
+def test_the_derivative_of_patch_discrimination_is_that_of_its_equation(monkeypatch, block):
+    monkeypatch.setattr(losses, "BLOCKS", (block, block))
+    torch.manual_seed(0)
+    z = F.normalize(torch.randn(7, 5, dtype=torch.float64), dim=1)
+    anchors, positives = z.requires_grad_(), F.normalize(z.detach() + 0.2, dim=1).requires_grad_()
+    temperature = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+
+    def by_equation(anchors, positives, temperature):
+        v = torch.cat([anchors, positives])
+        others, total = v.detach(), 0.0
+        for i in range(14):
+            p = torch.stack([(v[i] @ others[k] / temperature).exp() for k in range(14) if k != i])
+            p = p / p.sum()
+            j = [k for k in range(14) if k != i].index((i + 7) % 14)
+            total = total - p[j].log() - sum((1 - p[k]).log() for k in range(13) if k != j)
+        return total / 14
+
+    inputs = (anchors, positives, temperature)
+    expected = torch.autograd.grad(by_equation(*inputs), inputs)
+    found = torch.autograd.grad(3 * losses.patch_discrimination(*inputs), inputs)
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, 3 * other)
+
+
+def test_patches_that_nothing_can_be_learned_from_have_no_gradient_of_their_own():
+    z = torch.eye(3).repeat(2, 1).requires_grad_()  # every row has a twin that is no partner
+    loss = losses.patch_discrimination(z, z.detach().flip(0), temperature=0.01)
+    loss.backward()
+    assert loss.isfinite() and z.grad.isfinite().all()

@@ -60,6 +60,14 @@ def test_neither_unit_nor_offset_of_a_feature_counts():
     np.testing.assert_allclose(same, retrieval(features, truth, inside), atol=1e-6)
 
 
+def test_a_single_feature_is_ranked_by_difference():
+    rng = np.random.default_rng(0)
+    truth, inside = rng.random((2, 30, 30)) < 0.3, np.ones((2, 30, 30), bool)
+    grey = np.where(truth, 0.5, rng.choice([0.1, 0.9], truth.shape))[..., None]
+    noisy = grey + rng.normal(0, 0.02, grey.shape)
+    assert (retrieval(noisy, truth, inside) > 0.99).all(axis=None)  # neither bright nor dark
+
+
 def test_across_images_a_structure_that_looks_otherwise_in_each_is_not_found():
     rng = np.random.default_rng(0)
     truth, inside = rng.random((2, 30, 30)) < 0.3, np.ones((2, 30, 30), bool)

@@ -19,14 +19,16 @@ from ldr_lib import (
     TwoBranchNet,
     load_model,
     losses,
+    prototypes,
     save_model,
     stage_learner,
     train,
 )
-from ldr_lib.callbacks import CollapseWarning
+from ldr_lib.callbacks import CollapseWarning, SeedEpoch
 from ldr_lib.checkpoint import origin_of
 from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
+from ldr_lib.k_means_start import k_means_centres
 from ldr_lib.tensor_files import read_tensors, save_tensors
 from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ldr_lib.training import LocalDiscrimination
@@ -67,6 +69,23 @@ def test_the_stage_loss_is_the_weighted_sum_of_its_parts(images):
         "area": losses.cluster_area(a[:8]),
     }
     torch.testing.assert_close(loss, sum(weights[name] * expected[name] for name in expected))
+
+
+def test_prototype_terms_are_those_of_the_patches_and_their_other_views():
+    torch.manual_seed(0)
+    views = ViewMaker(32)(torch.rand(4, 3, 48, 48))
+    v, a = TwoBranchNet(n_clusters=3)(views.stack())
+    a = a[:8]
+    loss = LocalDiscrimination({"prototype": 2.0, "assignment": 3.0}, grid=4)((v, a), views)
+    first, second, _ = views.split(losses.patch_grid(v, 4))
+    rows = [losses.patch_rows(first), losses.patch_rows(views.realign(second))]
+    centres = prototypes.cluster_prototypes(v[:8], a)
+    assigned = prototypes.balanced_assignment(torch.cat(rows) @ centres.T)
+    cells = torch.nn.functional.avg_pool2d(a, 8)
+    shares = [losses.patch_rows(cells[:4]), losses.patch_rows(views.realign(cells[4:]))]
+    expected = 2 * prototypes.prototype_discrimination(*rows, centres, assigned)
+    expected = expected + 3 * prototypes.cluster_prediction(*shares, assigned)
+    torch.testing.assert_close(loss, expected)
 
 
 def test_training_lowers_the_patch_loss(images, tmp_path):
@@ -358,7 +377,7 @@ FULL = dict(
     ],
 )
 def test_the_tiers_of_each_modality(tier, modality, values):
-    common = dict(tier=tier, seed=3, embedding_dim=32, grid=8)
+    common = dict(tier=tier, seed=3, embedding_dim=32, grid=8, views={})
     expected = common | dict(schedule="one_cycle") | values
     assert asdict(Settings.for_tier(tier, modality, seed=3)) == expected
 
@@ -421,3 +440,87 @@ def test_images_that_cannot_be_trained_on_are_refused(tmp_path, wrong, message):
         match=r"takes 3 channels and the images have 1; build TwoBranchNet\(in_channels=1\)",
     ):
         stage_learner(TwoBranchNet(), np.zeros((4, 32, 32, 1), np.uint8), TINY)
+
+
+WITH_PROTOTYPES = replace(
+    TINY,
+    stages=({"patch": 1.0}, {"k_means": 1.0}, {"prototype": 1.0, "assignment": 1.0}),
+    epochs=(1, 2, 1),
+    learning_rate=(1e-3, 5e-3, 1e-3),
+    schedule="flat",
+)
+
+
+def test_k_means_starts_the_clusters_and_leaves_the_rest_alone(images, tmp_path):
+    before, _ = train(
+        images, replace(WITH_PROTOTYPES, stages=WITH_PROTOTYPES.stages[:1], epochs=(1,),
+                        learning_rate=1e-3), tmp_path / "1", device="cpu",
+    )  # fmt: skip
+    started = replace(
+        WITH_PROTOTYPES,
+        stages=({"k_means": 1.0},),
+        epochs=(12,),
+        steps=5,
+        learning_rate=5e-3,
+    )
+    after, log = train(images, started, tmp_path / "2", device="cpu", start=before)
+    for name, value in before.state_dict().items():
+        if not name.startswith("clustering_branch"):
+            assert torch.equal(value, after.state_dict()[name]), name
+    assert log[-1]["k_means"] < log[0]["k_means"] - 0.1
+    again = k_means_centres(before, images, started)
+    torch.testing.assert_close(again, k_means_centres(before, images, started))
+    torch.testing.assert_close(again.norm(dim=1), torch.ones(3))
+    with pytest.raises(ValueError, match='a stage of "k_means" trains the clustering branch alone'):
+        replace(started, stages=({"k_means": 1.0, "patch": 1.0},))
+
+
+def test_a_run_with_prototypes_resumes_as_if_uninterrupted_and_keeps_the_asked_steps(
+    images, tmp_path, monkeypatch
+):
+    whole, _ = train(
+        images, WITH_PROTOTYPES, tmp_path / "whole", device="cpu", snapshots=(0, 2, 6, 99)
+    )
+    kept = sorted(path.name for path in (tmp_path / "whole").glob("step_*"))
+    assert kept == [f"step_{n:06d}.safetensors" for n in (0, 6)]  # an epoch ends at 6, not at 2
+    for stop in (1, 2, 3):
+
+        class Stop(Exception):
+            pass
+
+        seen = []
+
+        def stopping(self, *_, stop=stop, seen=seen, Stop=Stop):
+            if len(seen) == stop:
+                raise Stop("stopped")
+            seen.append(1)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SeedEpoch, "before_epoch", _and(SeedEpoch.before_epoch, stopping))
+            with pytest.raises(Stop):
+                train(images, WITH_PROTOTYPES, tmp_path / f"{stop}", device="cpu")
+        resumed, _ = train(images, WITH_PROTOTYPES, tmp_path / f"{stop}", device="cpu", resume=True)
+        assert same(whole.state_dict(), resumed.state_dict())
+
+
+def _and(one, other):
+    def both(self):
+        other(self)
+        one(self)
+
+    return both
+
+
+def test_images_with_several_appearances_train_a_network_for_one(images, tmp_path):
+    both = np.concatenate([images, 255 - images], -1)
+    settings = replace(TINY, views=dict(appearances=2, antialias=True))
+    net, _ = train(both, settings, tmp_path, device="cpu")
+    assert net.in_channels == images.shape[-1]
+    with pytest.raises(DataError, match="2 appearances of every image"):
+        train(images[..., :1], settings, tmp_path, device="cpu")
+    with pytest.raises(ValueError, match='unknown attribute of views "color"'):
+        replace(TINY, views=dict(color=0.1))
+    with pytest.raises(ValueError, match="views must be a dictionary of attributes of ViewMaker"):
+        replace(TINY, views=0.1)
+    with pytest.raises(ValueError, match="2 stages need one learning_rate or as many"):
+        replace(TINY, learning_rate=(1e-3, 1e-3, 1e-3))

@@ -104,6 +104,10 @@ class ViewMaker:
         grey: Probability that a colour view becomes grey.
         upright: True applies no flips and quarter turns, for images in which the direction "up"
             matters.
+        appearances: How many appearances of every image are given, one after the other along the
+            channels, for example raw and locally normalised; each view shows one of them, drawn
+            at random.
+        antialias: Whether crops larger than a view are smoothed before they are made smaller.
 
     Raises:
         ValueError: A value makes no sense; the message says which.
@@ -119,6 +123,8 @@ class ViewMaker:
     colour: float = 0.4
     grey: float = 0.2
     upright: bool = False
+    appearances: int = 1
+    antialias: bool = False
 
     def __post_init__(self):
         whole(self.size, "size", 1, 4096)
@@ -126,13 +132,15 @@ class ViewMaker:
         for name, most in (("rotation", 180), ("wobble", 180), ("colour", 1), ("grey", 1)):
             number(getattr(self, name), name, 0, most)
         flag(self.upright, "upright")
+        whole(self.appearances, "appearances", 1, 16)
+        flag(self.antialias, "antialias")
 
     def __call__(self, images: torch.Tensor, share: Share = WHOLE) -> Views:
         """Makes the views.
 
         Args:
             images: (2B, C, H, W) uint8, or float in [0, 1], already on the device; an even number
-                of square images.
+                of square images, with `appearances` times as many channels as the views have.
             share: Which part of a larger batch they are. All random numbers of that batch are
                 drawn, so that its shares get the views that they get when made together.
 
@@ -150,10 +158,16 @@ class ViewMaker:
             raise ValueError(
                 f"views need an even number of square images, not {n} of {height} x {width}"
             )
+        if channels % self.appearances:
+            raise ValueError(
+                f"{self.appearances} appearances share the channels of an image equally, and "
+                f"{channels} channels cannot be shared so"
+            )
         if images.dtype == torch.uint8:
             images = images.float() / 255
         elif not images.is_floating_point() or not 0 <= images.min() <= images.max() <= 1:
             raise ValueError("images for views must be uint8, or floats in [0, 1]")
+        images = images.float()
 
         def draw(low: float, high: float, *shape: int) -> torch.Tensor:
             return share.take(uniform(share.of * n, images.device, low, high, *shape), parts=2)
@@ -165,7 +179,11 @@ class ViewMaker:
         pose = share.take(pose, parts=2)
         first, second = (
             self._augment(
-                self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k), share
+                self._appearance(
+                    self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k),
+                    share,
+                ),
+                share,
             )
             for k in (torch.zeros_like(pose), pose)
         )
@@ -181,7 +199,19 @@ class ViewMaker:
         linear = side[:, None, None] * rotation @ flip @ _rotation(pose % 4 * (torch.pi / 2))
         (a, b), (c, d) = linear.permute(1, 2, 0)
         grid = affine_grid(a, b, c, d, centre, self.size)
-        return F.grid_sample(images, grid, align_corners=False)
+        if not self.antialias:
+            return F.grid_sample(images, grid, align_corners=False)
+        return _sample_smoothed(images, grid, side * images.shape[-1] / self.size)
+
+    def _appearance(self, views: torch.Tensor, share: Share) -> torch.Tensor:
+        """One appearance of each view, (2B, appearances * C, s, s) to (2B, C, s, s)."""
+        if self.appearances == 1:
+            return views
+        n = share.of * len(views)
+        drawn = torch.randint(self.appearances, (n,), device=views.device)
+        drawn = share.take(drawn, parts=2)
+        parts = views.unflatten(1, (self.appearances, -1))  # (2B, appearances, C, s, s)
+        return parts[torch.arange(len(views), device=views.device), drawn]
 
     def _augment(self, views: torch.Tensor, share: Share) -> torch.Tensor:
         if self.colour:
@@ -192,6 +222,26 @@ class ViewMaker:
             grey = augment.RandomGrayscale(p=self.grey)
             views = grey(views, params=_drawn(grey, views, share))
         return views
+
+
+def _sample_smoothed(
+    images: torch.Tensor, grid: torch.Tensor, pixels: torch.Tensor
+) -> torch.Tensor:
+    """Samples each image from itself at full, half or quarter size.
+
+    Args:
+        images: (N, C, H, W).
+        grid: (N, s, s, 2), as `F.grid_sample` takes it.
+        pixels: (N,) pixels of the image between two samples.
+    """
+    level = (pixels > 1.5).long() + (pixels > 3).long()  # (N,)
+    found = images.new_empty(*images.shape[:2], *grid.shape[1:3])
+    for halvings in range(3):
+        chosen = (level == halvings).nonzero().flatten()
+        if len(chosen):
+            smaller = F.avg_pool2d(images[chosen], 2**halvings)
+            found[chosen] = F.grid_sample(smaller, grid[chosen], align_corners=False)
+    return found
 
 
 def _drawn(augmentation, views: torch.Tensor, share: Share) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ import torch
 from ..data import checks
 from ..data.checks import as_bytes, instance, named
 from ..data.errors import DataError
-from ..data.views import ViewMaker
 from ..device import mixed_precision
 from ..losses import patch_grid, patch_rows
 from ..network import TwoBranchNet, require_embedding
@@ -45,7 +45,7 @@ def _patches_of_two_views(
     x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.seed(seed))
-        views = ViewMaker(settings.view_size, settings.crop_scale)(x)
+        views = replace(settings.view_maker, appearances=1)(x)
         with mixed_precision(device, net):
             first, second = (
                 patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)

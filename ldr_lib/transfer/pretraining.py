@@ -12,7 +12,7 @@ import torch
 from fastai.learner import Learner
 
 from ..callbacks import LossLog, MakeViews, SeedEpoch
-from ..checkpoint import identity, load_model, save_model
+from ..checkpoint import begin_anew_if_finished, identity, load_model, save_model
 from ..data import checks
 from ..data.batches import image_batches
 from ..data.checksums import array_fingerprint
@@ -20,7 +20,7 @@ from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import one_of
 from ..data.files import atomic_write
 from ..data.prepare import joint_fingerprint, prepare
-from ..data.views import ViewMaker, Views
+from ..data.views import Views
 from ..device import mixed_precision, pick_device, to_device
 from ..distributed import from_first, is_first, own_share, process_group
 from ..network import Encoder, init_weights
@@ -199,10 +199,10 @@ def _learner(
         image_batches(images, settings.pairs, settings.steps, share=own_share()),
         _Given(),
         [list(net.parameters())],
-        [settings.learning_rate],
+        [settings.rates[0]],
         [
             SeedEpoch(settings.seed, stage),
-            MakeViews(ViewMaker(settings.view_size, settings.crop_scale)),
+            MakeViews(settings.view_maker),
             LossLog(stage + 1, rows, folder / "log.csv"),
         ],
     )
@@ -237,7 +237,8 @@ def unlabelled_images(
 def pretraining_study(
     modality: str, method: str, seed: int, data_dir: str, tier: str = "study"
 ) -> Path:
-    """Pretrains one encoder, or goes on with it, and keeps its record with the project.
+    """Pretrains one encoder and keeps its record with the project. A run that was interrupted goes
+    on from its last epoch; one that has ended is made again.
 
     Args:
         modality: "fundus" or "chest".
@@ -255,6 +256,7 @@ def pretraining_study(
     settings = PretrainingSettings.for_tier(tier, modality, seed, **changes)
     folder = pretrained_folder(modality, method, seed, tier)
     run = Run(NAME, dict(pretraining=modality, method=method, tier=tier, seed=seed), str(folder))
+    begin_anew_if_finished(folder)
     images, fingerprint = unlabelled_images(
         modality, data_dir, settings.image_size, method == "simulated"
     )

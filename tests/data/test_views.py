@@ -104,3 +104,42 @@ def test_bytes_and_shares_give_the_same_views():
     of_bytes = ViewMaker(16)(images)
     torch.manual_seed(0)
     assert torch.equal(of_bytes.stack(), ViewMaker(16)(images / 255).stack())
+
+
+def test_each_view_shows_one_of_the_appearances_of_its_image():
+    torch.manual_seed(0)
+    images = coordinate_images(32, 64)
+    shifted = torch.cat([images * 0.5, 0.5 + images * 0.5], 1)  # two appearances, dark and bright
+    views = ViewMaker(32, (0.3, 0.5), appearances=2, rotation=0, **EXACT)(shifted)
+    assert views.first.shape[1] == 3
+    bright = {name: getattr(views, name).amin((1, 2, 3)) >= 0.49 for name in ("first", "second")}
+    assert 4 < bright["first"].sum() < 28 and 4 < bright["second"].sum() < 28
+    assert (bright["first"] != bright["second"]).any()  # drawn for each view
+    plain = {
+        name: getattr(views, name) - 0.5 * bright[name][:, None, None, None] for name in bright
+    }
+    torch.testing.assert_close(
+        views.realign(cells(plain["second"])), cells(plain["first"]), atol=1e-5, rtol=0
+    )
+    with pytest.raises(ValueError, match="2 appearances share the channels of an image equally"):
+        ViewMaker(32, appearances=2)(images)
+
+
+def test_smoothed_crops_show_the_same_place_without_aliases():
+    torch.manual_seed(0)
+    images = coordinate_images(16, 256)
+    for scale in ((0.125, 0.15), (0.3, 0.35), (0.8, 0.9)):  # at full, half and quarter size
+        torch.manual_seed(1)
+        plain = ViewMaker(32, scale, rotation=0, **EXACT)(images)
+        torch.manual_seed(1)
+        smooth = ViewMaker(32, scale, antialias=True, rotation=0, **EXACT)(images)
+        inner = (..., slice(4, -4), slice(4, -4))
+        torch.testing.assert_close(smooth.first[inner], plain.first[inner], atol=0.02, rtol=0)
+    stripes = torch.zeros(8, 1, 256, 256)
+    stripes[..., ::2] = 1.0  # finer than a view that shows the whole image can hold
+    spread = {}
+    for antialias in (False, True):
+        torch.manual_seed(2)
+        views = ViewMaker(32, (0.8, 0.9), antialias=antialias, rotation=3, **EXACT)(stripes)
+        spread[antialias] = views.first[..., 8:24, 8:24].std().item()
+    assert spread[True] < 0.02 < 0.1 < spread[False]
