@@ -17,8 +17,8 @@ from .template import (
     Kernel,
     best_place,
     blurred,
+    bounds,
     describe_cells,
-    highest_elsewhere,
     score_map,
     template,
 )
@@ -117,9 +117,9 @@ def localise(
             better score.
         scales: Factors by which the images are resized before they are searched, for structures
             that are larger or smaller there; the best score counts.
-        least: Score from which the point counts as found. None takes the highest score that a place
-            away from the point has in the support image: what is not more similar than a place
-            that is known to be another one is no finding.
+        least: Score from which the point counts as found. None takes the middle between the highest
+            score that a place away from the point has in the support image, which is known to be
+            another place, and the score of the point itself.
 
     Returns:
         The best place in every image, its score, and whether it counts as found.
@@ -178,14 +178,12 @@ def _find(
     described = described * len(points) if len(described) == 1 else described
     wanted = template(described, points, kernel)
     cells = side / described[0].cell
-    elsewhere = max(
-        highest_elsewhere(score_map(one, wanted, kernel, cells), at, kernel.reach * side, one.cell)
-        for one, at in zip(described, points)
-    )
+    maps = [score_map(one, wanted, kernel, cells) for one in described]
+    elsewhere, bound = bounds(maps, points, kernel.reach * side, described[0].cell)
     rows, maps = [], []
     for image, inside, ways in zip(searched.pixels, searched.inside, flips):
         tried = [
-            _search(features, image, inside, flip, scale, wanted, kernel, pixels, cells)
+            _search(features, image, inside, flip, scale, wanted, kernel, pixels, described[0].cell)
             for flip in ways
             for scale in scales
         ]
@@ -193,20 +191,20 @@ def _find(
         rows.append(best)
         maps.append(map_)
     table = pd.DataFrame(rows, index=searched.names)
-    bound = elsewhere if least is None else least
+    bound = bound if least is None else least
     table.insert(3, "found", table["score"] >= bound)
     return Localised(table, np.stack(maps), bound, elsewhere)
 
 
-def _search(features, image, inside, flip, scale, wanted, kernel, pixels, cells):
+def _search(features, image, inside, flip, scale, wanted, kernel, pixels, cell):
     """One image searched in one way: the best place as a row of the table, and the map."""
     height, width = inside.shape
     image, inside = (x[:, ::-1] if flip else x for x in (image, inside))
     if scale != 1:
         image, inside = _resized(image, inside, scale)
-    described = describe_cells(features(np.ascontiguousarray(image)[None])[0], inside)
+    described = describe_cells(features(np.ascontiguousarray(image)[None])[0], inside, cell)
     found = blurred(described, pixels)
-    scores = score_map(found, wanted, kernel, cells)
+    scores = score_map(found, wanted, kernel, pixels / kernel.width / cell)
     row, column, score = best_place(scores, found.cell)
     row, column = (
         (at + 0.5) * of / now - 0.5

@@ -79,28 +79,32 @@ class Described:
     cell: int
 
 
-def describe_cells(features: np.ndarray, inside: np.ndarray) -> Described:
+def describe_cells(features: np.ndarray, inside: np.ndarray, cell: int | None = None) -> Described:
     """Features, standardised inside the field of view, as means over cells.
 
     Each feature gets mean 0 and standard deviation 1 over the field of view of its own image, each
     pixel's vector then length 1. So all kinds of features are compared by the same cosine.
 
     Args:
-        features: (H, W, D).
+        features: (H, W, D), or of a grid that is coarser by a whole factor.
         inside: (H, W) bool, the field of view.
+        cell: Side of a cell in pixels; None takes the one of which 64 to 128 fit along the longer
+            side.
 
     Returns:
         The mean vector of each cell; shorter than 1 where the pixels of a cell differ.
 
     Taught in notebook 07, section 2.
     """
-    cell = 1
-    while 2 * cell * CELLS <= max(inside.shape):
-        cell *= 2
+    if cell is None:
+        cell = 2 ** max(0, int(np.log2(max(inside.shape) / CELLS)))
     features = np.asarray(features, dtype=np.float32)
-    vectors = standardised(features, *moments(features[None], inside[None]))
-    covered = _means(inside[..., None].astype(np.float32), cell)[..., 0] > 0.5
-    return Described(_means(vectors * inside[..., None], cell), covered, cell)
+    step = len(inside) // len(features)
+    known, covered = (
+        _means(inside[..., None].astype(np.float32), side)[..., 0] > 0.5 for side in (step, cell)
+    )
+    vectors = standardised(features, *moments(features[None], known[None]))
+    return Described(_means(vectors * known[..., None], max(1, cell // step)), covered, cell)
 
 
 def blurred(image: Described, width: float) -> Described:
@@ -204,12 +208,35 @@ def best_place(scores: np.ndarray, cell: int) -> tuple[float, float, float]:
     return place[0], place[1], float(scores[top])
 
 
-def highest_elsewhere(
-    scores: np.ndarray, point: tuple[float, float], reach: float, cell: int
-) -> float:
-    """The highest score of a place that is farther from a point than a kernel reaches, in pixels;
-    -1 where there is none.
+BETWEEN = 0.5
+"""Where the bound of a finding lies between another place of the support image, 0, and the point
+itself, 1.
+"""
+
+
+def bounds(
+    maps: Sequence[np.ndarray], points: Sequence[tuple[float, float]], reach: float, cell: int
+) -> tuple[float, float]:
+    """What the support images themselves say about scores.
+
+    Args:
+        maps: Score maps (h, w) of the support images.
+        points: The chosen pixel in each of them.
+        reach: How far the kernel looks, in pixels; nearer to the point is no other place.
+        cell: Side of a cell in pixels.
+
+    Returns:
+        The highest score of another place in a support image, -1 where the kernel reaches
+        everywhere; and the score from which a point counts as found, in the middle between that and
+        the lowest score of a chosen point.
+
+    Taught in notebook 07, section 5.
     """
-    rows, columns = np.indices(scores.shape) * cell + (cell - 1) / 2
-    far = np.hypot(rows - point[0], columns - point[1]) > reach
-    return float(scores[far].max()) if far.any() else -1.0
+    others, own = [-1.0], []
+    for map_, point in zip(maps, points):
+        rows, columns = np.indices(map_.shape) * cell + (cell - 1) / 2
+        far = np.hypot(rows - point[0], columns - point[1]) > reach
+        others.append(float(map_[far].max(initial=-1)))
+        own.append(float(map_[~far].max()))
+    elsewhere = max(others)
+    return elsewhere, elsewhere + BETWEEN * max(0.0, min(own) - elsewhere)

@@ -2,7 +2,7 @@
 // When the points change, `query(points)` is called. The caller computes the similarity and hands it to `update` of the returned object.
 function similarityExplorer(root, scene, query, options = {}) {
   const { width, height, names, inside, clusters, nClusters } = scene, area = width * height;
-  const state = { points: scene.points.slice(), threshold: scene.threshold, opacity: 0.65, view: "similarity", similar: true, hover: null };
+  const state = { points: scene.points.slice(), threshold: scene.threshold, opacity: 0.65, view: "similarity", similar: true, hover: null, finding: false, found: [] };
   let similarity = null, range = [0, 255];
 
   const make = (tag, attributes = {}, ...children) => {
@@ -32,6 +32,9 @@ function similarityExplorer(root, scene, query, options = {}) {
     similar.setAttribute("aria-pressed", value);
     dissimilar.setAttribute("aria-pressed", !value);
   }
+  // Looking for a point needs a caller that can, as the notebook's kernel.
+  const find = button("find this point", "mark in every image the place that looks most like the chosen one", () => options.onfinding(!state.finding));
+  find.setAttribute("aria-pressed", false);
   const view = make("select", { "aria-label": "what is shown", onchange: () => { state.view = view.value; paint(); } });
   view.append(make("option", { value: "similarity" }, "similarity"), make("option", { value: "segmentation" }, "segmentation"));
   for (let k = 0; k < nClusters; k++) view.append(make("option", { value: `cluster ${k}` }, `cluster ${k}`));
@@ -53,6 +56,7 @@ function similarityExplorer(root, scene, query, options = {}) {
     make("span", { class: "ldr-group", role: "group", "aria-label": "kind of the next point" }, similar, dissimilar),
     button("undo", "remove the last point", () => setPoints(state.points.slice(0, -1))),
     button("clear", "remove all points", () => setPoints([])),
+    ...(options.onfinding ? [find] : []),
     make("label", {}, "show ", view),
     slider("threshold", -1, 1, state.threshold, (value) => { state.threshold = value; options.onthreshold?.(value); paint(); }),
     slider("opacity", 0, 1, state.opacity, (value) => { state.opacity = value; paint(); }),
@@ -140,6 +144,8 @@ function similarityExplorer(root, scene, query, options = {}) {
     context.imageSmoothingEnabled = false;
     context.drawImage(one.layer, 0, 0, one.canvas.width, one.canvas.height);
     for (const point of state.points) if (point.image === one.n) drawPoint(context, point);
+    const place = state.found[one.n];
+    if (place) drawFound(context, place);
     if (one.cursor && document.activeElement === one.canvas) {
       const [x, y] = [(one.cursor.column + 0.5) * scale, (one.cursor.row + 0.5) * scale];
       context.lineWidth = 2;
@@ -151,7 +157,29 @@ function similarityExplorer(root, scene, query, options = {}) {
       }
     }
     const percent = `${((100 * covered) / Math.max(1, fov)).toFixed(1)} %`;
-    one.caption.textContent = similarity || state.view.startsWith("cluster") ? `${one.name}: ${percent}` : one.name;
+    const share = similarity || state.view.startsWith("cluster") ? `${one.name}: ${percent}` : one.name;
+    one.caption.textContent = place ? `${share}, ${place.found ? "found" : "not in this image"} (score ${place.score.toFixed(2)})` : share;
+  }
+  // a diamond where the point was found; dashed where it is not in this image
+  function drawFound(context, place) {
+    const [x, y] = [(place.column + 0.5) * scale, (place.row + 0.5) * scale], radius = 13;
+    context.setLineDash(place.found ? [] : [4, 4]);
+    for (const [colour, line] of [["black", 5], ["#ff4fd8", 2.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = line;
+      context.beginPath();
+      for (const [dx, dy] of [[0, -1], [1, 0], [0, 1], [-1, 0]]) context.lineTo(x + radius * dx, y + radius * dy);
+      context.closePath();
+      context.stroke();
+    }
+    context.setLineDash([]);
+  }
+  function showFound(finding, found) {
+    state.finding = finding;
+    state.found = found;
+    find.setAttribute("aria-pressed", finding);
+    if (finding && !found.length) say("Choose a point, and it is looked for in all images.");
+    paint();
   }
   function drawPoint(context, point) {
     const [x, y] = [(point.column + 0.5) * scale, (point.row + 0.5) * scale], radius = 9;
@@ -187,7 +215,7 @@ function similarityExplorer(root, scene, query, options = {}) {
   }
 
   const api = {
-    state, update, say, setPoints,
+    state, update, say, setPoints, showFound,
     similarity: () => similarity,
     masks: () => names.map((_, n) => Uint8Array.from({ length: area }, (_, p) => (marked(n * area + p) ? 255 : 0))),
   };

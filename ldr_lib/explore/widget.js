@@ -24,16 +24,23 @@ export default {
       {
         save: () => model.send("save"),
         onthreshold: (value) => { model.set("threshold", value); model.save_changes(); },
+        onfinding: (value) => { model.set("finding", value); model.save_changes(); },
       },
     );
     const onSimilarity = () => explorer.update(bytesOf(model.get("similarity")), model.get("points"));
+    const onFound = () => explorer.showFound(model.get("finding"), model.get("found"));
     const onMessage = () => explorer.say(model.get("message"));
     model.on("change:similarity", onSimilarity);
     model.on("change:message", onMessage);
+    model.on("change:finding", onFound);
+    model.on("change:found", onFound);
     onSimilarity();
+    onFound();
     return () => {
       model.off("change:similarity", onSimilarity);
       model.off("change:message", onMessage);
+      model.off("change:finding", onFound);
+      model.off("change:found", onFound);
       images.forEach(URL.revokeObjectURL);
     };
   },

@@ -21,6 +21,7 @@ from ..network import TwoBranchNet
 from ..runs.paths import runs_folder
 from ..runs.pictures import encode
 from .figures import explorer_figure
+from .find import Finder
 from .scene import Point, embed_scene
 
 HERE = Path(__file__).parent
@@ -33,9 +34,10 @@ class SimilarityExplorer(anywidget.AnyWidget):
     pixel is.
 
     Several points refine the query; points marked dissimilar keep pixels out. A threshold turns
-    similarity into a segmentation with its area. Clusters can be shown one by one. Masks are saved
-    as PNG files and points as JSON. Mouse, touch and keyboard all work. Where images cannot be
-    shown, the widget says why in a sentence.
+    similarity into a segmentation with its area. "find this point" marks in every image the place
+    whose surroundings look most like the chosen one, or says that it is not there. Clusters can be
+    shown one by one. Masks are saved as PNG files and points as JSON. Mouse, touch and keyboard all
+    work. Where images cannot be shown, the widget says why in a sentence.
 
     Args:
         model: A trained network.
@@ -51,6 +53,8 @@ class SimilarityExplorer(anywidget.AnyWidget):
     Attributes:
         points: The chosen points, a dictionary of image, row, column and similar each; may be set.
         threshold: May be set.
+        finding: Whether the chosen point is looked for in all images; may be set.
+        found: Where it was found: row, column, score and found for each image.
         message: The sentence that the widget shows.
 
     Example:
@@ -66,6 +70,8 @@ class SimilarityExplorer(anywidget.AnyWidget):
     points = traitlets.List(traitlets.Dict()).tag(sync=True)
     similarity = traitlets.Bytes(b"").tag(sync=True)
     threshold = traitlets.Float(0.7).tag(sync=True)
+    finding = traitlets.Bool(False).tag(sync=True)
+    found = traitlets.List(traitlets.Dict()).tag(sync=True)
     message = traitlets.Unicode(HINT).tag(sync=True)
 
     def __init__(
@@ -87,6 +93,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
         except DataError as error:
             self.message = _sentence(error)
             return
+        self.finder = Finder(self.content)
         n, height, width = self.content.inside.shape
         self.scene = {
             "names": self.content.names,
@@ -115,6 +122,10 @@ class SimilarityExplorer(anywidget.AnyWidget):
         except DataError as error:
             self.message = _sentence(error)
             self.points = change["old"] if change["old"] is not traitlets.Undefined else []
+
+    @traitlets.observe("points", "finding")
+    def _look_for(self, change) -> None:
+        self.found = self.finder.find(self._chosen()) if self.content and self.finding else []
 
     def _chosen(self) -> list[Point]:
         return [Point(**point) for point in self.points]

@@ -1,14 +1,14 @@
 from .gallery import LANDMARKS as LANDMARKS
 from .gallery import Gallery as Gallery
 from .gallery import Landmark as Landmark
-from .gallery import gallery as gallery
+from .gallery import open_gallery as open_gallery
 from .search import KERNELS as KERNELS
 from .search import ROWS as ROWS
 from .search import Searches as Searches
 from .search import errors_of as errors_of
 from .show import found_points as found_points
+from .show import hit_bars as hit_bars
 from .study import choose as choose
 from .study import measure as measure
-from .study import study as study
 from .table import measured as measured
 from .table import study_markdown as study_markdown

@@ -119,13 +119,21 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.images)
 
+    def is_clear(self, i: int) -> bool:
+        """Whether the landmark of image i lies well inside the field of view: half a unit of error
+        from its rim, as one would choose an image to click in.
+        """
+        depth = ndimage.distance_transform_edt(np.pad(self.inside[i], 1))[1:-1, 1:-1]
+        row, column = self.places[i][0].round().astype(int)
+        return bool(depth[row, column] >= self.units[i] / 2)
+
     def error(self, i: int, place) -> float:
         """Distance of a place from the landmark of image i, the nearest where it has several."""
         gaps = np.asarray(place) - self.places[i]
         return float(np.hypot(*gaps.T).min() / self.units[i])
 
 
-def gallery(name: str, data_dir: str = "", split: str = "test", limit: int = 0) -> Gallery:
+def open_gallery(name: str, data_dir: str = "", split: str = "test", limit: int = 0) -> Gallery:
     """The images of a dataset that show a landmark.
 
     Left eyes of simulated photographs, which say what eye they are of, are mirrored: a fovea lies

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from scipy import ndimage
 
+from ..data.checksums import array_fingerprint
 from ..data.errors import one_of
 from ..evaluation import represent
-from ..explore.rivals import filter_bank, has_imagenet, imagenet_features
+from ..explore.rivals import filter_bank, has_imagenet, imagenet_maps
 from ..network import TwoBranchNet, init_weights
 from ..pretrained import CHANNELS, load_representation
 from ..template import (
@@ -17,8 +19,8 @@ from ..template import (
     Kernel,
     best_place,
     blurred,
+    bounds,
     describe_cells,
-    highest_elsewhere,
     score_map,
     template,
 )
@@ -44,7 +46,8 @@ def available_rows() -> list[str]:
 
 
 def features_of(row: str, modality: str, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from images (N, S, S, C) uint8 to features (N, S, S, D).
+    """A function from images (N, S, S, C) uint8 to features (N, S, S, D), of ImageNet (N, S / 2,
+    S / 2, D).
 
     Args:
         row: One of the rows that are features.
@@ -58,7 +61,7 @@ def features_of(row: str, modality: str, seed: int = 0) -> Callable[[np.ndarray]
     if row == "filter bank":
         return filter_bank
     if row == "ImageNet":
-        return imagenet_features
+        return _imagenet_features
     if row == OWN:
         net = load_representation(modality)
     else:
@@ -72,6 +75,18 @@ def features_of(row: str, modality: str, seed: int = 0) -> Callable[[np.ndarray]
     return embeddings
 
 
+@torch.no_grad()
+def _imagenet_features(images: np.ndarray) -> np.ndarray:
+    """The maps of a network trained on ImageNet, of images doubled in size as in notebook 03, at
+    half the images' size: (N, S, S, C) uint8 to (N, S / 2, S / 2, 192) float32.
+    """
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
+    half = [side // 2 for side in x.shape[-2:]]
+    doubled = F.interpolate(x, scale_factor=2.0, mode="bilinear")
+    maps = [F.interpolate(m, half, mode="bilinear") for m in imagenet_maps(doubled)]
+    return torch.cat(maps, 1).permute(0, 2, 3, 1).numpy()
+
+
 class Searches:
     """Searches by one row, in which a support image of one gallery is given and the images of
     another are searched.
@@ -82,6 +97,7 @@ class Searches:
         searched: Gallery of the images to search; may be the same.
         modality: "fundus" or "chest".
         seed: Of the weights of the untrained network.
+        described: Images that other searches have described; those of this one are added.
 
     Raises:
         ValueError: Unknown row.
@@ -89,11 +105,21 @@ class Searches:
     Taught in notebook 07, section 3.
     """
 
-    def __init__(self, row: str, support: Gallery, searched: Gallery, modality: str, seed: int = 0):
+    def __init__(
+        self,
+        row: str,
+        support: Gallery,
+        searched: Gallery,
+        modality: str,
+        seed: int = 0,
+        described: dict | None = None,
+    ):
         self.row = one_of(row, ROWS, "row")
         self.support, self.searched = support, searched
         self._features = features_of(row, modality, seed) if row in FEATURES else None
-        self._described, self._blurred = {}, {}
+        self._seed = seed if row == "untrained network" else None
+        self._described = {} if described is None else described
+        self._blurred = {}
 
     def scores(
         self, numbers: list[int], kernel: Kernel, tests: list[int], seed: int = 0
@@ -121,39 +147,32 @@ class Searches:
         chosen = [self._looked_at(self.support, i, kernel.width) for i in numbers]
         wanted = template(chosen, points, kernel)
         side = len(chosen[0].inside)
-        elsewhere = [
-            highest_elsewhere(
-                score_map(one, wanted, kernel, side), at, kernel.reach * SIZE, one.cell
-            )
-            for one, at in zip(chosen, points)
-        ]
+        own = [score_map(one, wanted, kernel, side) for one in chosen]
+        _, bound = bounds(own, points, kernel.reach * SIZE, chosen[0].cell)
         images = (self._looked_at(self.searched, j, kernel.width) for j in tests)
         maps = [score_map(image, wanted, kernel, side) for image in images]
-        return Scores(maps, max(elsewhere), chosen[0].cell)
+        return Scores(maps, bound, chosen[0].cell)
 
     def _looked_at(self, gallery: Gallery, i: int, width: float) -> Described:
         """Image i of a gallery under a Gaussian; made once."""
-        image = id(gallery), i
-        if image not in self._described:
-            features = self._features(gallery.images[i][None])[0]
-            self._described[image] = describe_cells(features, gallery.inside[i])
-        if (image, width) not in self._blurred:
-            self._blurred[image, width] = blurred(self._described[image], width * SIZE)
-        return self._blurred[image, width]
+        key = id(gallery), i, width
+        if key not in self._blurred:
+            image, inside = gallery.images[i], gallery.inside[i]
+            known = self.row, self._seed, array_fingerprint(image)
+            if known not in self._described:
+                self._described[known] = describe_cells(self._features(image[None])[0], inside)
+            self._blurred[key] = blurred(self._described[known], width * SIZE)
+        return self._blurred[key]
 
     def _by_intensities(self, numbers, points, kernel, tests) -> "Scores":
         windows = [
             _window(self.support.originals[i], point, kernel.reach * SIZE)
             for i, point in zip(numbers, points)
         ]
-        elsewhere = [
-            highest_elsewhere(
-                _correlation(self.support, i, windows), point, kernel.reach * SIZE, HALF
-            )
-            for i, point in zip(numbers, points)
-        ]
+        own = [_correlation(self.support, i, windows) for i in numbers]
+        _, bound = bounds(own, points, kernel.reach * SIZE, HALF)
         maps = [_correlation(self.searched, j, windows) for j in tests]
-        return Scores(maps, max(elsewhere), HALF)
+        return Scores(maps, bound, HALF)
 
 
 class Scores:
@@ -161,12 +180,12 @@ class Scores:
 
     Args:
         maps: (h, w) each, -1 outside the field of view.
-        elsewhere: Highest score of another place in a support image.
+        bound: Score from which the landmark counts as found.
         cell: Pixels that a score stands for along each side.
     """
 
-    def __init__(self, maps: list[np.ndarray], elsewhere: float, cell: int):
-        self.maps, self.elsewhere, self.cell = maps, elsewhere, cell
+    def __init__(self, maps: list[np.ndarray], bound: float, cell: int):
+        self.maps, self.bound, self.cell = maps, bound, cell
 
     def best(self) -> list[tuple[float, float, float]]:
         """Row, column and score of the best place in each image."""

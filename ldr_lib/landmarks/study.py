@@ -15,17 +15,18 @@ from ..runs.intervals import paired_difference
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..template import Kernel
-from .gallery import LANDMARKS, gallery
-from .search import KERNELS, OWN, PLACES, Searches, available_rows, errors_of
+from .gallery import LANDMARKS, open_gallery
+from .search import KERNELS, PLACES, Searches, available_rows, errors_of
 
 NAME = "07_one_shot_landmarks"
-SEEDS = (0, 1, 2)
+SEEDS = tuple(range(8))
 """Each draws another support image; the mean over them is reported."""
 SUPPORTS = 5
-"""Support points of the row that has several."""
-SEVERAL = f"{OWN}, {SUPPORTS} points"
+"""Support points of the rows that have several."""
+SEVERAL = f", {SUPPORTS} points"
+"""End of the names of these rows."""
 CHOSEN_ON = 12
-"""Training images on which a kernel is chosen; every third is the support image once."""
+"""Training images on which a kernel is chosen; four of them are the support image once."""
 MEASURES = ("hit rate", "low", "high", "median error", "told apart", "right decisions")
 
 
@@ -34,6 +35,7 @@ def choose(
     data_dir: str = "",
     rows: Iterable[str] | None = None,
     kernels: Iterable[Kernel] = KERNELS,
+    described: dict | None = None,
 ) -> pd.DataFrame:
     """Hit rates on training images, from which each row's kernel is chosen. Test images are not
     looked at.
@@ -43,6 +45,7 @@ def choose(
         data_dir: Folder of the datasets.
         rows: Some of `ROWS`; None takes all that can be measured here.
         kernels: Among which to choose.
+        described: As in `Searches`.
 
     Returns:
         A line for each row with a kernel: "width", "members", "hit rate" and "median error" of its
@@ -55,15 +58,15 @@ def choose(
     Taught in notebook 07, section 3.
     """
     what = LANDMARKS[one_of(landmark, LANDMARKS, "landmark")]
-    images = gallery(landmark, data_dir, "train", CHOSEN_ON)
+    images = open_gallery(landmark, data_dir, "train", CHOSEN_ON)
     lines = {}
     for row in available_rows() if rows is None else several(rows, "rows", "rows"):
         if row in PLACES:
             continue
-        searches, tried = Searches(row, images, images, what.modality), []
+        searches, tried = Searches(row, images, images, what.modality, 0, described), []
         for kernel in kernels:
             errors = []
-            for support in range(0, len(images), 3):
+            for support in _evenly([i for i in range(len(images)) if images.is_clear(i)], 4):
                 others = [j for j in range(len(images)) if j != support]
                 errors.append(
                     errors_of(searches, searches.scores([support], kernel, others), others)
@@ -81,6 +84,7 @@ def measure(
     data_dir: str = "",
     rows: Iterable[str] | None = None,
     seeds: Iterable[int] = SEEDS,
+    described: dict | None = None,
 ) -> dict[str, pd.DataFrame]:
     """What every row finds in the test images, given one point in one training image.
 
@@ -88,15 +92,16 @@ def measure(
         landmark: A key of `LANDMARKS`.
         chosen: Kernels, as `choose` returns them.
         data_dir: Folder of the datasets.
-        rows: Some of `ROWS`; None takes all that can be measured here, and this kit with five
-            support points.
+        rows: Some of `ROWS`, or such with `SEVERAL` behind; None takes all that can be measured
+            here.
         seeds: Each draws the support image.
+        described: As in `Searches`.
 
     Returns:
         "table": a line for each row with "hit rate", its 95 % interval "low" and "high", "median
         error", "told apart" (area under the ROC curve of the score between images and the same
-        images without the landmark) and "right decisions" (share of both that the score of another
-        place in the support image, taken as the bound, decides correctly). "errors, <row>": a line
+        images without the landmark) and "right decisions" (share of both that the bound of
+        `ldr_lib.template.bounds` decides correctly). "errors, <row>": a line
         for each seed, a column for each test image.
 
     Raises:
@@ -107,19 +112,20 @@ def measure(
     """
     what = LANDMARKS[one_of(landmark, LANDMARKS, "landmark")]
     seeds = [checked_seed(seed) for seed in several(list(seeds), "seeds", "seeds")]
-    support, tests = (gallery(landmark, data_dir, split) for split in ("train", "test"))
+    support, tests = (open_gallery(landmark, data_dir, split) for split in ("train", "test"))
     numbers = list(range(len(tests)))
     lines, found = {}, {}
-    for row in [*available_rows(), SEVERAL] if rows is None else several(rows, "rows", "rows"):
-        base = OWN if row == SEVERAL else row
+    clear = [i for i in range(len(support)) if support.is_clear(i)]
+    for row in rows_with_several() if rows is None else several(rows, "rows", "rows"):
+        base = row.removesuffix(SEVERAL)
         searches = None
         errors, present, absent, decided = [], [], [], []
         for seed in seeds:
-            drawn = np.random.default_rng(seed).permutation(len(support))
-            few = [int(i) for i in drawn[: SUPPORTS if row == SEVERAL else 1]]
-            if searches is None or row == "untrained network":
-                searches = Searches(base, support, tests, what.modality, seed)
-            if row in PLACES:
+            drawn = np.random.default_rng(seed).permutation(clear)
+            few = [int(i) for i in drawn[: SUPPORTS if row != base else 1]]
+            if searches is None or base == "untrained network":
+                searches = Searches(base, support, tests, what.modality, seed, described)
+            if base in PLACES:
                 errors.append(errors_of(searches, None, numbers))
                 continue
             kernel = kernel_of(chosen, base)
@@ -129,8 +135,8 @@ def measure(
             gone = scores.without(tests, numbers, 2 * what.near)
             present += here
             absent += gone
-            decided += [score >= scores.elsewhere for score in here]
-            decided += [score < scores.elsewhere for score in gone]
+            decided += [score >= scores.bound for score in here]
+            decided += [score < scores.bound for score in gone]
         errors = np.stack(errors)
         hits = (errors <= what.near).astype(float)
         interval = paired_difference(hits, np.zeros_like(hits))
@@ -149,6 +155,17 @@ def measure(
         )
         found[f"errors, {row}"] = pd.DataFrame(errors, index=seeds, columns=tests.names)
     return {"table": pd.DataFrame(lines).T} | found
+
+
+def _evenly(numbers: list[int], n: int) -> list[int]:
+    """At most n of the numbers, evenly from all."""
+    return [numbers[i] for i in np.linspace(0, len(numbers) - 1, min(n, len(numbers))).astype(int)]
+
+
+def rows_with_several() -> list[str]:
+    """The rows that can be measured here, those that search with one and with several points."""
+    searching = [row for row in available_rows() if row not in PLACES]
+    return [*searching, *PLACES, *(row + SEVERAL for row in searching)]
 
 
 def _told_apart(present: list[float], absent: list[float]) -> float:
@@ -185,16 +202,16 @@ def study(landmarks: Iterable[str] = tuple(LANDMARKS), data_dir: str = "") -> li
     names = [
         one_of(name, LANDMARKS, "landmark") for name in several(landmarks, "landmarks", "landmarks")
     ]
-    kept = []
+    kept, described = [], {}
     for name in names:
         folder = runs_folder() / "records" / NAME / name
         run = Run(NAME, {"landmark": name, "seeds": list(SEEDS), "seed": 0}, str(folder))
         run.data(
-            train=gallery(name, data_dir, "train", 1).fingerprint,
-            test=gallery(name, data_dir, "test", 1).fingerprint,
+            train=open_gallery(name, data_dir, "train", 1).fingerprint,
+            test=open_gallery(name, data_dir, "test", 1).fingerprint,
         )
-        chosen = choose(name, data_dir)
-        results = measure(name, chosen, data_dir)
+        chosen = choose(name, data_dir, described=described)
+        results = measure(name, chosen, data_dir, described=described)
         what = LANDMARKS[name]
         run.metrics(unit=what.unit, near=what.near, chosen=chosen, **results)
         kept.append(run.keep(name))

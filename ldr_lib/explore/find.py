@@ -1,0 +1,62 @@
+"""The explorer's mode "find this point": the place in every image that looks most like the chosen
+one.
+"""
+
+from functools import cached_property
+
+from ..template import Kernel, best_place, blurred, bounds, describe_cells, score_map
+from ..template import template as template_of
+from .scene import Point, Scene
+
+KERNEL = Kernel()
+"""The surroundings that count: a Gaussian of 1/32 of the image's side."""
+
+
+class Finder:
+    """Finds chosen points in the images of a scene; images are described when first needed.
+
+    Args:
+        scene: As `embed_scene` returns it.
+
+    Taught in notebook 07, section 1.
+    """
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+
+    @cached_property
+    def _described(self) -> list:
+        side = max(self.scene.inside.shape[1:])
+        return [
+            blurred(describe_cells(vectors, inside), KERNEL.width * side)
+            for vectors, inside in zip(self.scene.embeddings, self.scene.inside)
+        ]
+
+    def find(self, points: list[Point]) -> list[dict]:
+        """The best place in every image for the mean of the similar points.
+
+        Args:
+            points: Chosen pixels; those marked dissimilar are not looked at.
+
+        Returns:
+            For each image "row" and "column" in pixels, "score" (cosine), and "found": whether the
+            score reaches the bound of `ldr_lib.template.bounds`.
+            Nothing where no pixel is marked similar.
+        """
+        similar = [point for point in points if point.similar]
+        if not similar:
+            return []
+        support = [self._described[point.image] for point in similar]
+        places = [(point.row, point.column) for point in similar]
+        wanted = template_of(support, places, KERNEL)
+        cells = max(support[0].inside.shape)
+        maps = [score_map(image, wanted, KERNEL, cells) for image in self._described]
+        reach = KERNEL.reach * max(self.scene.inside.shape[1:])
+        own = [maps[point.image] for point in similar]
+        _, bound = bounds(own, places, reach, support[0].cell)
+        found = []
+        for map_ in maps:
+            row, column, score = best_place(map_, support[0].cell)
+            place = {"row": round(row), "column": round(column), "score": round(score, 3)}
+            found.append(place | {"found": score >= bound})
+        return found
