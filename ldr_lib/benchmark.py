@@ -136,17 +136,18 @@ def time_step(way: str, device: torch.device, repeats: int) -> dict:
 
 
 def time_class_step(way: str, device: torch.device, repeats: int) -> dict:
-    """One stage-2 step at the class tier: reading the batch, making its views, training on them.
+    """One step of stage 1 at the class tier: reading the batch, making its views, training on them.
 
     Returns:
         "seconds" (median) and "views" (median seconds of making the views alone).
     """
     settings = Settings.for_tier("class", "fundus")
     net = _net_for(way, device, settings.n_clusters)
-    stage, losses = _StageNet(net, clusters=True), LocalDiscrimination(settings.stages[1])
+    stage = _StageNet(net, clusters=False)
+    losses = LocalDiscrimination(settings.stages[0], settings.grid)
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    size = settings.image_size
-    images = np.random.default_rng(0).integers(0, 256, (64, size, size, 3), dtype=np.uint8)
+    shape = (64, settings.image_size, settings.image_size, 3 * settings.appearances)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     batches = iter(image_batches(images, settings.pairs, 2 * repeats + 8))
     make_views = settings.view_maker
 

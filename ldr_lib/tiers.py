@@ -10,9 +10,9 @@ PATCH_STAGE = {"patch": 1.0, "mixup": 1.0}
 BOTH_BRANCHES = {"patch": 1.0, "mixup": 1.0, "region": 10.0, "entropy": 0.1}
 """Stage 2 as published and as in the authors' released program, which computes no area term."""
 SHORT_BOTH_BRANCHES = BOTH_BRANCHES | {"entropy": 1.0, "area": 50.0}
-"""Stage 2 of short trainings. The weights of entropy and area are ours, meant to make clusters
-decide and stay in use within a few hundred steps. The area term is described for the conference
-version of the paper; it pulls all K clusters to equal areas.
+"""Stage 2 of the short pretrainings of notebook 05. The weights of entropy and area are ours, meant
+to make clusters decide and stay in use within a few hundred steps. The area term is described for
+the conference version of the paper; it pulls all K clusters to equal areas.
 """
 
 GATHERED = {"prototype": 1.0, "assignment": 1.0}
@@ -20,28 +20,36 @@ GATHERED = {"prototype": 1.0, "assignment": 1.0}
 `ldr_lib.prototypes`).
 """
 
+OURS = (PATCH_STAGE, {"k_means": 1.0}, GATHERED)
+"""The stages of short trainings: patches are told apart, the clustering branch starts from k-means
+of what was learned, then patches gather.
+"""
+
 _SHORT = dict(
-    n_clusters=8,
-    pairs=4,
-    view_size=64,
-    learning_rate=4e-3,
-    stages=(PATCH_STAGE, SHORT_BOTH_BRANCHES),
+    n_clusters=16,
+    pairs=3,
+    view_size=32,
+    grid=16,
+    stages=OURS,
+    learning_rate=(4e-3, 5e-3, 1e-3),
 )
 _SMOKE = _SHORT | dict(
-    image_size=64, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=2
+    image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
 )
-_CLASS = _SHORT | dict(epochs=(5, 5), steps=20)
+_CLASS = _SHORT | dict(epochs=(6, 1, 5), steps=50)
+_PHOTOGRAPHS = dict(views=dict(colour=0.3, grey=0.1, appearances=2, antialias=True))
+_X_RAYS = dict(views=dict(antialias=True))
 _PUBLISHED = dict(image_size=512, view_size=448, epochs=(20, 80), steps=1000, schedule="published")
 
 TRAINING = {
     "fundus": {
-        "smoke": _SMOKE,
-        "class": _CLASS | dict(image_size=256, crop_scale=(0.5, 0.6)),
+        "smoke": _SMOKE | _PHOTOGRAPHS,
+        "class": _CLASS | _PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 1.0)),
         "full": _PUBLISHED,
     },
     "chest": {
-        "smoke": _SMOKE,
-        "class": _CLASS | dict(image_size=128, crop_scale=(0.8, 1.0)),
+        "smoke": _SMOKE | _X_RAYS,
+        "class": _CLASS | _X_RAYS | dict(image_size=128, crop_scale=(0.25, 1.0)),
         "full": _PUBLISHED,
     },
 }

@@ -30,7 +30,9 @@ from .checkpoint import (
     save_model,
 )
 from .data import checks
+from .data.appearances import Appearances
 from .data.batches import image_batches
+from .data.cache import Prepared
 from .data.checksums import array_fingerprint
 from .data.errors import DataError
 from .data.views import Views
@@ -203,7 +205,7 @@ def _adam(groups: list, lr: list[float]) -> OptimWrapper:
 
 def stage_learner(
     net: TwoBranchNet,
-    images: np.ndarray,
+    images: np.ndarray | Appearances | Prepared,
     settings: Settings,
     stage: int = 0,
     rows: list | None = None,
@@ -215,8 +217,7 @@ def stage_learner(
 
     Args:
         net: The network, trained in place.
-        images: (N, S, S, C) uint8, or floats in [0, 1]; where the views have several appearances,
-            all of them along the channels.
+        images: As in `train`.
         settings: Batch, views, losses and seed.
         stage: Which of `settings.stages`, from 0.
         rows: List that receives one dictionary per epoch; read it from `learn.loss_log.rows`.
@@ -240,7 +241,7 @@ def stage_learner(
     """
     checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
     checks.instance(settings, Settings, "settings", "Settings")
-    images = checks.training_images(images)
+    images = checks.training_images(_arrays(images, settings))
     channels = channels_of(images, settings)
     if channels != net.in_channels:
         raise DataError(
@@ -279,8 +280,15 @@ def stage_learner(
     )
 
 
+def _arrays(
+    images: np.ndarray | Appearances | Prepared, settings: Settings
+) -> np.ndarray | Appearances:
+    """Of prepared images the appearances that the settings ask for."""
+    return images.appearances(settings.appearances) if isinstance(images, Prepared) else images
+
+
 def train(
-    images: np.ndarray,
+    images: np.ndarray | Appearances | Prepared,
     settings: Settings,
     folder: Path | str,
     device: str = "auto",
@@ -293,11 +301,14 @@ def train(
     together (see `ldr_lib.distributed`); the first one writes.
 
     Args:
-        images: (N, S, S, C) uint8, in memory or memory-mapped, or floats in [0, 1].
+        images: What `ldr_lib.prepare` returned; or (N, S, S, C) uint8, in memory or memory-mapped,
+            or floats in [0, 1]. Where the settings ask for several appearances, an array has all of
+            them along its channels.
         settings: What to compute.
         folder: Receives `model.safetensors`, `log.csv` and `checkpoint.safetensors`.
         device: As in `pick_device`.
-        data: Fingerprint of the images, "" to compute it; a checkpoint of other images is refused.
+        data: Fingerprint of the images, "" for that of prepared ones or to compute it; a checkpoint
+            of other images is refused.
         start: Network whose weights the training starts from; it is not changed. None draws the
             weights from the seed.
         resume: Go on from the folder's checkpoint if there is one; the result is that of an
@@ -327,7 +338,8 @@ def train(
     """
     checks.instance(settings, Settings, "settings", "Settings")
     folder, place = checks.path(folder, "folder"), pick_device(device)
-    images = checks.training_images(images)
+    data = data or getattr(images, "fingerprint", "")
+    images = checks.training_images(_arrays(images, settings))
     net = to_device(new_network(images, settings, start), place)
     about = identity(settings, data or array_fingerprint(images), start)
 
@@ -352,11 +364,12 @@ def channels_of(images: np.ndarray, settings: Settings) -> int:
     Raises:
         DataError: The channels cannot be shared so.
     """
-    channels, appearances = images.shape[-1], settings.view_maker.appearances
+    channels, appearances = images.shape[-1], settings.appearances
     if channels % appearances:
         raise DataError(
             f"the settings expect {appearances} appearances of every image, one after the other "
-            f"along the channels, and the images have {channels} channels"
+            f"along the channels, and the images have {channels} channels; prepared images give "
+            f"them by .appearances({appearances})"
         )
     return channels // appearances
 

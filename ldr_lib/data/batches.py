@@ -7,6 +7,7 @@ import multiprocessing
 import numpy as np
 import torch
 
+from .appearances import Appearances
 from .checks import flag, instance, training_images, whole
 from .share import WHOLE, Share
 
@@ -55,25 +56,26 @@ def _place_in_file(array: np.ndarray) -> dict | None:
 
 
 class _Rows(torch.utils.data.Dataset):
-    """Reads whole batches of rows from a (memory-mapped) array of images. Reading processes that do
-    not share memory are sent the place of a memory-mapped array, not its pixels.
+    """Reads whole batches of rows from (memory-mapped) arrays of images, one after the other along
+    their channels. Reading processes that do not share memory are sent the place of a memory-mapped
+    array, not its pixels.
     """
 
-    def __init__(self, images: np.ndarray):
-        self.images = images
+    def __init__(self, *arrays: np.ndarray):
+        self.arrays = arrays
 
-    def __getstate__(self) -> dict:
-        place = _place_in_file(self.images)
-        return {"images": self.images} if place is None else {"place": place}
+    def __getstate__(self) -> list:
+        return [_place_in_file(array) or array for array in self.arrays]
 
-    def __setstate__(self, state: dict):
-        self.images = np.memmap(**state["place"]) if "place" in state else state["images"]
+    def __setstate__(self, state: list):
+        self.arrays = [np.memmap(**one) if isinstance(one, dict) else one for one in state]
 
     def __len__(self):
-        return len(self.images)
+        return len(self.arrays[0])
 
     def __getitems__(self, rows: list[int]) -> torch.Tensor:
-        return torch.from_numpy(np.stack([self.images[row] for row in rows]))
+        parts = [np.stack([array[row] for row in rows]) for array in self.arrays]
+        return torch.from_numpy(np.concatenate(parts, -1) if len(parts) > 1 else parts[0])
 
 
 def _as_tuple(batch: torch.Tensor) -> tuple[torch.Tensor]:
@@ -129,7 +131,7 @@ def image_batches(
     instance(share, Share, "share", "a Share")
     share.equal(pairs, "pairs")
     return torch.utils.data.DataLoader(
-        _Rows(images),
+        _Rows(*(images.arrays if isinstance(images, Appearances) else (images,))),
         batch_sampler=_EpochBatches(len(images), 2 * pairs, steps, share),
         collate_fn=_as_tuple,
         generator=torch.Generator(),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .appearances import Appearances
 from .checksums import BLOCK, file_digest, sealed, unsealed
 from .errors import DataError
 from .files import atomic_write
@@ -45,6 +46,25 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def appearances(self, n: int) -> np.ndarray | Appearances:
+        """What views are made of.
+
+        Args:
+            n: 1 for the network's input alone, 2 for raw intensities and the input, as
+                `Settings.appearances` says.
+
+        Returns:
+            (N, S, S, C) or (N, S, S, 2 C).
+
+        Raises:
+            ValueError: Neither 1 nor 2.
+
+        Taught in notebook 02, section 6.
+        """
+        if n not in (1, 2):
+            raise ValueError(f"prepared images have 1 or 2 appearances, not {n}")
+        return self.images if n == 1 else Appearances(self.originals, self.images)
 
 
 def default_cache() -> Path:

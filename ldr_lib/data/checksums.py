@@ -26,7 +26,7 @@ def array_fingerprint(array: np.ndarray) -> str:
         False
     """
     digest = hashlib.blake2b(f"{array.dtype} {array.shape}".encode(), digest_size=16)
-    for row in np.atleast_1d(array):
+    for row in array if array.ndim else array[None]:
         digest.update(np.ascontiguousarray(row).data)
     return digest.hexdigest()
 

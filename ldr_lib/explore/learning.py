@@ -159,16 +159,9 @@ def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str
         prepare(open_dataset(name, os.path.join(data_dir, folder), split), size)
         for name, split, folder in UNLABELLED[one_of(modality, CHANNELS, "modality")]
     ]
-    return np.concatenate([_appearances(part, modality) for part in parts]), joint_fingerprint(
-        parts
-    )
-
-
-def _appearances(part: Prepared, modality: str) -> np.ndarray:
-    """(N, S, S, C): what the network may be shown of each image."""
-    if modality == "chest":
-        return np.asarray(part.images)[..., : CHANNELS[modality]]
-    return np.concatenate([part.originals, part.images], -1)
+    n = VIEWS[modality]["views"].get("appearances", 1)
+    images = np.concatenate([part.appearances(n)[:] for part in parts])
+    return images, joint_fingerprint(parts)
 
 
 def judged(modality: str, data_dir: str, split: str, size: int) -> Iterator[tuple[str, Prepared]]:

@@ -26,6 +26,9 @@ UNITS = {
     "region": "region loss (nats)",
     "entropy": "entropy (bits)",
     "area": "area term",
+    "k_means": "k-means start (nats)",
+    "prototype": "prototype loss (nats)",
+    "assignment": "assignment loss (nats)",
 }
 
 
@@ -72,8 +75,9 @@ def loss_references(settings: Settings) -> dict[str, dict[str, float]]:
 
     Returns:
         Loss name to reference name to value: for "patch" and "mixup" see `patch_references`;
-        "region" when all regions coincide, ln K; "entropy" when every pixel is undecided, the
-        binary entropy of 1/K in bits.
+        "region" when all regions coincide, "k_means", "prototype" and "assignment" when every
+        cluster is as likely as any other, ln K; "entropy" when every pixel is undecided, the binary
+        entropy of 1/K in bits.
 
     Raises:
         ValueError: There are no settings.
@@ -91,6 +95,7 @@ def loss_references(settings: Settings) -> dict[str, dict[str, float]]:
         "mixup": patch_references(2 * patches, settings.embedding_dim),
         "region": {"regions coincide: ln K": math.log(k)},
         "entropy": {"undecided": undecided},
+        **dict.fromkeys(("k_means", "prototype", "assignment"), {"guessing: ln K": math.log(k)}),
     }
 
 

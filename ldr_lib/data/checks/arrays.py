@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..appearances import Appearances
 from ..errors import DataError
 from .values import MOST, shown
 
@@ -196,11 +197,12 @@ def as_bytes(images, name: str = "images", dims: str = "") -> np.ndarray:
     return (255 * as_unit_floats(images, name)).round().astype(np.uint8)
 
 
-def training_images(images) -> np.ndarray:
+def training_images(images) -> np.ndarray | Appearances:
     """Images that can be trained on, as bytes.
 
     Args:
-        images: (N, S, S, C) uint8, in memory or memory-mapped, or floats in [0, 1].
+        images: (N, S, S, C) uint8, in memory or memory-mapped, or floats in [0, 1]; or
+            `Appearances` of such.
 
     Returns:
         (N, S, S, C) uint8; what is uint8 is not copied.
@@ -208,6 +210,8 @@ def training_images(images) -> np.ndarray:
     Raises:
         DataError: Fewer than two images, or an array of another shape, type or range.
     """
+    if isinstance(images, Appearances):
+        return Appearances(*map(training_images, images.arrays))
     images = as_bytes(images, "images")
     if images.ndim != 4 or images.shape[1] != images.shape[2] or 0 in images.shape[1:]:
         raise DataError(
