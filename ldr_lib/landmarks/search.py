@@ -117,7 +117,7 @@ class Searches:
         self.row = one_of(row, ROWS, "row")
         self.support, self.searched = support, searched
         self._features = features_of(row, modality, seed) if row in FEATURES else None
-        self._seed = seed if row == "untrained network" else None
+        self.seed = seed
         self._described = {} if described is None else described
         self._blurred = {}
 
@@ -158,7 +158,7 @@ class Searches:
         key = id(gallery), i, width
         if key not in self._blurred:
             image, inside = gallery.images[i], gallery.inside[i]
-            known = self.row, self._seed, array_fingerprint(image)
+            known = self.row, self.seed, array_fingerprint(image)
             if known not in self._described:
                 self._described[known] = describe_cells(self._features(image[None])[0], inside)
             self._blurred[key] = blurred(self._described[known], width * SIZE)

@@ -20,7 +20,9 @@ from .search import KERNELS, PLACES, Searches, available_rows, errors_of
 
 NAME = "07_one_shot_landmarks"
 SEEDS = tuple(range(8))
-"""Each draws another support image; the mean over them is reported."""
+"""Each has another support image, and with several points four more of the same eight."""
+UNTRAINED = 3
+"""Untrained networks that take turns."""
 SUPPORTS = 5
 """Support points of the rows that have several."""
 SEVERAL = f", {SUPPORTS} points"
@@ -94,7 +96,7 @@ def measure(
         data_dir: Folder of the datasets.
         rows: Some of `ROWS`, or such with `SEVERAL` behind; None takes all that can be measured
             here.
-        seeds: Each draws the support image.
+        seeds: Each has a support image of its own.
         described: As in `Searches`.
 
     Returns:
@@ -115,16 +117,16 @@ def measure(
     support, tests = (open_gallery(landmark, data_dir, split) for split in ("train", "test"))
     numbers = list(range(len(tests)))
     lines, found = {}, {}
-    clear = [i for i in range(len(support)) if support.is_clear(i)]
+    drawn = _drawn([i for i in range(len(support)) if support.is_clear(i)], len(seeds))
     for row in rows_with_several() if rows is None else several(rows, "rows", "rows"):
-        base = row.removesuffix(SEVERAL)
+        base, points = row.removesuffix(SEVERAL), SUPPORTS if row.endswith(SEVERAL) else 1
         searches = None
         errors, present, absent, decided = [], [], [], []
-        for seed in seeds:
-            drawn = np.random.default_rng(seed).permutation(clear)
-            few = [int(i) for i in drawn[: SUPPORTS if row != base else 1]]
-            if searches is None or base == "untrained network":
-                searches = Searches(base, support, tests, what.modality, seed, described)
+        for number, seed in enumerate(seeds):
+            few = [drawn[(number + k) % len(drawn)] for k in range(points)]
+            weights = seed % UNTRAINED if base == "untrained network" else 0
+            if searches is None or weights != searches.seed:
+                searches = Searches(base, support, tests, what.modality, weights, described)
             if base in PLACES:
                 errors.append(errors_of(searches, None, numbers))
                 continue
@@ -155,6 +157,11 @@ def measure(
         )
         found[f"errors, {row}"] = pd.DataFrame(errors, index=seeds, columns=tests.names)
     return {"table": pd.DataFrame(lines).T} | found
+
+
+def _drawn(numbers: list[int], n: int) -> list[int]:
+    """At most n of the numbers at random."""
+    return [int(i) for i in np.random.default_rng(0).permutation(numbers)[:n]]
 
 
 def _evenly(numbers: list[int], n: int) -> list[int]:

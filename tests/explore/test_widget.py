@@ -163,3 +163,24 @@ def test_what_cannot_be_shown_is_a_sentence_in_the_widget(images):
     assert SimilarityExplorer(flat, images).message.startswith(
         "This network has no clustering branch"
     )
+
+
+def test_a_chosen_point_is_found_in_all_images_when_asked(explorer):
+    assert explorer.found == []
+    explorer.finding = True
+    own, other = explorer.found
+    assert abs(own["row"] - 20) <= 3 and abs(own["column"] - 20) <= 3 and own["found"]
+    assert other.keys() == {"row", "column", "score", "found"} and other["score"] <= own["score"]
+    explorer.points = [dict(image=1, row=30, column=25, similar=True)]
+    assert abs(explorer.found[1]["row"] - 30) <= 3 and explorer.found[1]["score"] > 0.9
+    explorer.points = []
+    assert explorer.found == []
+    explorer.points = [dict(image=1, row=30, column=25, similar=True)]
+    explorer.finding = False
+    assert explorer.found == []
+
+
+def test_an_explorer_without_images_finds_nothing(explorer):
+    empty = SimilarityExplorer(TwoBranchNet(3, n_clusters=4), [])
+    empty.finding = True
+    assert empty.found == [] and "no images" in empty.message
