@@ -220,7 +220,7 @@ def imported(name: str, path: Path, known: dict[str, Path]) -> set[str]:
     return found - {name}
 
 
-LAYERS = {"data": 0, "runs": 0, "explore": 2, "guided": 2, "transfer": 2}
+LAYERS = {"data": 0, "runs": 0, "explore": 2, "guided": 2, "transfer": 2, "landmarks": 2}
 LAYERS |= dict.fromkeys(("reproduce", "tables", "benchmark", "teaching", "__main__", ""), 3)
 """Rooms and single modules from below; all other modules are the method itself, layer 1."""
 SHARED = ("data.checks", "data.errors", "data.files", "data.names")
