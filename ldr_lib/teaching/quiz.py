@@ -102,7 +102,7 @@ class Quiz(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         data = super()._repr_mimebundle_(**kwargs)
-        text = "\n\n".join(map(_as_text, range(1, len(self.questions) + 1), self.questions))
+        text = as_text(self.questions)
         return data | {"text/markdown": text, "text/plain": text}
 
 
@@ -166,6 +166,15 @@ class _Card(widgets.VBox):
         self.answered()
 
 
-def _as_text(position: int, question: dict) -> str:
-    options = "".join(f"\n   - {option}" for option in question["options"])
-    return f"{position}. {question['ask']} {WAYS[question['kind']]}".rstrip() + f"\n{options}"
+def as_text(questions: list[dict]) -> str:
+    """Questions and their options as Markdown, without answers.
+
+    Args:
+        questions: A quiz of `quiz_questions`.
+    """
+    parts = []
+    for position, question in enumerate(questions, 1):
+        options = "".join(f"\n   - {option}" for option in question["options"])
+        words = f"{position}. {question['ask']} {WAYS[question['kind']]}".rstrip()
+        parts.append(f"{words}\n{options}")
+    return "\n\n".join(parts)

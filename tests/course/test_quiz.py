@@ -7,6 +7,7 @@ import sys
 import zipfile
 from xml.etree import ElementTree
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -208,6 +209,14 @@ def test_students_get_the_questions_and_no_answers():
             )
             for wrong in question.wrong:
                 assert student.reason(shown, wrong) is None
+
+
+def test_practice_notebook_shows_the_present_questions():
+    from practice import NOTEBOOK, practice_notebook
+
+    made = practice_notebook(student.quiz_questions())
+    kept = nbformat.read(NOTEBOOK, 4)
+    assert nbformat.writes(made) == nbformat.writes(kept)
 
 
 def test_questions_are_plain_where_they_have_to_be():

@@ -4,8 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+import nbformat
 from decks import DECKS, write_deck
 from gift import gift
+from practice import NOTEBOOK, practice_notebook
 from qti import write_qti
 from questions import Question, read_questions
 from solutions import write_solutions
@@ -34,7 +36,8 @@ def quiz(folder: Path) -> None:
     student.STORED.write_text(
         json.dumps(sealed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    print(student.STORED)
+    nbformat.write(practice_notebook(sealed), NOTEBOOK)
+    print(student.STORED, NOTEBOOK, sep="\n")
 
 
 def seal_question(question: Question) -> dict:
