@@ -18,7 +18,7 @@ class Finder:
     Args:
         scene: As `embed_scene` returns it.
 
-    Taught in notebook 07, section 1.
+    Taught in notebook 07, section 6.
     """
 
     def __init__(self, scene: Scene):
