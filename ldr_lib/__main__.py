@@ -307,7 +307,8 @@ def localise(
 
     Example: python -m ldr_lib localise fovea_simulated disc_drions
     """
-    from .landmarks import LANDMARKS, study
+    from .landmarks import LANDMARKS
+    from .landmarks.study import study
 
     for path in study(landmark or list(LANDMARKS), data_dir):
         typer.echo(path)

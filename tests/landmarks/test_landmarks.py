@@ -1,8 +1,12 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from ldr_lib import DataError, Kernel, landmarks
+from ldr_lib.__main__ import app
 from ldr_lib.data.simulate import fundus
 from ldr_lib.landmarks import gallery, search, study, table
 from ldr_lib.landmarks.gallery import Gallery, is_left_eye
@@ -135,3 +139,22 @@ def test_figures_show_all_landmarks_and_images(marked):
     assert len(landmarks.hit_bars({"a": one, "b": one}).axes) == 2
     with pytest.raises(ValueError, match="at least one entry"):
         landmarks.hit_bars({})
+
+
+def test_the_command_names_an_unknown_landmark():
+    done = CliRunner().invoke(app, ["localise", "nose"])
+    assert done.exit_code == 2 and 'unknown landmark "nose"' in done.output
+
+
+def test_the_command_measures_what_is_named_and_prints_the_record(monkeypatch, tmp_path):
+    monkeypatch.setattr(study, "choose", lambda name, *a, **k: pd.DataFrame({"width": {"x": 0.1}}))
+    monkeypatch.setattr(
+        study, "measure", lambda *a, **k: {"table": pd.DataFrame(RECORD["table"]).T}
+    )
+    small = Gallery(*[np.zeros((1, 8, 8, 3))] * 3, [np.zeros((1, 2))], np.ones(1), ["a"], "print")
+    monkeypatch.setattr(study, "open_gallery", lambda *a, **k: small)
+    monkeypatch.setattr(study.Run, "keep", lambda run, label: run.finish().parent / label)
+    done = CliRunner().invoke(app, ["localise", "apex_left"])
+    assert done.exit_code == 0 and done.output.strip().endswith("apex_left")
+    record = json.loads(next(study.runs_folder().rglob("apex_left/record.json")).read_text())
+    assert record["metrics"]["near"] == 5 and record["data"] == {"train": "print", "test": "print"}
