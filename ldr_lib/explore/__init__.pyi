@@ -31,6 +31,7 @@ from .probes import probe as probe
 from .rivals import filter_bank as filter_bank
 from .rivals import has_imagenet as has_imagenet
 from .rivals import imagenet_features as imagenet_features
+from .rivals import rival_features as rival_features
 from .scene import Point as Point
 from .scene import Scene as Scene
 from .scene import embed_scene as embed_scene

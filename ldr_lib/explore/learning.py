@@ -28,7 +28,7 @@ from ..settings import Settings
 from ..tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE
 from ..training import new_network, train
 from .health import health
-from .rivals import filter_bank, has_imagenet, imagenet_features
+from .rivals import rival_features
 
 NAME = "learning"
 STEPS = (0, 10, 30, 100, 300, 1_000, 3_000, 10_000)
@@ -219,17 +219,18 @@ def rivals_of(held_out: Prepared, modality: str, n_clusters: int, seed: int = 0)
     inside, rows = np.asarray(held_out.masks["field_of_view"]), {}
     shown = {"": held_out.originals}
     if modality == "fundus":
-        shown = {"raw ": held_out.originals, "locally normalised ": held_out.images}
-    made = {"intensities": lambda images: images.astype(np.float32), "filter bank": filter_bank}
-    if has_imagenet():
-        made["ImageNet"] = imagenet_features
-    for kind, images in shown.items():
-        for name, make in made.items():
-            features = make(np.asarray(images))
-            labels = k_means(features, inside, n_clusters, seed)
-            found = agreement(features, labels, held_out, modality, seed)
-            rows[f"{kind}{name}"] = found
+        shown = {"raw": held_out.originals, "locally normalised": held_out.images}
+    for name, features in rival_features(shown):
+        labels = k_means(features, inside, n_clusters, seed)
+        rows[name] = agreement(features, labels, held_out, modality, seed)
     return Comparison(rows)
+
+
+def study_label(
+    way: str, modality: str = "fundus", steps: int = 1_000, seed: int = 0, split: str = "test"
+) -> str:
+    """The name of a study's record; without what follows the last "_" that of its training."""
+    return "_".join([modality, way.replace(" ", "-"), f"{steps:06d}", str(seed), split])
 
 
 def learning_study(
@@ -262,9 +263,10 @@ def learning_study(
     Taught in notebook 02, section 9.
     """
     one_of(way, [*WAYS, "rivals"], "way")
-    label = "_".join([modality, way.replace(" ", "-"), f"{steps:06d}", str(seed), split])
-    parameters = dict(modality=modality, way=way, steps=steps, seed=seed, split=split)
-    trained = runs_folder() / NAME / f"{modality}_{way.replace(' ', '-')}_{steps:06d}_{seed}"
+    steps = whole(steps, "steps", 0, 10**7)
+    parameters = dict(way=way, modality=modality, steps=steps, seed=seed, split=split)
+    label = study_label(**parameters)
+    trained = runs_folder() / NAME / label.rpartition("_")[0]
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
     size = VIEWS[one_of(modality, CHANNELS, "modality")]["image_size"]
     net, settings = None, settings_of("both", modality, max(steps, 1), seed)

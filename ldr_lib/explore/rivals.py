@@ -1,12 +1,13 @@
 """Features that a representation must beat: filters, and a network trained on other photographs."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..data.checks import as_bytes
+from ..data.checks import as_bytes, named
 from ..data.errors import DataError
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -125,3 +126,35 @@ def imagenet_features(images: np.ndarray) -> np.ndarray:
         maps = (F.interpolate(m, x.shape[-2:], mode="bilinear") for m in imagenet_maps(doubled))
         found[i] = torch.cat(list(maps), 1)[0].permute(1, 2, 0).numpy()
     return found
+
+
+def rival_features(shown: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """What a representation must beat, made of each way in which images are shown: their
+    intensities, a filter bank, and features of ImageNet where its packages are installed.
+
+    One comes after the other, because together they would fill the memory.
+
+    Args:
+        shown: Name of a way, for example "raw", to the images, (N, H, W, C) uint8, or floats in
+            [0, 1].
+
+    Yields:
+        A name, for example "raw filter bank", and the features, (N, H, W, D).
+
+    Raises:
+        DataError: The images have another type, range or shape, or there are none.
+        ValueError: There is no way.
+
+    Taught in notebook 03, section 6.
+    """
+    makers = {"intensities": _intensities, "filter bank": filter_bank}
+    if has_imagenet():
+        makers["ImageNet"] = imagenet_features
+    for way, images in named(shown, "shown", "its images").items():
+        for name, make in makers.items():
+            yield f"{way} {name}".strip(), make(images)
+
+
+def _intensities(images: np.ndarray) -> np.ndarray:
+    """The colours of the pixels, (N, H, W, C) float32 from 0 to 255."""
+    return as_bytes(images, "images", "NHWC").astype(np.float32)

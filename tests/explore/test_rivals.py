@@ -5,7 +5,12 @@ import torch.nn.functional as F
 
 from ldr_lib import DataError
 from ldr_lib.explore import rivals
-from ldr_lib.explore.rivals import filter_bank, imagenet_features, imagenet_maps
+from ldr_lib.explore.rivals import (
+    filter_bank,
+    imagenet_features,
+    imagenet_maps,
+    rival_features,
+)
 
 
 def test_filters_respond_to_edges_at_several_scales():
@@ -51,3 +56,23 @@ def test_without_its_packages_the_message_says_how_to_get_them(monkeypatch):
     assert not rivals.has_imagenet()
     with pytest.raises(ImportError, match=r'pip install "ldr_lib\[rivals\]"'):
         imagenet_features(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_rivals_are_made_of_every_way_of_showing_the_images(monkeypatch):
+    rng = np.random.default_rng(0)
+    raw, even = rng.integers(0, 256, (2, 1, 32, 32, 3), dtype=np.uint8)
+    found = dict(rival_features({"raw": raw, "even": even}))
+    kinds = ("intensities", "filter bank", "ImageNet")
+    assert list(found) == [f"{way} {kind}" for way in ("raw", "even") for kind in kinds]
+    np.testing.assert_array_equal(found["even intensities"], even)
+    np.testing.assert_array_equal(found["raw filter bank"], filter_bank(raw))
+    np.testing.assert_array_equal(found["even ImageNet"], imagenet_features(even))
+    monkeypatch.setattr(rivals, "IMAGENET_PACKAGES", ("not_installed_here",))
+    assert list(dict(rival_features({"": raw}))) == ["intensities", "filter bank"]
+
+
+def test_rivals_without_images_are_refused():
+    with pytest.raises(ValueError, match="shown must be a dictionary of a name to its images"):
+        next(rival_features({}))
+    with pytest.raises(DataError, match=r"images must be an array \(N, H, W, C\)"):
+        next(rival_features({"raw": np.zeros((32, 32, 3), np.uint8)}))
