@@ -31,9 +31,9 @@ PLACES = "LDR_RUNS names a folder for runs, LDR_CACHE one for prepared images, L
 
 
 TOGETHER = ("pretrain", "guided")
-"""Commands that train: several processes started by torchrun do it together, and a training that
-was stopped goes on.
-"""
+"""Commands of which several processes, started by torchrun, do one."""
+RESUMED = (*TOGETHER, "learn")
+"""Commands that train: one that was stopped goes on."""
 STOPPED = "stopped; finished runs are kept and are skipped next time"
 GOES_ON = "stopped; the same command goes on after the last whole epoch"
 
@@ -82,7 +82,7 @@ def command(function: Callable) -> Callable:
             _say_once(f"{where}{error.strerror or error}. {PLACES}")
             raise typer.Exit(2) from error
         except (KeyboardInterrupt, Ended) as stop:
-            _say_once(GOES_ON if function.__name__ in TOGETHER else STOPPED)
+            _say_once(GOES_ON if function.__name__ in RESUMED else STOPPED)
             raise typer.Exit(getattr(stop, "code", 130)) from None
 
     return app.command()(guarded)
@@ -170,6 +170,33 @@ def summary(
 
     chosen = check_parameters(notebook, given_parameters(p, notebook))
     typer.echo(table(notebook.stem, **chosen))
+
+
+@command
+def learn(
+    way: Annotated[
+        str,
+        typer.Argument(
+            help='"both", "embedding only", "clustering only", "published", or "rivals" for what '
+            "needs no training."
+        ),
+    ],
+    modality: Annotated[str, typer.Option(help="fundus or chest.")] = "fundus",
+    steps: Annotated[int, typer.Option(min=0, help="Of all stages; 0 is untrained.")] = 1000,
+    seed: Seed = 0,
+    split: Annotated[
+        str, typer.Option(help="Measure on train while choosing something, on test once.")
+    ] = "test",
+    data_dir: DataDir = DATA,
+) -> None:
+    """Train without labels for some steps, measure what was learned, keep its record (notebook 02);
+    goes on where it was interrupted.
+
+    Example: python -m ldr_lib learn both --steps 1000 --split train
+    """
+    from .explore.learning import learning_study
+
+    _say_once(str(learning_study(way, modality, steps, seed, data_dir, split)), err=False)
 
 
 @command

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from .data.errors import DataError, one_of
+from .explore import learning
 from .guided import baselines as guided_baselines
 from .guided import study as guided_study
 from .runs.cell import record_label
@@ -184,6 +185,10 @@ def _guided(options: dict) -> dict:
     )
 
 
+def _learning(options: dict) -> dict:
+    return {"way": options["learn"]} | {k: v for k, v in options.items() if k != "learn"}
+
+
 def _pretraining(options: dict) -> dict:
     usual = {"modality": options["pretrain"], "method": "ldr", "seed": 0, "tier": "study"}
     return usual | {k: v for k, v in options.items() if k != "pretrain"}
@@ -203,6 +208,10 @@ RUNNERS = {
     "guided": Runner(
         lambda options: record_path(guided_study.NAME, guided_study.run_label(**_guided(options))),
         lambda options, data_dir: guided_study.study(**_guided(options), data_dir=data_dir),
+    ),
+    "learn": Runner(
+        lambda options: record_path(learning.NAME, learning.study_label(**_learning(options))),
+        lambda options, data_dir: learning.learning_study(**_learning(options), data_dir=data_dir),
     ),
     "pretrain": Runner(
         lambda options: record_path(

@@ -34,7 +34,7 @@ from ldr_lib.guided.adversary import Discriminator, soften
 from ldr_lib.guided.settings import GuidedSettings
 from ldr_lib.guided.training import train_guided
 from ldr_lib.structures import guide_for
-from ldr_lib.tiers import PATCH_STAGE, SHORT_BOTH_BRANCHES
+from ldr_lib.tiers import OURS, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ldr_lib.training import stage_learner
 from ldr_lib.transfer.pretraining import pretrain
 
@@ -178,7 +178,11 @@ def pairs() -> LabelledPairs:
 
 def trainings(folder: Path) -> dict[str, torch.Tensor]:
     """The weights after short trainings of every kind."""
-    nets = {"ldr": train(images(), SETTINGS, folder / "ldr", "cpu")[0]}
+    gathered = replace(SETTINGS, stages=OURS, epochs=(1, 1, 1))
+    nets = {
+        "ldr": train(images(), SETTINGS, folder / "ldr", "cpu")[0],
+        "prototypes": train(images(), gathered, folder / "prototypes", "cpu")[0],
+    }
     short = replace(SETTINGS, epochs=(1, 1), steps=1)
     for method in ("instance", "dense", "autoencoder"):
         nets[method] = pretrain(method, images(), short, folder / method, "cpu")[0]

@@ -98,7 +98,7 @@ def test_gradients_of_the_network_are_those_of_the_whole_batch(results, stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method", ["ldr", "instance", "dense", "autoencoder", "adversarial", "combined"]
+    "method", ["ldr", "prototypes", "instance", "dense", "autoencoder", "adversarial", "combined"]
 )
 def test_trainings_end_with_the_same_weights_and_statistics(results, method):
     """The gradient of a bias before BatchNorm is zero up to rounding, which Adam enlarges."""

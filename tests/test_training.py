@@ -19,6 +19,8 @@ from ldr_lib import (
     TwoBranchNet,
     load_model,
     losses,
+    open_dataset,
+    prepare,
     prototypes,
     save_model,
     stage_learner,
@@ -341,16 +343,19 @@ def test_every_image_is_used_once_before_any_is_used_again(images):
 
 
 SHORT = dict(
-    n_clusters=8,
-    pairs=4,
-    view_size=64,
-    learning_rate=4e-3,
-    stages=(PATCH_STAGE, SHORT_BOTH_BRANCHES),
+    n_clusters=16,
+    pairs=3,
+    view_size=32,
+    grid=16,
+    learning_rate=(4e-3, 5e-3, 1e-3),
+    stages=(PATCH_STAGE, {"k_means": 1.0}, {"prototype": 1.0, "assignment": 1.0}),
 )
 SMOKE = SHORT | dict(
-    image_size=64, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=2
+    image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
 )
-CLASS = SHORT | dict(epochs=(5, 5), steps=20)
+CLASS = SHORT | dict(epochs=(6, 1, 5), steps=50)
+PHOTOGRAPHS = dict(views=dict(colour=0.3, grey=0.1, appearances=2, antialias=True))
+X_RAYS = dict(views=dict(antialias=True))
 FULL = dict(
     image_size=512,
     n_clusters=16,
@@ -368,10 +373,14 @@ FULL = dict(
 @pytest.mark.parametrize(
     "tier, modality, values",
     [
-        ("smoke", "fundus", SMOKE),
-        ("smoke", "chest", SMOKE),
-        ("class", "fundus", CLASS | dict(image_size=256, crop_scale=(0.5, 0.6))),
-        ("class", "chest", CLASS | dict(image_size=128, crop_scale=(0.8, 1.0))),
+        ("smoke", "fundus", SMOKE | PHOTOGRAPHS),
+        ("smoke", "chest", SMOKE | X_RAYS),
+        (
+            "class",
+            "fundus",
+            CLASS | PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 1.0)),
+        ),
+        ("class", "chest", CLASS | X_RAYS | dict(image_size=128, crop_scale=(0.25, 1.0))),
         ("full", "fundus", FULL),
         ("full", "chest", FULL),
     ],
@@ -524,3 +533,19 @@ def test_images_with_several_appearances_train_a_network_for_one(images, tmp_pat
         replace(TINY, views=0.1)
     with pytest.raises(ValueError, match="2 stages need one learning_rate or as many"):
         replace(TINY, learning_rate=(1e-3, 1e-3, 1e-3))
+
+
+def test_prepared_images_are_trained_on_as_their_arrays_are(tmp_path):
+    prepared = prepare(open_dataset("simulated_fundus"), 32)
+    for views in ({}, dict(appearances=2)):
+        settings = replace(TINY, views=views, epochs=(1, 1))
+        arrays = prepared.images
+        if views:
+            arrays = np.concatenate([prepared.originals, prepared.images], -1)
+        given, _ = train(arrays, settings, tmp_path / "arrays", device="cpu")
+        same_one, _ = train(prepared, settings, tmp_path / "prepared", device="cpu")
+        assert same(given.state_dict(), same_one.state_dict())
+        about = origin_of(tmp_path / "prepared" / "model.safetensors")
+        assert about["data"] == prepared.fingerprint
+    with pytest.raises(ValueError, match="prepared images have 1 or 2 appearances, not 3"):
+        prepared.appearances(3)

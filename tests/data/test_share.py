@@ -83,7 +83,7 @@ def test_reading_processes_are_sent_the_place_of_a_memory_map(mapped, piece, pla
     array = np.asarray(mapped)[piece] if plain else mapped[piece]
     sent = pickle.dumps(_Rows(array))
     assert len(sent) < 1000 < array.nbytes
-    received = pickle.loads(sent).images
+    received = pickle.loads(sent).arrays[0]
     assert received.shape == array.shape and np.array_equal(received, array)
 
 
@@ -91,7 +91,7 @@ def test_other_arrays_are_sent_themselves(images, mapped, tmp_path):
     changed = np.memmap(tmp_path / "images.u8", np.uint8, "c", 7, images.shape)
     changed[0] = 0  # only in memory
     for array in (images, mapped[::2], mapped[..., :1], changed):
-        assert np.array_equal(pickle.loads(pickle.dumps(_Rows(array))).images, array)
+        assert np.array_equal(pickle.loads(pickle.dumps(_Rows(array))).arrays[0], array)
 
 
 def test_a_script_without_main_guard_is_explained(images, monkeypatch):

@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ldr_lib import DataError, open_dataset, prepare
+from ldr_lib.explore import learning
+from ldr_lib.explore.learning import (
+    WAYS,
+    curves,
+    judged,
+    learning_study,
+    measures,
+    settings_of,
+    study_label,
+    unlabelled,
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("steps", [1, 7, 10, 30, 100, 1_000, 10_000])
+def test_every_way_takes_the_steps_that_it_is_given(way, steps):
+    settings = settings_of(way, "fundus", steps, seed=3)
+    assert sum(settings.epochs) * settings.steps == steps and settings.seed == 3
+    assert len(settings.rates) == len(settings.stages)
+
+
+def test_ways_differ_only_in_what_they_are_about():
+    both, alone = (settings_of(way, "chest", 2_000) for way in ("both", "embedding only"))
+    assert both.stages[0] == alone.stages[0] and len(alone.stages) == 1
+    same = dict(stages=({"patch": 1.0},), epochs=(1,), learning_rate=1.0, tier="any")
+    assert replace(both, **same) == replace(alone, **same)
+    assert [sorted(stage)[0] for stage in both.stages] == ["mixup", "k_means", "assignment"]
+    assert "patch" not in settings_of("clustering only", "chest", 100).stages[-1]
+    assert settings_of("published", "chest", 100).stages[1]["region"] == 10
+    with pytest.raises(ValueError, match='unknown way "none"; known are embedding only, both'):
+        settings_of("none", "chest", 100)
+    with pytest.raises(ValueError, match="steps must be a whole number from 1"):
+        settings_of("both", "chest", 0)
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A study of a few simulated images that takes seconds."""
+    monkeypatch.setenv("LDR_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("ldr_lib.runs.paths.figures_folder", lambda name: tmp_path / name)
+    views = dict(image_size=64, crop_scale=(0.5, 1.0), views=dict(appearances=2))
+    monkeypatch.setitem(learning.VIEWS, "fundus", views)
+    monkeypatch.setitem(learning.UNLABELLED, "fundus", (("simulated_fundus", "test", ""),))
+    monkeypatch.setitem(learning.JUDGED, "fundus", ("simulated_fundus",))
+    monkeypatch.setattr(learning, "AT_MOST", 3)
+    monkeypatch.setattr(learning, "COMMON", dict(pairs=2, view_size=32, grid=4))
+    return tmp_path
+
+
+def test_a_study_keeps_means_images_and_health_and_rivals_are_measured_alike(small):
+    from ldr_lib.runs.fingerprints import read_record
+
+    records = []
+    for way, steps in (("both", 0), ("both", 10), ("rivals", 0)):
+        path = learning_study(way, "fundus", steps, seed=1, split="train")
+        assert path.stem == study_label(way, "fundus", steps, 1, "train")
+        records.append(read_record(path))
+    for record in records[:2]:
+        found = record["metrics"]
+        assert set(found["simulated_fundus means"]) == {"clusters", "k-means"}
+        assert len(found["simulated_fundus clusters, images"]) == 3
+        assert "AP vessel" in next(iter(found["simulated_fundus clusters, images"].values()))
+        assert found["simulated_fundus health"]["effective rank"] >= 1
+    rows = records[2]["metrics"]["simulated_fundus means"]
+    assert {"raw intensities", "locally normalised filter bank", "raw ImageNet"} <= set(rows)
+    table = curves(records, "simulated_fundus", "clusters", "AP vessel")
+    assert table["steps"].tolist() == [0, 10] and table["value"].between(0, 1).all()
+
+
+def test_judged_images_are_evenly_spaced_and_keep_their_masks(small):
+    ((name, chosen),) = judged("fundus", "", "train", 64)
+    whole = prepare(open_dataset("simulated_fundus"), 64)
+    assert name == "simulated_fundus" and len(chosen) == 3
+    assert chosen.names == [whole.names[i] for i in (0, len(whole) // 2, len(whole) - 1)]
+    np.testing.assert_array_equal(chosen.masks["disc"][2], whole.masks["disc"][-1])
+
+
+def test_measures_are_those_of_the_network(small):
+    from ldr_lib import TwoBranchNet
+    from ldr_lib.evaluation import agreement, represent
+
+    ((_, chosen),) = judged("fundus", "", "train", 64)
+    net = TwoBranchNet(n_clusters=4)
+    found = measures(net, chosen, "fundus")
+    expected = agreement(*represent(net, chosen.images), chosen, "fundus")
+    np.testing.assert_allclose(found.images["clusters"], expected)
+
+
+def test_unlabelled_images_are_raw_and_normalised_and_missing_ones_are_named(small, tmp_path):
+    images, fingerprint = unlabelled("fundus", "", 64)
+    part = prepare(open_dataset("simulated_fundus", split="test"), 64)
+    np.testing.assert_array_equal(images[..., :3], part.originals)
+    np.testing.assert_array_equal(images[..., 3:], part.images)
+    assert len(fingerprint) == 32
+    learning.UNLABELLED["fundus"] = (("chase_db1", "train", ""),)
+    with pytest.raises(DataError, match="data_dir .* does not exist"):
+        unlabelled("fundus", str(tmp_path / "nowhere"), 64)
