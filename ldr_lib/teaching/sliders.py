@@ -71,7 +71,7 @@ class Sliders(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         data = super()._repr_mimebundle_(**kwargs)
         words = ", ".join(f"{name} {value}" for name, value in self.values.items())
-        return data | {"image/png": self.image.value, "text/plain": f"at {words}"}
+        return data | {"image/png": bytes(self.image.value), "text/plain": f"at {words}"}
 
 
 def _input(name: str, values: list, first) -> widgets.Widget:
