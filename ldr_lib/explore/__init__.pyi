@@ -17,7 +17,10 @@ from .figures import view_pairs as view_pairs
 from .health import alignment_and_uniformity as alignment_and_uniformity
 from .health import health as health
 from .health import health_table as health_table
+from .learning import curves as curves
+from .learning import learning_study as learning_study
 from .page import write_page as write_page
+from .plots import learning_curves as learning_curves
 from .plots import loss_curves as loss_curves
 from .plots import loss_references as loss_references
 from .plots import network_diagram as network_diagram

@@ -176,6 +176,51 @@ def _reference_lines(axis: Axes, references: dict[str, float]) -> None:
         axis.set_ylim(low, high + 0.1 * (high - low))
 
 
+def learning_curves(
+    panels: dict[str, tuple[pd.DataFrame, dict[str, float]]],
+    here: dict[str, dict[str, tuple[int, float]]] | None = None,
+) -> Figure:
+    """What was learned after n steps, in several ways of training, beside what needs no training.
+
+    Args:
+        panels: Title of a panel to its table, as `ldr_lib.explore.learning.curves` returns it, and
+            to the name and value of each rival.
+        here: Title of a panel to the way, and its steps and value, of runs of one's own; each is
+            drawn as a dot.
+
+    Returns:
+        A figure with a panel for each; a line for each way is the mean over seeds, its band reaches
+        from the lowest to the highest seed, and a dashed line is a rival.
+
+    Raises:
+        ValueError: There is no panel, or a table holds nothing.
+
+    Taught in notebook 02, section 9.
+    """
+    panels, here = named(panels, "panels", "a table and its rivals"), here or {}
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False
+    )
+    palette = sns.color_palette("colorblind")
+    for axis, (title, (table, rivals)) in zip(axes[0], panels.items()):
+        if not len(table):
+            raise ValueError(f"the panel {title!r} has no record to draw")
+        for number, (way, rows) in enumerate(table.groupby("way", sort=True)):
+            by_steps = rows.groupby("steps")["value"]
+            mean, low, high = by_steps.mean(), by_steps.min(), by_steps.max()
+            axis.plot(mean.index, mean, "o-", color=palette[number], label=way)
+            axis.fill_between(mean.index, low, high, color=palette[number], alpha=0.25)
+            if way in here.get(title, {}):
+                mine = here[title][way]
+                axis.plot(*mine, "*", color=palette[number], markeredgecolor="black", markersize=16)
+        axis.set_xscale("symlog", linthresh=10)
+        axis.set(title=title, xlabel="steps", xlim=(0, table["steps"].max() * 1.3))
+        _reference_lines(axis, rivals)
+    axes[0, 0].legend(frameon=False)
+    sns.despine(figure)
+    return figure
+
+
 def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[str]]]) -> Figure:
     """A map of pixels in the plane, coloured in several ways.
 
