@@ -12,6 +12,7 @@ import torch
 from .data.errors import DataError
 from .data.files import atomic_write
 from .guided import study_markdown
+from .landmarks.table import study_markdown as landmarks_markdown
 from .runs.cell import run_cell
 from .runs.fingerprints import read_record
 from .runs.paths import project_root, runs_folder
@@ -83,11 +84,29 @@ def _section(title: str, about: str, command: str, table: str) -> str:
     return f"## {title}\n\n{about}\n\nMade by `{command}`.\n\n{table}\n"
 
 
-def _probe_markdown(dataset: str) -> str:
+def _probes(dataset: str) -> pd.DataFrame:
     """Probes of notebook 03 on one dataset, mean ± standard deviation over seeds."""
     mean, spread = over_seeds(committed_records(EXPLORE, dataset=dataset), "probes")
-    shown = mean.map("{:.2f}".format) + " ± " + spread.map("{:.2f}".format)
-    return as_markdown(["", *shown.columns], [[row, *shown.loc[row]] for row in shown.index])
+    return mean.map("{:.2f}".format) + " ± " + spread.map("{:.2f}".format)
+
+
+def _probe_markdown(dataset: str) -> str:
+    """Two tables of these probes: NMI by features, and all else by structure and features."""
+    shown = _probes(dataset)
+    of_structures = shown.drop(columns="NMI")
+    of_structures.columns = of_structures.columns.str.split(" ", n=1, expand=True)
+    ways = of_structures.columns.unique(1)
+    body = [
+        [structure, features, *table.loc[features, ways]]
+        for structure, table in (
+            (name, of_structures[name]) for name in of_structures.columns.unique(0)
+        )
+        for features in table.index
+    ]
+    clusters = as_markdown(
+        ["features", "NMI"], [[row, shown.loc[row, "NMI"]] for row in shown.index]
+    )
+    return f"{clusters}\n\n{as_markdown(['structure', 'features', *ways], body)}"
 
 
 def _transfer_sections() -> list[str]:
@@ -149,8 +168,11 @@ def all_tables() -> str:
     sections += [
         _section(
             f"Probes of the representation: {title} (notebook 03)",
-            "Area under the ROC curve by similarity to one labelled pixel (retrieval), by a linear "
-            "classifier and by nearest neighbours, trained with the labels of one image.",
+            "NMI of k-means of the features; then how well structures are found by similarity to "
+            "one pixel of them (*retrieval*; *across*: a pixel of another image), by a linear "
+            "classifier and by the nearest labelled pixels, with the labels of one image. All "
+            "features are compared by one cosine. *filter bank* and *ImageNet* are made of raw "
+            "and, for photographs, of locally normalised images.",
             "make records",
             _probe_markdown(dataset),
         )
@@ -167,6 +189,20 @@ def all_tables() -> str:
             "prototype* reads the embedding instead of the cluster.",
             "make priors",
             study_markdown(),
+        )
+    )
+    sections.append(
+        _section(
+            "One click finds a landmark in other images (notebook 07)",
+            "Share of test images in which the place found lies near the landmark, over eight "
+            "support images with one point each, and its 95 % interval over support and test "
+            "images; median error in the unit named. *5 points* averages the points of five "
+            "support images. *told apart* is the area under the ROC curve of the score between "
+            "images and the same images without the landmark; *right decisions* is the share of "
+            "both that the bound from the support image decides correctly. All features are "
+            "compared by one cosine, with the kernel that training images chose for each row.",
+            "python -m ldr_lib localise",
+            landmarks_markdown(),
         )
     )
     sections += _transfer_sections()
@@ -203,17 +239,19 @@ def _cells(markdown: str) -> pd.DataFrame:
     return pd.DataFrame(body, columns=head).set_index(head[0])
 
 
-def _best_intensities(table: pd.DataFrame, column: str) -> str:
-    """The cell of the better of the rows that are k-means of intensities."""
-    rows = [row for row in table.index if row not in NETWORKS]
-    return max((table.loc[row, column] for row in rows), key=lambda cell: float(cell.split()[0]))
+def _best(table: pd.DataFrame, kind: str, column: str) -> str:
+    """The best cell of the rows of one kind, for example "raw" and "locally normalised
+    intensities".
+    """
+    cells = table.loc[table.index.str.endswith(kind), column]
+    return max(cells, key=lambda cell: float(cell.split()[0]))
 
 
 def results() -> str:
     """The README's table of results: what was measured, this kit and what it is compared with."""
     real = _cells(summary(QUICKSTART, dataset="chase_db1"))
     branches = _cells(summary(BRANCHES, dataset="simulated_fundus"))
-    probes = _cells(_probe_markdown("chase_db1"))
+    probes = _probes("chase_db1")
     study = _cells(study_markdown()).set_index("way", append=True)["Dice"]
     transfer = transfer_table(transfer_records())["1 label"]
     vessels, disc = ("vessel_chase_db1", "frozen"), ("disc_drions", "fine-tuned")
@@ -223,14 +261,14 @@ def results() -> str:
             "CHASE_DB1",
             real.loc["trained", "AUC vessel"],
             f"untrained {real.loc['untrained', 'AUC vessel']}; "
-            f"intensities {_best_intensities(real, 'AUC vessel')}",
+            f"intensities {_best(real, 'intensities', 'AUC vessel')}",
         ),
         (
             "NMI of clusters and anatomy (00)",
             "CHASE_DB1",
             real.loc["trained", "NMI"],
             f"untrained {real.loc['untrained', 'NMI']}; "
-            f"k-means of intensities {_best_intensities(real, 'NMI')}",
+            f"k-means of intensities {_best(real, 'intensities', 'NMI')}",
         ),
         (
             "AUC of vessels, both branches (02)",
@@ -242,8 +280,9 @@ def results() -> str:
         (
             "AUC of vessels, linear classifier, one label (03)",
             "CHASE_DB1",
-            probes.loc["trained", "vessel linear"],
-            f"filter bank {probes.loc['filter bank', 'vessel linear']}",
+            probes.loc["trained", "vessel linear AUC"],
+            f"filter bank {_best(probes, 'filter bank', 'vessel linear AUC')}; "
+            f"ImageNet {_best(probes, 'ImageNet', 'vessel linear AUC')}",
         ),
         (
             "Dice of vessels, guided by OCTA masks (04)",

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..data.checks import equally_many, instance, named, several
-from ..explore.panels import panels, show
+from ..explore.panels import colour_bar, panels, show
 from ..localisation import Localised
 from .study import MEASURES
 
@@ -43,7 +43,7 @@ def found_points(
     images = several(images, "images", "images (H, W, C)")
     truth = [np.empty((0, 2))] * len(images) if truth is None else several(truth, "truth", "places")
     equally_many(images=images, truth=truth, results=found.maps)
-    figure, axes = panels(2, len(images) + 1)
+    figure, axes = panels(2, len(images) + 1, colour_bar=True)
     show(axes[0, 0], support_image, "chosen here")
     axes[0, 0].plot(point[1], point[0], "o", ms=11, mfc="none", mec="cyan", mew=2)
     for i, ((_, one), image) in enumerate(zip(found.table.iterrows(), images)):
@@ -62,6 +62,7 @@ def found_points(
                 mec="orange" if one.found else "red",
                 mew=2,
             )
+    colour_bar(figure, axes[1, 1:], (0.0, 1.0), "score")
     return figure
 
 
@@ -82,7 +83,7 @@ def hit_bars(tables: dict) -> Figure:
     columns = min(3, len(named(tables, "tables", "a table")))
     rows = math.ceil(len(tables) / columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(12, 2.9 * rows), squeeze=False, layout="constrained", sharex=True
+        rows, columns, figsize=(12, 2.9 * rows), squeeze=False, layout="constrained"
     )
     for axis in axes.flat:
         axis.set_axis_off()
