@@ -46,12 +46,33 @@ def test_results_stand_beside_what_they_are_compared_with():
         assert images and re.match(r"\d\.\d+ ± \d\.\d+$", ours) and re.search(r"\d\.\d", others)
 
 
-def test_the_best_baseline_is_found_among_intensities_only():
+def test_the_best_baseline_is_found_among_those_of_its_kind():
     table = pd.DataFrame(
         {"NMI": ["0.30 ± 0.01", "0.20 ± 0.10", "0.25 ± 0.01", "0.90 ± 0.01"]},
-        index=["raw intensities", "locally normalised intensities", "untrained", "trained"],
+        index=["raw intensities", "locally normalised intensities", "raw filter bank", "trained"],
     )
-    assert tables._best_intensities(table, "NMI") == "0.30 ± 0.01"
+    assert tables._best(table, "intensities", "NMI") == "0.30 ± 0.01"
+    assert tables._best(table, "filter bank", "NMI") == "0.25 ± 0.01"
+
+
+def test_probes_are_shown_by_structure_and_features(monkeypatch):
+    def record(shift):
+        cells = {"NMI": 0.1, "disc retrieval AP": 0.2, "vessel retrieval AP": 0.4 + shift}
+        return {"metrics": {"probes": {"trained": cells, "raw ImageNet": cells}}}
+
+    monkeypatch.setattr(
+        tables, "committed_records", lambda *_, **__: list(map(record, [0, 0.1, 0.2]))
+    )
+    clusters, structures = tables._probe_markdown("any").split("\n\n")
+    assert "| trained | 0.10 ± 0.00 |" in clusters.splitlines()
+    rows = structures.splitlines()
+    assert rows[0] == "| structure | features | retrieval AP |"
+    assert rows[2:] == [
+        "| disc | trained | 0.20 ± 0.00 |",
+        "| disc | raw ImageNet | 0.20 ± 0.00 |",
+        "| vessel | trained | 0.50 ± 0.10 |",
+        "| vessel | raw ImageNet | 0.50 ± 0.10 |",
+    ]
 
 
 def test_a_readme_without_its_marks_is_refused():
