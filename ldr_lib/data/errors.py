@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 
 
@@ -46,6 +47,8 @@ def one_of(value: str, known: Iterable[str], what: str) -> str:
         ValueError: unknown structure "disk"; known are vessel, disc
     """
     known = list(known)
-    if value not in known:
-        raise ValueError(f'unknown {what} "{value}"; known are {", ".join(map(str, known))}')
-    return value
+    if isinstance(value, str | Real | tuple) and value in known:
+        return value
+    words = f'"{value}"'
+    words = words if len(words) <= 80 and "\n" not in words else f"of type {type(value).__name__}"
+    raise ValueError(f"unknown {what} {words}; known are {', '.join(map(str, known))}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from . import checks
 from .adapter import ImageDataset, Item
+from .checks import given
 from .errors import DataError, one_of, printable
 from .folders import list_folder
 from .masks import looks_like_mask
@@ -99,12 +100,12 @@ class Folder(ImageDataset):
     )
 
     def __init__(self, data_dir, split: str = "train", modality: str | None = None):
-        self.asked = one_of(modality, MODALITIES, "modality") if modality else None
+        self.asked = one_of(modality, MODALITIES, "modality") if given(modality) else None
         self.opened_by_name = self.asked == "chest"
         super().__init__(data_dir, split)
 
     def _find_root(self, data_dir):
-        if not data_dir:
+        if not given(data_dir):
             raise DataError('dataset "folder" needs data_dir, the folder of your images')
         root = checks.path(data_dir, "data_dir").expanduser()
         if not root.is_dir():

@@ -58,7 +58,7 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
     if not hasattr(dataset, "modality") or not hasattr(dataset, "files"):
         raise ValueError(f"dataset must be one that open_dataset returned, not {dataset!r}")
     size = checks.whole(size, "size", 32, 4096)
-    cache = checks.path(cache, "cache").expanduser() if cache else default_cache()
+    cache = checks.path(cache, "cache").expanduser() if checks.given(cache) else default_cache()
     remove_leftovers(cache)
     prepared = _prepared(dataset, size, cache)
     for message in prepared.skipped:

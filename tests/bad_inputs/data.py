@@ -178,4 +178,24 @@ DATA = [
         'device must be a name such as "cpu", not 0',
         device=0,
     ),
+    row(
+        "open_dataset",
+        "a tensor for a folder",
+        "data_dir must be a path, not torch.float32 of shape",
+        data_dir=torch.rand(2, 3),
+    ),
+    row(
+        "open_dataset",
+        "a tensor for a modality",
+        "unknown modality of type Tensor; known are fundus, chest",
+        modality=torch.rand(2, 3),
+    ),
+    row("open_dataset", "an array for a name", "unknown dataset", name=np.zeros((2, 3))),
+    row(
+        "prepare",
+        "a tensor for a cache",
+        "cache must be a path, not torch.float32 of shape",
+        cache=torch.rand(2, 3),
+    ),
+    row("crops", "a set of arrays", "arrays must be a list of tensors", arrays={1, 2}),
 ]

@@ -18,6 +18,7 @@ from .values import LARGEST_SEED as LARGEST_SEED
 from .values import MOST as MOST
 from .values import equally_many as equally_many
 from .values import flag as flag
+from .values import given as given
 from .values import instance as instance
 from .values import multiple as multiple
 from .values import named as named

@@ -171,6 +171,19 @@ def span(value, name: str, high: float = math.inf) -> tuple[float, float]:
     )
 
 
+def given(value) -> bool:
+    """Whether something was given at all: neither None nor an empty text.
+
+    Args:
+        value: Of any type.
+
+    Example:
+        >>> given(""), given(None), given(np.zeros(2))
+        (False, False, True)
+    """
+    return value is not None and not (isinstance(value, str) and not value)
+
+
 def instance(value, kind: type | tuple[type, ...], name: str, expected: str):
     """A value of some type.
 
@@ -204,7 +217,7 @@ def several(values, name: str, expected: str) -> list:
         Traceback (most recent call last):
         ValueError: maps must be a list of maps (H, W) and holds none
     """
-    if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
+    if isinstance(values, str | bytes | dict | set | frozenset) or not hasattr(values, "__len__"):
         raise ValueError(f"{name} must be a list of {expected}, not {shown(values)}")
     if getattr(values, "shape", None) == () or not len(values):
         raise ValueError(f"{name} must be a list of {expected} and holds none")
