@@ -13,8 +13,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Set LDR_DATA to the folder of your datasets for what needs real images."
 
-quickstart: .venv/ready ## train on simulated images, show where the figures are and what to compare
-	@echo "Notebook 00 trains and measures: about a minute on two processor cores."
+quickstart: .venv/ready ## train on the real sample, show where the figures are and what to compare
+	@echo "Notebook 00 trains and measures: about two minutes on two processor cores."
 	@$(BIN)/python -c "from ldr_lib.tables import quickstart; print(quickstart())"
 
 test: .venv/ready ## run all tests and re-execute the notebooks in seconds each

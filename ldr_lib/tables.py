@@ -20,6 +20,8 @@ from .runs.records import as_markdown, committed_records, over_seeds, summary
 from .transfer import gains, transfer_records, transfer_table
 
 QUICKSTART = "00_quickstart"
+SAMPLE = "sample_fundus"
+"""What notebook 00 trains on unless another dataset is chosen."""
 BRANCHES = "02_two_branch_training"
 EXPLORE = "03_embedding_visualization"
 DATA_TITLES = {
@@ -27,9 +29,10 @@ DATA_TITLES = {
     "simulated_chest": "Simulated chest X-rays",
     "chase_db1": "CHASE_DB1, real photographs of the retina",
 }
+QUICKSTART_TITLES = {SAMPLE: "Real photographs of the retina, the included sample"} | DATA_TITLES
 NETWORKS = ("untrained", "trained")
 COMPARED = {
-    "AUC vessel": "AUC of vessels by similarity to one vessel pixel",
+    "AP vessel": "Average precision of vessels by similarity to one pixel",
     "Dice vessel": "Dice of vessels and the best cluster",
     "NMI": "NMI of clusters and anatomy",
 }
@@ -47,6 +50,8 @@ run, on what, with which versions, and how long it took. `make records`, `make p
 - **NMI** (0 to 1): normalised mutual information of clusters and anatomy.
 - **Dice** (0 to 1): overlap of a structure with the cluster that matches it best.
 - **AUC** (0.5 is chance): how well similarity to one pixel of a structure ranks its pixels first.
+- **AP** (chance is the structure's share of the pixels): average precision of the same ranking, low
+  where much else ranks first too.
 - **clDice** (0 to 1): overlap of the centre lines of vessels.
 - **HD95**: 95th percentile of the distance between two outlines, in pixels.
 """
@@ -59,8 +64,8 @@ LIMITS = """## What these numbers do not say
   is ours, not the paper's. It helps k-means of the input as well, so the tables show that baseline.
 - The network repeats the border pixels instead of padding with zeros. This is ours too: with zeros
   the network learns how far a pixel lies from the border (notebook 02).
-- In tier *class* the second stage weights entropy and cluster area more than the paper (notebook
-  02 lists the weights).
+- In tier *class* the second stage is ours, not the paper's: patches gather around the prototypes
+  of the clusters (notebook 02).
 - Rows *short* of the guided study train for 150 steps; compare them only with each other. At this
   length vessels gain nothing from distractors, and what region discrimination adds is within the
   spread.
@@ -97,11 +102,9 @@ def _probe_markdown(dataset: str) -> str:
     of_structures.columns = of_structures.columns.str.split(" ", n=1, expand=True)
     ways = of_structures.columns.unique(1)
     body = [
-        [structure, features, *table.loc[features, ways]]
-        for structure, table in (
-            (name, of_structures[name]) for name in of_structures.columns.unique(0)
-        )
-        for features in table.index
+        [structure, features, *of_structures.loc[features, structure][ways]]
+        for structure in of_structures.columns.unique(0)
+        for features in shown.index
     ]
     clusters = as_markdown(
         ["features", "NMI"], [[row, shown.loc[row, "NMI"]] for row in shown.index]
@@ -155,7 +158,7 @@ def all_tables() -> str:
             "make records",
             summary(QUICKSTART, dataset=dataset),
         )
-        for dataset, title in DATA_TITLES.items()
+        for dataset, title in QUICKSTART_TITLES.items()
     ]
     sections.append(
         _section(
@@ -315,8 +318,8 @@ def results() -> str:
 
 
 def expected() -> str:
-    """What notebook 00 reaches on simulated photographs, as a list for the README."""
-    table = _cells(summary(QUICKSTART, dataset="simulated_fundus"))
+    """What notebook 00 reaches on the included sample, as a list for the README."""
+    table = _cells(summary(QUICKSTART, dataset=SAMPLE))
     lines = [
         f"- {what}: {table.loc['trained', column]} (untrained {table.loc['untrained', column]})"
         for column, what in COMPARED.items()
@@ -414,11 +417,11 @@ def quickstart_numbers(folder: Path) -> str:
     """What a run of notebook 00 wrote and measured, beside the numbers of the README.
 
     Args:
-        folder: Of a finished run on simulated photographs.
+        folder: Of a finished run on the included sample.
     """
     record = _record(QUICKSTART, folder)
     measured = pd.DataFrame(record["metrics"]["agreement"]).T
-    usual = _cells(summary(QUICKSTART, dataset="simulated_fundus"))
+    usual = _cells(summary(QUICKSTART, dataset=SAMPLE))
     lines = [
         f"Done. Open these in {folder}:",
         "  " + ", ".join([*record["figures"], f"{QUICKSTART}.ipynb"]),

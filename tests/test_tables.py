@@ -24,7 +24,7 @@ def test_the_readme_is_that_of_the_records():
 
 def test_the_page_holds_every_table_and_links_that_exist():
     page = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
-    for dataset in tables.DATA_TITLES:
+    for dataset in tables.QUICKSTART_TITLES:
         assert runs.summary("00_quickstart", dataset=dataset) in page
     assert runs.summary("02_two_branch_training", dataset="simulated_fundus") in page
     assert guided.study_markdown() in page
@@ -82,18 +82,20 @@ def test_a_readme_without_its_marks_is_refused():
 
 def test_quickstart_numbers_are_those_of_the_run(tmp_path):
     rows = {
-        "untrained, clusters": {"NMI": 0.01, "Dice vessel": 0.2, "AUC vessel": 0.4},
-        "untrained, k-means": {"NMI": 0.02, "Dice vessel": 0.1, "AUC vessel": 0.4},
-        "trained, clusters": {"NMI": 0.11, "Dice vessel": 0.5, "AUC vessel": 0.83},
-        "trained, k-means": {"NMI": 0.07, "Dice vessel": 0.61, "AUC vessel": 0.83},
+        "untrained, clusters": {"NMI": 0.01, "Dice vessel": 0.2},
+        "untrained, k-means": {"NMI": 0.02, "Dice vessel": 0.1},
+        "trained, clusters": {"NMI": 0.11, "Dice vessel": 0.5},
+        "trained, k-means": {"NMI": 0.07, "Dice vessel": 0.61},
     }
+    for name, row in rows.items():
+        row["AP vessel"] = {"untrained": 0.12, "trained": 0.27}[name.partition(",")[0]]
     record = {"name": "00_quickstart", "parameters": {}, "claims": {}}
     record |= {"figures": ["images.png"], "metrics": {"agreement": rows}}
     (tmp_path / "record.json").write_text(json.dumps(record))
     shown = tables.quickstart_numbers(tmp_path).splitlines()
     assert str(tmp_path) in shown[0] and "images.png" in shown[1]
-    auc, dice, nmi = shown[-3:]
-    assert re.findall(r"\d\.\d\d", auc)[:2] == ["0.40", "0.83"]
+    precision, dice, nmi = shown[-3:]
+    assert re.findall(r"\d\.\d\d", precision)[:2] == ["0.12", "0.27"]
     assert re.findall(r"\d\.\d\d", dice)[:2] == ["0.20", "0.61"]
     assert re.findall(r"\d\.\d\d", nmi)[:2] == ["0.02", "0.11"]
 
@@ -105,6 +107,14 @@ def test_quickstart_is_quiet_and_says_where_the_figures_are(tmp_path, monkeypatc
     assert capfd.readouterr() == ("", "")
     assert str(tmp_path / "run") in shown and (tmp_path / "run" / "00_quickstart.ipynb").exists()
     assert all((tmp_path / "run" / name).exists() for name in re.findall(r"\w+\.png", shown))
+
+
+def test_the_quickstart_is_compared_with_runs_on_its_own_images():
+    notebook = json.loads((ROOT / "notebooks" / "00_quickstart.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert any(cell.startswith(f'dataset = "{tables.SAMPLE}"') for cell in cells)
+    record = json.loads((ROOT / "figures" / "00_quickstart" / "record.json").read_text())
+    assert record["parameters"]["dataset"] == tables.SAMPLE
 
 
 def test_a_quickstart_that_stops_says_why(tmp_path, monkeypatch):
