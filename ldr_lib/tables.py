@@ -4,6 +4,7 @@ the numbers that `make quickstart` prints.
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +38,22 @@ COMPARED = {
     "NMI": "NMI of clusters and anatomy",
 }
 """Column to words: what a newcomer compares after `make quickstart`."""
+
+PENDING = "Not measured with the present training yet: three runs of it are needed."
+
+
+def _of_seeds(make: Callable[[str, str], str], name: str, dataset: str) -> str:
+    """A table of a notebook's runs on one dataset, or the sentence that they are missing."""
+    return make(name, dataset) if _recorded(name, dataset) else PENDING
+
+
+def _recorded(name: str, dataset: str) -> bool:
+    return len(committed_records(name, dataset=dataset)) >= 3
+
+
+def _summary(name: str, dataset: str) -> str:
+    return summary(name, dataset=dataset)
+
 
 HEAD = """# All result tables
 
@@ -89,15 +106,15 @@ def _section(title: str, about: str, command: str, table: str) -> str:
     return f"## {title}\n\n{about}\n\nMade by `{command}`.\n\n{table}\n"
 
 
-def _probes(dataset: str) -> pd.DataFrame:
+def _probes(name: str, dataset: str) -> pd.DataFrame:
     """Probes of notebook 03 on one dataset, mean ± standard deviation over seeds."""
-    mean, spread = over_seeds(committed_records(EXPLORE, dataset=dataset), "probes")
+    mean, spread = over_seeds(committed_records(name, dataset=dataset), "probes")
     return mean.map("{:.2f}".format) + " ± " + spread.map("{:.2f}".format)
 
 
-def _probe_markdown(dataset: str) -> str:
+def _probe_markdown(name: str, dataset: str) -> str:
     """Two tables of these probes: NMI by features, and all else by structure and features."""
-    shown = _probes(dataset)
+    shown = _probes(name, dataset)
     of_structures = shown.drop(columns="NMI")
     of_structures.columns = of_structures.columns.str.split(" ", n=1, expand=True)
     ways = of_structures.columns.unique(1)
@@ -156,7 +173,7 @@ def all_tables() -> str:
             "its two clusterings: its clustering branch, or k-means of its embeddings. The other "
             "rows are k-means of intensities.",
             "make records",
-            summary(QUICKSTART, dataset=dataset),
+            _of_seeds(_summary, QUICKSTART, dataset),
         )
         for dataset, title in QUICKSTART_TITLES.items()
     ]
@@ -165,7 +182,7 @@ def all_tables() -> str:
             "What each branch gives the other, simulated photographs (notebook 02)",
             "The same measures for networks with one branch and with both.",
             "make records",
-            summary(BRANCHES, dataset="simulated_fundus"),
+            _of_seeds(_summary, BRANCHES, "simulated_fundus"),
         )
     )
     sections += [
@@ -177,7 +194,7 @@ def all_tables() -> str:
             "features are compared by one cosine. *filter bank* and *ImageNet* are made of raw "
             "and, for photographs, of locally normalised images.",
             "make records",
-            _probe_markdown(dataset),
+            _of_seeds(_probe_markdown, EXPLORE, dataset),
         )
         for dataset, title in DATA_TITLES.items()
     ]
@@ -250,43 +267,40 @@ def _best(table: pd.DataFrame, kind: str, column: str) -> str:
     return max(cells, key=lambda cell: float(cell.split()[0]))
 
 
+def _result_rows_of_notebooks() -> list[tuple[str, ...]]:
+    """Rows of the README's table from the runs of notebooks 00, 02 and 03, as far as there are."""
+    rows = []
+    if _recorded(QUICKSTART, "chase_db1"):
+        real = _cells(summary(QUICKSTART, dataset="chase_db1"))
+        for column, what in {
+            "AP vessel": "Average precision of vessels by similarity to one pixel (00)",
+            "NMI": "NMI of clusters and anatomy (00)",
+        }.items():
+            others = f"untrained {real.loc['untrained', column]}; "
+            others += f"intensities {_best(real, 'intensities', column)}"
+            rows.append((what, "CHASE_DB1", real.loc["trained", column], others))
+    if _recorded(BRANCHES, "simulated_fundus"):
+        column, branches = "AP vessel", _cells(summary(BRANCHES, dataset="simulated_fundus"))
+        others = f"embedding only {branches.loc['embedding only', column]}; "
+        others += f"clustering only {branches.loc['clustering only', column]}"
+        what = "Average precision of vessels, both branches (02)"
+        rows.append((what, "simulated", branches.loc["both", column], others))
+    if _recorded(EXPLORE, "chase_db1"):
+        column, probes = "vessel linear AUC", _probes(EXPLORE, "chase_db1")
+        others = f"filter bank {_best(probes, 'filter bank', column)}; "
+        others += f"ImageNet {_best(probes, 'ImageNet', column)}"
+        what = "AUC of vessels, linear classifier, one label (03)"
+        rows.append((what, "CHASE_DB1", probes.loc["trained", column], others))
+    return rows
+
+
 def results() -> str:
     """The README's table of results: what was measured, this kit and what it is compared with."""
-    real = _cells(summary(QUICKSTART, dataset="chase_db1"))
-    branches = _cells(summary(BRANCHES, dataset="simulated_fundus"))
-    probes = _probes("chase_db1")
     study = _cells(study_markdown()).set_index("way", append=True)["Dice"]
     transfer = transfer_table(transfer_records())["1 label"]
     vessels, disc = ("vessel_chase_db1", "frozen"), ("disc_drions", "fine-tuned")
-    rows = [
-        (
-            "AUC of vessels by similarity to one pixel (00)",
-            "CHASE_DB1",
-            real.loc["trained", "AUC vessel"],
-            f"untrained {real.loc['untrained', 'AUC vessel']}; "
-            f"intensities {_best(real, 'intensities', 'AUC vessel')}",
-        ),
-        (
-            "NMI of clusters and anatomy (00)",
-            "CHASE_DB1",
-            real.loc["trained", "NMI"],
-            f"untrained {real.loc['untrained', 'NMI']}; "
-            f"k-means of intensities {_best(real, 'intensities', 'NMI')}",
-        ),
-        (
-            "AUC of vessels, both branches (02)",
-            "simulated",
-            branches.loc["both", "AUC vessel"],
-            f"embedding only {branches.loc['embedding only', 'AUC vessel']}; "
-            f"clustering only {branches.loc['clustering only', 'AUC vessel']}",
-        ),
-        (
-            "AUC of vessels, linear classifier, one label (03)",
-            "CHASE_DB1",
-            probes.loc["trained", "vessel linear AUC"],
-            f"filter bank {_best(probes, 'filter bank', 'vessel linear AUC')}; "
-            f"ImageNet {_best(probes, 'ImageNet', 'vessel linear AUC')}",
-        ),
+    rows = _result_rows_of_notebooks()
+    rows += [
         (
             "Dice of vessels, guided by OCTA masks (04)",
             "CHASE_DB1",
@@ -319,6 +333,8 @@ def results() -> str:
 
 def expected() -> str:
     """What notebook 00 reaches on the included sample, as a list for the README."""
+    if not _recorded(QUICKSTART, SAMPLE):
+        return f"- {PENDING}"
     table = _cells(summary(QUICKSTART, dataset=SAMPLE))
     lines = [
         f"- {what}: {table.loc['trained', column]} (untrained {table.loc['untrained', column]})"
@@ -421,7 +437,9 @@ def quickstart_numbers(folder: Path) -> str:
     """
     record = _record(QUICKSTART, folder)
     measured = pd.DataFrame(record["metrics"]["agreement"]).T
-    usual = _cells(summary(QUICKSTART, dataset=SAMPLE))
+    usual = {}
+    if _recorded(QUICKSTART, SAMPLE):
+        usual = _cells(summary(QUICKSTART, dataset=SAMPLE)).loc["trained"]
     lines = [
         f"Done. Open these in {folder}:",
         "  " + ", ".join([*record["figures"], f"{QUICKSTART}.ipynb"]),
@@ -434,5 +452,5 @@ def quickstart_numbers(folder: Path) -> str:
             for name in NETWORKS
         ]
         numbers = "".join(f"{value:13.2f}" for value in values)
-        lines.append(f"{what:56}{numbers}   {usual.loc['trained', column]}")
+        lines.append(f"{what:56}{numbers}   {usual.get(column, '-')}")
     return "\n".join(lines)
