@@ -52,11 +52,15 @@ SEEDS = 3
 ABSTRACT = {
     "The embedding branch and the clustering branch help each other.": (
         "both-nmi-clustering-only",
+        "both-iou-clustering-only",
         "both-dice-clustering-only",
         "both-auc-clustering-only",
+        "both-ap-clustering-only",
         "both-nmi-embedding-only",
+        "both-iou-embedding-only",
         "both-dice-embedding-only",
         "both-auc-embedding-only",
+        "both-ap-embedding-only",
         "transfer-regions",
     ),
     "The embedding measures the similarity of local regions.": (

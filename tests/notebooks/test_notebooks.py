@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from ldr_lib import Settings
+from ldr_lib import Settings, runs
 from ldr_lib.runs.notebooks import COLAB
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -40,6 +40,8 @@ def test_quickstart_runs_on_images_of_the_package(tmp_path, dataset):
         and record["parameters"]["tier"] == "smoke"
     )
     names = ("images", "losses", "representation", "similarity", "similarity_typical")
+    if runs.committed_records("learning", modality=dataset.partition("_")[2], split="test"):
+        names += ("long_runs",)
     assert {f"{name}.png" for name in names} == set(record["figures"])
     assert all((tmp_path / name).stat().st_size > 5000 for name in record["figures"])
     rows = record["metrics"]["agreement"]
@@ -87,6 +89,18 @@ def test_quickstart_runs_on_anyones_folder(tmp_path, photograph, save):
         save(tmp_path / "mine" / f"{i}.jpg", photograph(i, 120, 160))
     record = run("00_quickstart", tmp_path, dataset="folder", data_dir=str(tmp_path / "mine"))
     assert record["data"].keys() == {"train", "test"} and record["metrics"].keys() == {"health"}
+
+
+@pytest.mark.slow
+def test_two_branches_are_compared_on_x_rays(tmp_path):
+    record = run("02_two_branch_training", tmp_path, dataset="simulated_chest", seed=1)
+    ways = {"embedding only", "both", "clustering only", "no k-means start", "published"}
+    assert record["metrics"]["health"].keys() == {"untrained", *ways}
+    rows = record["metrics"]["agreement"]
+    assert {f"{way}, k-means" for way in ways} <= rows.keys()
+    assert all(0 <= rows["both, k-means"][column] <= 1 for column in ("matched IoU", "AP lungs"))
+    assert "AP lungs: both better than embedding only" in record["claims"]
+    assert not any("locally normalised" in sentence for sentence in record["claims"])
 
 
 @pytest.mark.slow
