@@ -238,7 +238,7 @@ def _ranking(scores: np.ndarray, truth: np.ndarray) -> str:
     if truth.all() or not truth.any():
         return "the structure is not there"
     auc, precision = roc_auc_score(truth, scores), average_precision_score(truth, scores)
-    return f"AUC {auc:.2f}\naverage precision {precision:.2f} (chance {truth.mean():.2f})"
+    return f"AUC {auc:.2f}, AP {precision:.2f}\n(AP by chance {truth.mean():.2f})"
 
 
 def typical_patches(
