@@ -67,7 +67,7 @@ def load_model(path: Path | str, device: str = "auto") -> TwoBranchNet:
     Raises:
         DataError: The file is missing, damaged or not written by `save_model`.
 
-    Taught in notebook 02, section 10.
+    Taught in notebook 03, section 1.
     """
     tensors, about = read_tensors(path, "Copy it again, or train the network again")
     try:

@@ -46,8 +46,6 @@ def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) 
 
     Returns:
         (..., D) float32 unit vectors.
-
-    Taught in notebook 03, section 6.
     """
     scaled = _scaled(features, mean, deviation)
     return scaled / np.maximum(np.linalg.norm(scaled, axis=-1, keepdims=True), 1e-12)

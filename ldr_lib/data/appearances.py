@@ -19,8 +19,6 @@ class Appearances:
     Example:
         >>> Appearances(np.zeros((2, 8, 8, 3)), np.ones((2, 8, 8, 3)))[1].shape
         (8, 8, 6)
-
-    Taught in notebook 02, section 6.
     """
 
     def __init__(self, *arrays: np.ndarray):

@@ -110,8 +110,6 @@ def settings_of(way: str, modality: str, steps: int, seed: int = 0) -> Settings:
     Example:
         >>> settings_of("both", "fundus", 1000).epochs
         (40, 6, 54)
-
-    Taught in notebook 02, section 6.
     """
     chosen, steps = WAYS[one_of(way, WAYS, "way")], whole(steps, "steps", 1, 10**7)
     one_of(modality, CHANNELS, "modality")
@@ -259,8 +257,6 @@ def learning_study(
     Raises:
         ValueError: Unknown way or modality.
         DataError: Images are missing, or an interrupted run had others.
-
-    Taught in notebook 02, section 9.
     """
     one_of(way, [*WAYS, "rivals"], "way")
     steps = whole(steps, "steps", 0, 10**7)

@@ -195,7 +195,7 @@ def learning_curves(
     Raises:
         ValueError: There is no panel, or a table holds nothing.
 
-    Taught in notebook 02, section 9.
+    Taught in notebook 00, section 7.
     """
     panels, here = named(panels, "panels", "a table and its rivals"), here or {}
     figure, axes = plt.subplots(

@@ -27,8 +27,6 @@ def filter_bank(images: np.ndarray) -> np.ndarray:
 
     Raises:
         DataError: The images have another type, range or shape, or there are none.
-
-    Taught in notebook 03, section 6.
     """
     from skimage.feature import multiscale_basic_features
 
@@ -113,8 +111,6 @@ def imagenet_features(images: np.ndarray) -> np.ndarray:
     Raises:
         ImportError: The extra "rivals" is not installed.
         DataError: The images have another type, range or shape, or there are none.
-
-    Taught in notebook 03, section 6.
     """
     images = as_bytes(images, "images", "NHWC")
     if not images.size:
