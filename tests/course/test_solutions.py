@@ -25,8 +25,8 @@ def test_code_of_an_exercise_runs_in_order():
     block = "```python\n{}\n```\n".format
     solution = f"<details><summary>Solution</summary>\n\n{block('solve()')}\n</details>"
     assert code_of(f"1. Do it.\n\n{solution}") == ["solve()\n"]
-    assert code_of(f"1. Given {block('x = 1')}{solution}") == ["x = 1\n", "solve()\n"]
-    asked = f"1. Given {block('x = 1')} to pass {block('assert x')}{solution}"
+    assert code_of(f"1. Given\n\n{block('x = 1')}{solution}") == ["x = 1\n", "solve()\n"]
+    asked = f"1. Given\n\n{block('x = 1')} to pass\n\n{block('assert x')}{solution}"
     assert code_of(asked) == ["x = 1\n", "solve()\n", "assert x\n"]
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ldr_lib.data.errors import DataError
+from ldr_lib.data.views import ViewMaker
 from ldr_lib.pretrained import load_weights, random_encoder
-from ldr_lib.transfer import pretraining
 from ldr_lib.transfer.baselines import BASELINES
 from ldr_lib.transfer.pretraining import ABLATIONS, PretrainingSettings, pretrain
 
@@ -37,7 +37,7 @@ def test_the_saved_encoder_is_the_trained_one(method, images, tmp_path):
 
 def test_all_methods_see_the_same_views(images, tmp_path, monkeypatch):
     seen = {}
-    make = pretraining.ViewMaker.__call__
+    make = ViewMaker.__call__
 
     def watched(maker, batch):
         views = make(maker, batch)
@@ -58,7 +58,7 @@ def test_all_methods_see_the_same_views(images, tmp_path, monkeypatch):
 def test_resumed_equals_uninterrupted(method, images, tmp_path, monkeypatch):
     whole, _ = pretrain(method, images, replace(TINY, epochs=(1, 2)), tmp_path / "whole", "cpu")
     steps = iter(range(100))
-    make = pretraining.ViewMaker.__call__
+    make = ViewMaker.__call__
 
     def interrupted(maker, batch):
         if next(steps) == 3:
