@@ -83,7 +83,10 @@ def test_every_command_has_help():
         (["guided", "liver"], 'unknown guided network "liver"'),
         (["guided", "vessel", "--control", "magic"], 'unknown control "magic"'),
         (["transfer", "liver"], 'unknown task "liver"'),
-        (["records", "all"], 'unknown group of runs "all"; known are records, learning, priors, transfer'),
+        (
+            ["records", "all"],
+            'unknown group of runs "all"; known are records, learning, priors, transfer',
+        ),
         (["ship", "liver"], 'unknown thing to ship "liver"'),
         (["leaderboard", "absent"], "holds no graded submission"),
         (["benchmark", "--device", "cuda:99"], 'device "cuda:99" is not available here'),

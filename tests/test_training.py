@@ -399,7 +399,7 @@ def test_loss_weights_of_the_stages():
 
 def test_changes_and_the_environment_override_a_tier(monkeypatch):
     assert Settings.for_tier("class", n_clusters=4).n_clusters == 4
-    assert Settings.for_tier("class", n_clusters=None).n_clusters == 8
+    assert Settings.for_tier("class", n_clusters=None).n_clusters == 16
     monkeypatch.setenv("LDR_TIER", "smoke")
     assert Settings.for_tier("class", "chest").tier == "smoke"
     monkeypatch.setenv("LDR_TIER", "")

@@ -729,7 +729,6 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
         "committed_records": (runs.committed_records, dict(name="00_quickstart")),
         "over_seeds": (runs.over_seeds, dict(records=records, table="agreement")),
         "claims_over": (runs.claims_over, dict(records=records)),
-        "summary": (runs.summary, dict(name="00_quickstart", table="agreement")),
         "runs.compare": (
             runs.compare,
             dict(

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -98,8 +99,9 @@ def _replace_folder(temporary: Path, path: Path) -> None:
     """Puts a folder where there may be one already. The old one is moved away first, since a
     folder cannot be renamed to another that is not empty.
     """
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "a file of this name is there", str(path))
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(path.stat().st_mode):  # one look: others may move it at any time
+            raise NotADirectoryError(errno.ENOTDIR, "a file of this name is there", str(path))
     with temporary_beside(path) as old:
         while True:
             with suppress(FileNotFoundError):

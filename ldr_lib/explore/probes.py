@@ -121,8 +121,8 @@ def probe(
             for measure in ("AUC", "AP", "AP across"):
                 columns[f"{structure} retrieval {measure}"] = ranked[measure].to_numpy()
         scale = moments(of_held_out, inside)
-        x = standardised(of_example.reshape(-1, of_example.shape[-1])[labelled], *scale)
-        z = standardised(of_held_out.reshape(-1, of_held_out.shape[-1])[judged], *scale)
+        x = _compared(of_example.reshape(-1, of_example.shape[-1])[labelled], *scale)
+        z = _compared(of_held_out.reshape(-1, of_held_out.shape[-1])[judged], *scale)
         for way, model in _probes().items():
             probability = model.fit(x, labels).predict_proba(z)  # (P, classes)
             for number, structure in enumerate(names, 1):
@@ -136,6 +136,13 @@ def probe(
     ways += [f"{way} {m}" for way in _probes() for m in MEASURES]
     order = [f"{structure} {way}" for structure in names for way in ways]
     return Comparison({name: table[["NMI", *order]] for name, table in rows.items()})
+
+
+def _compared(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Features (P, D) as unit vectors; a single one, which has no direction, keeps its size."""
+    if features.shape[-1] == 1:
+        return ((features - mean) / deviation).astype(np.float32)
+    return standardised(features, mean, deviation)
 
 
 def _probes() -> dict:

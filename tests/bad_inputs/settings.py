@@ -58,7 +58,7 @@ SETTINGS = [
     row(
         "Settings",
         "an unknown loss",
-        r"unknown loss \['patches'\]; known are \['area', 'entropy'",
+        r"unknown loss \['patches'\]; known are \['area', 'assignment'",
         stages=({"patches": 1.0}, {}),
     ),
     row(

@@ -85,7 +85,7 @@ def test_a_similarity_sheet_marks_the_pixel_and_measures_each_map():
     figure = explore.similarity_sheet(images, similarity, inside, 3, 4, truth)
     assert tuple(np.ravel(figure.axes[0].lines[0].get_data())) == (4, 3)
     words = [axis.texts[0].get_text() for axis in figure.axes[2:4]]
-    assert "AUC 1.00" in words[0] and "average precision 1.00" in words[0]
+    assert "AUC 1.00" in words[0] and "AP 1.00" in words[0]
     assert "AUC 0.00" in words[1] and f"chance {truth[1, 1:].mean():.2f}" in words[1]
     assert scales(figure) == {(0, 1), (-1, 1)}
     figure = explore.similarity_sheet(images, similarity, inside, 3, 4, titles=["a", "b"])
