@@ -55,6 +55,18 @@ def test_a_probe_finds_anatomy_in_features_of_anatomy_and_none_in_noise(prepared
     assert noise.filter(like="AP").max() < 0.25
 
 
+def test_a_single_feature_keeps_its_size_in_a_probe(prepared):
+    training, held_out = prepared
+    example = labelled_example(training, "fundus")
+
+    def number(part):
+        return anatomy_of(part, "fundus")[0][..., None].astype(np.float32)  # (N, S, S, 1)
+
+    features = {"number of the structure": (number(training)[example], number(held_out))}
+    table = probe(features, training, example, held_out, "fundus", 4).table
+    assert (table.filter(like="neighbours") > 0.99).all(axis=None)
+
+
 def test_a_probe_without_masks_is_refused(prepared):
     bare = replace(prepared[0], masks={"field_of_view": prepared[0].masks["field_of_view"]})
     with pytest.raises(DataError, match="every structure is marked"):
