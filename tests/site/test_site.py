@@ -77,11 +77,9 @@ def test_every_figure_is_described(documents):
 
 
 def test_descriptions_are_of_figures_that_exist():
-    figures = {
-        f"{path.parent.name}/{path.stem}" for path in (ROOT / "figures").glob("0*/*.png")
-    }
+    figures = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "figures").glob("0*/*.png")}
     widgets = ("00b_from_simclr_to_local_discrimination", "03_embedding_visualization")
-    figures |= {f"{name}/explorer" for name in (*widgets, "07_one_shot_landmarks")}  # still pictures
+    figures |= {f"{name}/explorer" for name in (*widgets, "07_one_shot_landmarks")}
     assert notebooks.alternatives().keys() == figures
 
 
