@@ -20,7 +20,7 @@ from .paths import project_root
 PACKAGE = Path(__file__).resolve().parents[1]
 REPORTING = ("explore", "runs", "teaching", "benchmark", "reproduce", "tables", "__main__")
 """Modules that draw, record and report: a change there changes no number."""
-COMPUTING = ("explore.probes",)
+COMPUTING = tuple(f"explore.{name}" for name in ("health", "learning", "probes", "rivals"))
 """Modules among them that do change numbers."""
 COMPUTING_PACKAGES = ("torch", "kornia", "scikit-image")
 """Packages whose versions may change a number."""
