@@ -25,32 +25,19 @@ from ..pretrained import CHANNELS
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..settings import Settings
-from ..tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE
+from ..tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE, TRAINING
 from ..training import new_network, train
 from .health import health
 from .rivals import rival_features
 
 NAME = "learning"
-STEPS = (0, 10, 30, 100, 300, 1_000, 3_000, 10_000)
 K_MEANS_STEPS = 60
 FIRST_STAGE = 600
 """Steps of stage 1 at most; fewer where a training is short."""
 RATES = {"patch": 4e-3, "k_means": 5e-3, "prototype": 5e-4, "region": 4e-3}
-"""Highest learning rate of a stage, by a loss that it has."""
-CLUSTERS = {"fundus": 16, "chest": 16}
-VIEWS = {
-    "fundus": dict(
-        image_size=256,
-        crop_scale=(0.125, 1.0),
-        views=dict(colour=0.3, grey=0.1, appearances=2, antialias=True),
-    ),
-    "chest": dict(
-        image_size=128,
-        crop_scale=(0.25, 1.0),
-        views=dict(colour=0.4, antialias=True),
-    ),
-}
-COMMON = dict(pairs=3, view_size=32, grid=16)
+"""Highest learning rate of a stage, by a loss that it has. Views, batch and clusters are those of
+the class tier.
+"""
 UNLABELLED = {
     "fundus": (
         ("chase_db1", "train", ""),
@@ -125,17 +112,15 @@ def settings_of(way: str, modality: str, steps: int, seed: int = 0) -> Settings:
         (chosen.second, epochs - first - start),
     ]
     stages, lengths = zip(*((losses, n) for losses, n in plan if losses and n > 0))
-    return Settings(
+    plan = dict(
         tier=way,
         seed=seed,
         steps=per_epoch,
         stages=stages,
         epochs=lengths,
         learning_rate=tuple(next(RATES[name] for name in RATES if name in s) for s in stages),
-        n_clusters=CLUSTERS[modality],
-        **COMMON,
-        **VIEWS[modality],
     )
+    return Settings(**TRAINING[modality]["class"] | plan)
 
 
 def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str]:
@@ -157,7 +142,7 @@ def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str
         prepare(open_dataset(name, os.path.join(data_dir, folder), split), size)
         for name, split, folder in UNLABELLED[one_of(modality, CHANNELS, "modality")]
     ]
-    n = VIEWS[modality]["views"].get("appearances", 1)
+    n = settings_of("both", modality, 1).appearances
     images = np.concatenate([part.appearances(n)[:] for part in parts])
     return images, joint_fingerprint(parts)
 
@@ -264,8 +249,8 @@ def learning_study(
     label = study_label(**parameters)
     trained = runs_folder() / NAME / label.rpartition("_")[0]
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
-    size = VIEWS[one_of(modality, CHANNELS, "modality")]["image_size"]
     net, settings = None, settings_of("both", modality, max(steps, 1), seed)
+    size = settings.image_size
     if way != "rivals":
         images, fingerprint = unlabelled(modality, data_dir, size)
         run.data(train=fingerprint)
