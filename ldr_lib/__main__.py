@@ -182,15 +182,15 @@ def learn(
         ),
     ],
     modality: Annotated[str, typer.Option(help="fundus or chest.")] = "fundus",
-    steps: Annotated[int, typer.Option(min=0, help="Of all stages; 0 is untrained.")] = 1000,
+    steps: Annotated[int, typer.Option(min=0, help="Of all stages; 0 is untrained.")] = 10_000,
     seed: Seed = 0,
     split: Annotated[
         str, typer.Option(help="Measure on train while choosing something, on test once.")
     ] = "test",
     data_dir: DataDir = DATA,
 ) -> None:
-    """Train without labels for some steps, measure what was learned, keep its record (notebook 02);
-    goes on where it was interrupted.
+    """Train without labels, measure what was learned after 0, 10, 30, 100, ... steps and keep a
+    record of each (notebook 02); goes on where it was interrupted.
 
     Example: python -m ldr_lib learn both --steps 1000 --split train
     """
@@ -254,31 +254,132 @@ def guided(
 
 @command
 def transfer(
-    task: Annotated[
-        list[str], typer.Argument(help="Tasks, as disc_drions; real takes the four on real images.")
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folder of your own images, with --masks; or tasks of the kit, as disc_drions, "
+            "where real takes the four on real images."
+        ),
     ],
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of the masks of your own images.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results on them.")] = None,
     init: Annotated[
         list[str],
         typer.Option(
-            help="Initialisation: random, ldr, instance, dense, autoencoder ... or the path of a "
-            "safetensors file; may be repeated."
+            help="Initialisation: random, scratch, ldr, instance, dense, autoencoder ... or the "
+            "path of a safetensors file; may be repeated."
         ),
     ] = ("ldr",),
     labels: Annotated[
-        list[int], typer.Option(help="Labelled images, 0 takes all; may be repeated.")
-    ] = (1,),
+        list[int] | None,
+        typer.Option(
+            help="Labelled images, 0 takes all; may be repeated. Default: all of your own, 1 in a "
+            "task."
+        ),
+    ] = None,
     seed: Annotated[list[int], typer.Option(help="Seed; may be repeated.")] = (0,),
     tier: Tier = "study",
-    jobs: Annotated[int, typer.Option(min=1, help="Cells at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Tasks: cells at once.")] = 1,
     data_dir: DataDir = DATA,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Own images: steps of each stage; default: those of the tier."),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Own images: folds of the cross-validation.")] = 5,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            help="Own images: a csv table of image and fold instead, where train is never tested."
+        ),
+    ] = None,
+    structure: Annotated[
+        str, typer.Option(help="Own images: what the masks show; vessel measures centre lines.")
+    ] = "structure",
+    value: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Own images: the structure's value in masks of several; may be repeated."
+        ),
+    ] = None,
+    modality: Annotated[
+        str, typer.Option(help="Own images: fundus, chest or other; default: what most look like.")
+    ] = "",
+    fine: Annotated[
+        bool | None,
+        typer.Option(
+            "--fine/--no-fine",
+            help="Own images: fine structures, as vessels and small lesions, are seen in crops of "
+            "larger images; default: decided by the masks.",
+        ),
+    ] = None,
+    allow_empty: Annotated[
+        bool, typer.Option(help="Own images: an empty mask says that the structure is not there.")
+    ] = False,
 ) -> None:
-    """Measure segmentation with few labels; combinations without a record are run (notebook 05).
+    """Measure segmentation with few labels: of your own images, or of the kit's tasks (notebook
+    05). What is measured already is not measured again.
 
-    Example: python -m ldr_lib transfer disc_drions --init random --init ldr --labels 1
+    Own images: python -m ldr_lib transfer my_images --masks my_masks --out my_result
+
+    Tasks: python -m ldr_lib transfer disc_drions --init random --init ldr --labels 1
     """
-    from .transfer.experiment import cells
+    if masks is None:
+        from .transfer.experiment import cells
 
-    cells(list(task), list(init), list(labels), list(seed), data_dir, tier, jobs)
+        _require_no_folder(what)
+        cells(list(what), list(init), list(labels or [1]), list(seed), data_dir, tier, jobs)
+        return
+    from .transfer.own_study import own_study
+    from .transfer.own_table import shown
+
+    if len(what) > 1 or out is None:
+        raise ValueError(
+            "own images are one folder, with a folder for the results, as in python -m ldr_lib "
+            "transfer my_images --masks my_masks --out my_result"
+        )
+    table = own_study(
+        *(what[0], masks, out, tuple(init), tuple(labels or [0]), tuple(seed), folds, split),
+        *(structure, tuple(value or ()), modality or None, fine, allow_empty, tier, steps),
+        say=typer.echo,
+    )
+    typer.echo(shown(table))
+    typer.echo(f"mean ± sd between images [95 % interval]; each image and all segmenters: {out}")
+    typer.echo(f"new images: python -m ldr_lib predict {out} NEW_IMAGES --out found")
+
+
+def _require_no_folder(tasks: list[str]) -> None:
+    """A folder without its masks is no task."""
+    for name in tasks:
+        if Path(name).is_dir():
+            raise ValueError(
+                f"{name} is a folder: say where its masks are, as in python -m ldr_lib transfer "
+                f"{name} --masks my_masks --out my_result"
+            )
+
+
+@command
+def predict(
+    segmenter: Annotated[
+        Path, typer.Argument(help="A segmenter that transfer has trained: file or folder.")
+    ],
+    images: Annotated[Path, typer.Argument(help="Folder of new images.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, ...; default: a GPU where there is one.")
+    ] = "auto",
+) -> None:
+    """Find the structure of a segmenter in new images: one mask for each, at its own size. Masks
+    that are there already are kept. The status is 1 where an image could not be used.
+
+    Example: python -m ldr_lib predict my_result new_images --out found
+    """
+    from .transfer.saved import predict_folder, said
+
+    table = predict_folder(segmenter, images, out, device)
+    typer.echo(said(table, out))
+    raise typer.Exit(int(table["mask"].isna().any()))
 
 
 @command

@@ -146,10 +146,11 @@ def time_class_step(way: str, device: torch.device, repeats: int) -> dict:
     stage = _StageNet(net, clusters=False)
     losses = LocalDiscrimination(settings.stages[0], settings.grid)
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    shape = (64, settings.image_size, settings.image_size, 3 * settings.appearances)
-    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    batches = iter(image_batches(images, settings.pairs, 2 * repeats + 8))
     make_views = settings.view_maker
+    channels = 3 * make_views.appearances + make_views.field_of_view
+    shape = (64, settings.image_size, settings.image_size, channels)
+    images = np.random.default_rng(0).integers(1, 256, shape, dtype=np.uint8)
+    batches = iter(image_batches(images, settings.pairs, 2 * repeats + 8))
 
     def step():
         views = make_views(next(batches)[0].to(device).permute(0, 3, 1, 2))

@@ -129,7 +129,9 @@ class LossLog(Callback):
         for name, value in self.loss_func.terms.items():
             self.sums[name] = self.sums.get(name, 0) + value
         if self.pred[1] is not None:
-            self.areas.append(self.pred[1].detach().mean((0, 2, 3)))  # (4B, K, s, s) to (K,)
+            inside = getattr(self.y, "inside", torch.ones_like(self.pred[1][:, :1]))
+            seen = self.pred[1].detach() * inside  # (4B, K, s, s)
+            self.areas.append(seen.mean((0, 2, 3)) / inside.mean().clamp(min=1e-6))  # (K,)
 
     def after_batch(self):
         if self.progress:

@@ -12,6 +12,7 @@ from sklearn.cluster import MiniBatchKMeans
 from .data.batches import image_batches
 from .data.views import Views
 from .device import mixed_precision
+from .distributed import average
 from .network import TwoBranchNet
 from .settings import Settings
 
@@ -40,7 +41,8 @@ def k_means_centres(net: TwoBranchNet, images: np.ndarray, settings: Settings) -
             views = settings.view_maker(batch.to(device).permute(0, 3, 1, 2))
             with mixed_precision(device, net):
                 v = net.embed(views.first.contiguous(memory_format=torch.channels_last))
-            found.append(v.permute(0, 2, 3, 1).flatten(0, 2).cpu())  # (2B * s * s, D)
+            inside = views.inside[: len(v), 0] > 0  # (2B, s, s)
+            found.append(v.permute(0, 2, 3, 1)[inside].cpu())  # (pixels, D)
     net.train(was_training)
     vectors = torch.cat(found).numpy()
     rng = np.random.default_rng(settings.seed)
@@ -92,5 +94,7 @@ class NearestCentre:
         embeddings, clusters = outputs
         nearest = torch.einsum("bdhw,kd->bkhw", embeddings, self.centres).argmax(1, keepdim=True)
         chosen = clusters.clamp(min=1e-6).log().gather(1, nearest)  # (4B, 1, s, s)
-        self.terms = {"k_means": -chosen.detach().mean()}
-        return -self.weight * chosen.mean()
+        n_inside = average(views.inside.sum()).clamp(min=1)
+        loss = -(chosen * views.inside).sum() / n_inside
+        self.terms = {"k_means": loss.detach()}
+        return self.weight * loss

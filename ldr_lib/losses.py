@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 from .data.checks import instance, number
+from .data.tensor_checks import bools as _bools
 from .data.tensor_checks import require as _require
 from .data.tensor_checks import require_one_type as _require_one_type
 from .data.tensor_checks import require_temperature as _require_temperature
@@ -25,7 +26,10 @@ from .vectors import patch_rows, region_vectors
 
 
 def patch_discrimination(
-    anchors: torch.Tensor, positives: torch.Tensor, temperature: float = 0.1
+    anchors: torch.Tensor,
+    positives: torch.Tensor,
+    temperature: float = 0.1,
+    counted: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Patch discrimination L_pd: pulls the two views of a patch together and pushes all other
     patches apart.
@@ -38,6 +42,8 @@ def patch_discrimination(
         anchors: (N, D) unit vectors, N >= 2.
         positives: (N, D) unit vectors; row i shows the same patch as row i of `anchors`.
         temperature: t > 0 above; the smaller, the more the nearest patches dominate.
+        counted: (N,) bool, which patches take part, for example those in the field of view; by
+            default all do.
 
     Returns:
         Scalar loss. For 1024 rows in all: 7.93 when all vectors are equal, about 9.3 for random
@@ -45,7 +51,7 @@ def patch_discrimination(
 
     Raises:
         ValueError: The two sets differ in shape, or hold fewer than two patches together with their
-            pairs; the temperature is not above 0.
+            pairs; `counted` is not one bool a patch; the temperature is not above 0.
 
     Example:
         >>> equal = torch.ones(512, 1)  # all 1024 rows are one and the same unit vector
@@ -63,11 +69,15 @@ def patch_discrimination(
             "with one there is nothing to discriminate"
         )
     vectors = torch.cat([anchors, positives])  # (2N, D)
+    counts = _bools(counted, "counted", anchors[:, 0]).repeat(2)  # (2N,)
     others = gather(vectors.detach())  # (M, D), M = 2N * processes; detach is the stop-gradient
+    all_count = gather(counts)  # (M,)
+    place = all_count.cumsum(0) - 1  # of a row among those that count
     first = own_share().number * len(vectors)  # row i is row first + i of `others`
-    itself = first + torch.arange(len(vectors), device=vectors.device)
+    itself = place[first : first + len(vectors)]
     partner = itself.roll(len(anchors))  # row of `others` that shows the same patch as row i
-    return _Discrimination.apply(vectors, others, itself, partner, temperature) / len(vectors)
+    rows = vectors[counts], others[all_count], itself[counts], partner[counts]
+    return _Discrimination.apply(*rows, temperature) / average(counts.sum() * 1.0).clamp(min=1)
 
 
 class _Discrimination(torch.autograd.Function):
@@ -82,7 +92,7 @@ class _Discrimination(torch.autograd.Function):
     def forward(context, vectors, others, itself, partner, temperature):
         total, gradient = vectors.new_zeros(()), torch.empty_like(vectors)
         by_temperature = vectors.new_zeros(())
-        block = max(1, BLOCKS[vectors.device.type == "cuda"] // len(others))
+        block = max(1, BLOCKS[vectors.device.type == "cuda"] // max(1, len(others)))
         parts = (part.split(block) for part in (vectors, itself, partner, gradient))
         for z, i, p, found in zip(*parts):
             rows = torch.arange(len(z), device=z.device)
@@ -121,6 +131,7 @@ def hypersphere_mixup(
     second: torch.Tensor,
     lam: torch.Tensor,
     temperature: float = 0.1,
+    counted: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Hypersphere mixup L_mix: the patches of a mixed image must lie between those of its two
     sources on the sphere.
@@ -134,6 +145,7 @@ def hypersphere_mixup(
         second: (B, D, G, G) patch vectors of the second image.
         lam: Share of the first image in [0, 1], one number or (B,).
         temperature: As in `patch_discrimination`.
+        counted: (B, G, G) bool, which patches take part; by default all do.
 
     Returns:
         Scalar loss.
@@ -159,7 +171,8 @@ def hypersphere_mixup(
     if len(lam) not in (1, len(first)):
         raise ValueError(f"lam must be one share or {len(first)}, one an image, not {len(lam)}")
     target = F.normalize(lam * first + (1 - lam) * second, dim=1).detach()  # (B, D, G, G)
-    return patch_discrimination(patch_rows(mixed), patch_rows(target), temperature)
+    counted = _bools(counted, "counted", mixed[:, 0]).flatten()  # (B * G * G,)
+    return patch_discrimination(patch_rows(mixed), patch_rows(target), temperature, counted)
 
 
 def region_discrimination(
@@ -202,7 +215,7 @@ def region_discrimination(
     return -logits.log_softmax(2).diagonal(dim1=1, dim2=2).mean()  # diagonal: (N, K)
 
 
-def cluster_entropy(clusters: torch.Tensor) -> torch.Tensor:
+def cluster_entropy(clusters: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
     """Entropy term L_ent: mean binary entropy of the cluster assignments in bits, low when every
     pixel is decided.
 
@@ -210,6 +223,7 @@ def cluster_entropy(clusters: torch.Tensor) -> torch.Tensor:
 
     Args:
         clusters: (N, K, H, W) assignments in [0, 1].
+        inside: (N, 1, H, W) 1 where a pixel counts, else 0; by default all do.
 
     Returns:
         Scalar in [0, 1] bits: 0 where every pixel belongs to one cluster. Where every pixel is
@@ -226,10 +240,13 @@ def cluster_entropy(clusters: torch.Tensor) -> torch.Tensor:
     """
     _require("NKHW", clusters=clusters)
     a = clusters.clamp(1e-7, 1 - 1e-7)  # the logarithm of 0 has no gradient
-    return (torch.special.entr(a) + torch.special.entr(1 - a)).mean() / math.log(2)
+    bits = (torch.special.entr(a) + torch.special.entr(1 - a)) / math.log(2)
+    if inside is None:
+        return bits.mean()
+    return (bits.mean(1, keepdim=True) * inside).sum() / average(inside.sum()).clamp(min=1)
 
 
-def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
+def cluster_area(clusters: torch.Tensor, inside: torch.Tensor | None = None) -> torch.Tensor:
     """Area term: how far the cluster areas of each image are from equal.
 
     Mean over n and k of (mean_p a_k(p) - 1/K)^2. Region discrimination hardly notices a cluster
@@ -243,6 +260,7 @@ def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
 
     Args:
         clusters: (N, K, H, W) assignments in [0, 1].
+        inside: (N, 1, H, W) 1 where a pixel counts, else 0; by default all do.
 
     Returns:
         Scalar, 0 for equal areas, (K - 1)/K^2 when one cluster takes everything.
@@ -260,6 +278,8 @@ def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
     """
     _require("NKHW", clusters=clusters)
     areas = clusters.mean((2, 3))  # (N, K)
+    if inside is not None:
+        areas = (clusters * inside).mean((2, 3)) / inside.mean((2, 3)).clamp(min=1e-6)
     return (areas - 1 / clusters.shape[1]).square().mean()
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from .data.checks import number, whole
-from .data.tensor_checks import require, require_temperature
+from .data.tensor_checks import bools, require, require_temperature
 from .distributed import average, gather, own_share
 from .vectors import region_vectors
 
@@ -44,7 +44,10 @@ def cluster_prototypes(embeddings: torch.Tensor, clusters: torch.Tensor) -> torc
 
 
 def balanced_assignment(
-    similarity: torch.Tensor, sharpness: float = 0.05, rounds: int = 3
+    similarity: torch.Tensor,
+    sharpness: float = 0.05,
+    rounds: int = 3,
+    counted: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Assigns patches to prototypes so that all prototypes are used about equally in a batch.
 
@@ -55,9 +58,10 @@ def balanced_assignment(
         similarity: (N, K) cosines of N patches and K prototypes.
         sharpness: Above 0; the smaller, the more decided.
         rounds: Of scaling, at least 1.
+        counted: (N,) bool, which patches take part; by default all do.
 
     Returns:
-        (N, K) shares, which sum to 1 over K.
+        (N, K) shares, which sum to 1 over K, or are 0 for patches that take no part.
 
     Raises:
         ValueError: The similarities have other dimensions, or a number is out of range.
@@ -74,6 +78,7 @@ def balanced_assignment(
     rounds = whole(rounds, "rounds", 1, 1000)
     everywhere = gather(similarity.detach().float())  # (M, K), the patches of all processes
     shares = (everywhere / sharpness - everywhere.max() / sharpness).exp()
+    shares = shares * gather(bools(counted, "counted", similarity[:, 0]))[:, None]
     for _ in range(rounds):
         shares = shares / shares.sum(0).clamp(min=1e-12)  # all prototypes equally
         shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-12)  # each patch wholly
@@ -82,7 +87,9 @@ def balanced_assignment(
 
 
 def _cross_entropy(shares: torch.Tensor, log_p: torch.Tensor) -> torch.Tensor:
-    return -(shares * log_p).sum(1).mean()
+    """The mean over patches that take part."""
+    takes_part = shares.sum(1) > 0  # (N,)
+    return -(shares * log_p).sum() / average(takes_part.sum() * 1.0).clamp(min=1)
 
 
 def prototype_discrimination(

@@ -204,11 +204,6 @@ class Settings:
         return rate if isinstance(rate, tuple) else (rate,) * len(self.stages)
 
     @property
-    def appearances(self) -> int:
-        """How many appearances of an image `ldr_lib.train` is given, along the channels."""
-        return self.view_maker.appearances
-
-    @property
     def view_maker(self) -> ViewMaker:
         """Makes the views of these settings."""
         return ViewMaker(self.view_size, self.crop_scale, **self.views)

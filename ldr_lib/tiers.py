@@ -31,20 +31,21 @@ _SHORT = dict(
     view_size=32,
     grid=16,
     stages=OURS,
-    learning_rate=(4e-3, 5e-3, 1e-3),
+    learning_rate=(4e-3, 5e-3, 5e-4),
 )
 _SMOKE = _SHORT | dict(
     image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
 )
 _CLASS = _SHORT | dict(epochs=(6, 1, 5), steps=50)
-_PHOTOGRAPHS = dict(views=dict(colour=0.3, grey=0.1, appearances=2, antialias=True))
-_X_RAYS = dict(views=dict(antialias=True))
+_SHORT_VIEWS = dict(antialias=True, field_of_view=True)
+_PHOTOGRAPHS = dict(views=_SHORT_VIEWS | dict(appearances=2))
+_X_RAYS = dict(views=_SHORT_VIEWS)
 _PUBLISHED = dict(image_size=512, view_size=448, epochs=(20, 80), steps=1000, schedule="published")
 
 TRAINING = {
     "fundus": {
         "smoke": _SMOKE | _PHOTOGRAPHS,
-        "class": _CLASS | _PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 1.0)),
+        "class": _CLASS | _PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 0.5)),
         "full": _PUBLISHED,
     },
     "chest": {

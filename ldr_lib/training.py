@@ -97,35 +97,41 @@ class LocalDiscrimination:
             first, second, mixed = views.split(grids)  # (2B, ...), (2B, ...), (B, ...)
             anchors = patch_rows(first)  # (2B * G * G, D)
             positives = patch_rows(views.realign(second))  # same cells, same order
+            inside = views.cells_inside(self.grid)  # (2B, G, G)
             if "patch" in self.weights:
-                terms["patch"] = patch_discrimination(anchors, positives)
+                terms["patch"] = patch_discrimination(anchors, positives, counted=inside.flatten())
             if "mixup" in self.weights:
                 source_a, source_b = first.chunk(2)  # (B, D, G, G) each
-                terms["mixup"] = hypersphere_mixup(mixed, source_a, source_b, views.lam)
+                inside_a, inside_b = inside.chunk(2)  # (B, G, G) each
+                terms["mixup"] = hypersphere_mixup(
+                    mixed, source_a, source_b, views.lam, counted=inside_a & inside_b
+                )
         if clusters is not None:
+            unmixed = views.unmixed(embeddings)  # (5B, D, s, s) to (4B, D, s, s)
             if "region" in self.weights:
-                unmixed = views.unmixed(embeddings)  # (5B, D, s, s) to (4B, D, s, s)
-                terms["region"] = region_discrimination(unmixed, clusters)
+                terms["region"] = region_discrimination(unmixed, clusters * views.inside)
             if "entropy" in self.weights:
-                terms["entropy"] = cluster_entropy(clusters)
+                terms["entropy"] = cluster_entropy(clusters, views.inside)
             if "area" in self.weights:
-                terms["area"] = cluster_area(clusters)
+                terms["area"] = cluster_area(clusters, views.inside)
             if self.weights.keys() & {"prototype", "assignment"}:
-                terms |= self._prototypes(embeddings, clusters, views, anchors, positives)
+                prototypes = cluster_prototypes(unmixed, clusters * views.inside)  # (K, D)
+                terms |= self._prototypes(clusters, views, prototypes, anchors, positives, inside)
         self.terms = {name: value.detach() for name, value in terms.items()}
         return sum(self.weights[name] * value for name, value in terms.items())
 
     def _prototypes(
         self,
-        embeddings: torch.Tensor,
         clusters: torch.Tensor,
         views: Views,
+        prototypes: torch.Tensor,
         anchors: torch.Tensor,
         positives: torch.Tensor,
+        inside: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """The terms of prototypes: each patch of one view learns what the other is assigned to."""
-        prototypes = cluster_prototypes(views.unmixed(embeddings), clusters)  # (K, D)
-        assigned = balanced_assignment(torch.cat([anchors, positives]) @ prototypes.T)
+        similarity = torch.cat([anchors, positives]) @ prototypes.T  # (4B * G * G, K)
+        assigned = balanced_assignment(similarity, counted=inside.repeat(2, 1, 1).flatten())
         terms = {}
         if "prototype" in self.weights:
             terms["prototype"] = prototype_discrimination(anchors, positives, prototypes, assigned)
@@ -283,8 +289,11 @@ def stage_learner(
 def _arrays(
     images: np.ndarray | Appearances | Prepared, settings: Settings
 ) -> np.ndarray | Appearances:
-    """Of prepared images the appearances that the settings ask for."""
-    return images.appearances(settings.appearances) if isinstance(images, Prepared) else images
+    """Of prepared images what the settings' views are made of."""
+    maker = settings.view_maker
+    if not isinstance(images, Prepared):
+        return images
+    return images.appearances(maker.appearances, maker.field_of_view)
 
 
 def train(
@@ -359,19 +368,19 @@ def train(
 
 
 def channels_of(images: np.ndarray, settings: Settings) -> int:
-    """Channels of a view: those of the images, shared by their appearances.
+    """Channels of a view of these images.
 
     Raises:
-        DataError: The channels cannot be shared so.
+        DataError: The images' channels are not what the settings' views are made of.
     """
-    channels, appearances = images.shape[-1], settings.appearances
-    if channels % appearances:
+    maker = settings.view_maker
+    try:
+        return maker.channels_of(images.shape[-1])
+    except ValueError as error:
         raise DataError(
-            f"the settings expect {appearances} appearances of every image, one after the other "
-            f"along the channels, and the images have {channels} channels; prepared images give "
-            f"them by .appearances({appearances})"
-        )
-    return channels // appearances
+            f"{error}; prepared images give them by "
+            f".appearances({maker.appearances}, field_of_view={maker.field_of_view})"
+        ) from error
 
 
 def new_network(images: np.ndarray, settings: Settings, start: TwoBranchNet | None) -> TwoBranchNet:

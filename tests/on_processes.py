@@ -33,6 +33,7 @@ from ldr_lib.distributed import (
 from ldr_lib.guided.adversary import Discriminator, soften
 from ldr_lib.guided.settings import GuidedSettings
 from ldr_lib.guided.training import train_guided
+from ldr_lib.prototypes import balanced_assignment, prototype_discrimination
 from ldr_lib.structures import guide_for
 from ldr_lib.tiers import OURS, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ldr_lib.training import stage_learner
@@ -73,6 +74,13 @@ def images() -> np.ndarray:
     return coarse.repeat(4, 1).repeat(4, 2).astype(np.uint8)
 
 
+def with_field_of_view() -> np.ndarray:
+    """The same with a disc as their field of view, as a last channel."""
+    rows, columns = np.mgrid[:48, :48] - 23.5
+    disc = np.hypot(rows, columns) < 20
+    return np.concatenate([images(), np.broadcast_to(disc[None, ..., None], (12, 48, 48, 1))], -1)
+
+
 def _unit(*shape: int) -> torch.Tensor:
     return F.normalize(torch.randn(*shape), dim=1)
 
@@ -92,12 +100,28 @@ def _soften(masks: torch.Tensor) -> torch.Tensor:
     return (soften(masks) ** 3).mean()
 
 
+def _some_patches(anchors: torch.Tensor, positives: torch.Tensor, seen: torch.Tensor):
+    return losses.patch_discrimination(anchors, positives, counted=seen)
+
+
+def _gathered(first: torch.Tensor, second: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    prototypes = torch.eye(5, first.shape[1])
+    similarity = torch.cat([first, second]) @ prototypes.T
+    assigned = balanced_assignment(similarity, counted=seen.repeat(2))
+    return prototype_discrimination(first, second, prototypes, assigned)
+
+
+def _entropy(clusters: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    return losses.cluster_entropy(clusters, inside.double())
+
+
 def loss_calls() -> dict:
     """Each loss with arguments of a whole batch of four; all are shared, the last as it is."""
     torch.manual_seed(0)
     blocks = (torch.rand(4, 1, 4, 4) < 0.5).double()
     dense = losses.dense_contrast
     partners = torch.randint(16, (4, 16))
+    seen, inside = torch.arange(12) % 4 != 3, torch.rand(4, 1, 6, 6) < 0.5
     return {
         "patch": (losses.patch_discrimination, _unit(12, 8), _unit(12, 8)),
         "mixup": (
@@ -105,9 +129,12 @@ def loss_calls() -> dict:
             *(_unit(4, 8, 3, 3) for _ in range(3)),
             torch.rand(4),
         ),
+        "patch in the field of view": (_some_patches, _unit(12, 8), _unit(12, 8), seen),
+        "assignment": (_gathered, _unit(12, 8), _unit(12, 8), seen),
         "region": (losses.region_discrimination, _unit(4, 8, 6, 6), _maps(4, 5, 6, 6)),
         "entropy": (losses.cluster_entropy, _maps(4, 5, 6, 6)),
         "area": (losses.cluster_area, _maps(4, 5, 6, 6)),
+        "entropy in the field of view": (_entropy, _maps(4, 5, 6, 6), inside),
         "dice": (losses.soft_dice_loss, torch.rand(4, 2, 6, 6), _maps(4, 2, 6, 6)),
         "guided": (losses.guided_loss, torch.rand(4, 2, 6, 6), _maps(4, 2, 6, 6)),
         "calibrate": (losses.calibration_loss, torch.rand(4, 2, 6, 6), _maps(4, 2, 6, 6)),
@@ -178,10 +205,11 @@ def pairs() -> LabelledPairs:
 
 def trainings(folder: Path) -> dict[str, torch.Tensor]:
     """The weights after short trainings of every kind."""
-    gathered = replace(SETTINGS, stages=OURS, epochs=(1, 1, 1))
+    seen = dict(field_of_view=True)
+    gathered = replace(SETTINGS, stages=OURS, epochs=(1, 1, 1), views=seen)
     nets = {
         "ldr": train(images(), SETTINGS, folder / "ldr", "cpu")[0],
-        "prototypes": train(images(), gathered, folder / "prototypes", "cpu")[0],
+        "prototypes": train(with_field_of_view(), gathered, folder / "prototypes", "cpu")[0],
     }
     short = replace(SETTINGS, epochs=(1, 1), steps=1)
     for method in ("instance", "dense", "autoencoder"):

@@ -165,6 +165,33 @@ def test_info_nce_of_equal_vectors_is_ln_n(unit):
     assert losses.info_nce(equal, equal).item() == pytest.approx(math.log(9), abs=1e-6)
 
 
+def test_patches_that_do_not_count_are_as_if_they_were_not_there(unit):
+    anchors, positives = unit(12, 6, seed=0), unit(12, 6, seed=1)
+    counted = torch.arange(12) % 3 > 0
+    some = losses.patch_discrimination(anchors, positives, counted=counted)
+    torch.testing.assert_close(
+        some, losses.patch_discrimination(anchors[counted], positives[counted])
+    )
+    grids = [unit(2, 6, 3, 3, seed=s) for s in range(3)]
+    seen = torch.rand(2, 3, 3) < 0.6
+    rows = [losses.patch_rows(grid)[seen.flatten()].T[None, :, :, None] for grid in grids]
+    by_rows = losses.patch_discrimination(
+        rows[0][0, :, :, 0].T,
+        torch.nn.functional.normalize(rows[1][0, :, :, 0].T + rows[2][0, :, :, 0].T, dim=1),
+    )
+    torch.testing.assert_close(losses.hypersphere_mixup(*grids, 0.5, counted=seen), by_rows)
+    inside = (torch.rand(2, 1, 8, 8) < 0.5).float()
+    inside[..., :1] = 1
+    clusters = torch.randn(2, 3, 8, 8).softmax(1)
+    pixels = [a[:, m[0] > 0] for a, m in zip(clusters, inside)]  # (K, P) of each image
+    entropy = losses.cluster_entropy(torch.cat(pixels, 1)[None, :, :, None])
+    torch.testing.assert_close(losses.cluster_entropy(clusters, inside), entropy)
+    areas = torch.stack([losses.cluster_area(a[None, :, :, None]) for a in pixels]).mean()
+    torch.testing.assert_close(losses.cluster_area(clusters, inside), areas)
+    with pytest.raises(ValueError, match="counted must be a tensor of bools"):
+        losses.patch_discrimination(anchors, positives, counted=counted.float())
+
+
 def test_region_discrimination_is_the_equation(unit):
     same_value_and_gradient(
         losses.region_discrimination,

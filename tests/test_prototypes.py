@@ -75,6 +75,7 @@ def test_prototype_discrimination_equals_the_sum_written_out(unit):
 
 
 def test_its_gradient_gathers_patches_of_one_cluster_and_leaves_prototypes_alone():
+    torch.manual_seed(0)
     prototypes = torch.eye(3)
     first = F.normalize(torch.randn(6, 3), dim=1).requires_grad_()
     second = F.normalize(torch.randn(6, 3), dim=1).requires_grad_()
@@ -83,6 +84,24 @@ def test_its_gradient_gathers_patches_of_one_cluster_and_leaves_prototypes_alone
     prototype_discrimination(first, second, prototypes, assigned).backward()
     moved = F.normalize(first.detach() - 0.1 * first.grad, dim=1)
     assert ((moved * prototypes[[0, 0, 1, 1, 2, 2]]).sum(1) > before).all()
+
+
+def test_patches_that_take_no_part_have_no_share_and_no_say():
+    torch.manual_seed(0)
+    similarity = F.normalize(torch.randn(12, 8), dim=1) @ F.normalize(torch.randn(8, 3), dim=0)
+    counted = torch.arange(12) % 3 > 0
+    found = balanced_assignment(similarity, counted=counted)
+    torch.testing.assert_close(found[counted], balanced_assignment(similarity[counted]))
+    assert not found[~counted].any()
+    first, second = (F.normalize(torch.randn(6, 3), dim=1) for _ in range(2))
+    pairs = counted[:6] & counted[6:]
+    assigned = balanced_assignment(torch.cat([first, second]), counted=pairs.repeat(2))
+    torch.testing.assert_close(
+        prototype_discrimination(first, second, torch.eye(3), assigned),
+        prototype_discrimination(
+            first[pairs], second[pairs], torch.eye(3), assigned[pairs.repeat(2)]
+        ),
+    )
 
 
 def test_cluster_prediction_is_the_cross_entropy_with_the_other_view():

@@ -32,7 +32,7 @@ from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.k_means_start import k_means_centres
 from ldr_lib.tensor_files import read_tensors, save_tensors
-from ldr_lib.tiers import BOTH_BRANCHES, PATCH_STAGE, SHORT_BOTH_BRANCHES
+from ldr_lib.tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ldr_lib.training import LocalDiscrimination
 
 TINY = Settings(
@@ -88,6 +88,41 @@ def test_prototype_terms_are_those_of_the_patches_and_their_other_views():
     expected = 2 * prototypes.prototype_discrimination(*rows, centres, assigned)
     expected = expected + 3 * prototypes.cluster_prediction(*shares, assigned)
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("second", [BOTH_BRANCHES | {"area": 2.0}, GATHERED])
+def test_what_lies_outside_the_field_of_view_counts_in_no_loss(second):
+    torch.manual_seed(0)
+    inside = torch.zeros(4, 1, 48, 48)
+    inside[..., 10:] = 1.0
+    seen = torch.cat([torch.rand(4, 3, 48, 48), inside], 1)
+    views = ViewMaker(32, (0.6, 1.0), field_of_view=True)(seen)
+    outside = (1 - views.inside).expand(-1, 3, -1, -1) > 0
+    assert 0.1 < outside.float().mean() < 0.7
+    loss = LocalDiscrimination(PATCH_STAGE | second, grid=8)
+    v = torch.nn.functional.normalize(torch.randn(10, 5, 32, 32), dim=1)
+    a = torch.randn(8, 3, 32, 32).softmax(1)
+    v, a = v.requires_grad_(), a.requires_grad_()
+    value = loss((v, a), views)
+    by_v, by_a = torch.autograd.grad(value, [v, a])
+    assert (by_v[:8].abs().amax(1, keepdim=True)[outside[:, :1]] < 1e-9).all()
+    assert (by_a.abs()[outside] < 1e-9).all()
+    assert by_v[:8].abs().amax(1)[~outside[:, 0]].gt(0).float().mean() > 0.6
+    other = torch.where(outside[:, :1], v[:8].roll(1, 0), v[:8])
+    again = loss((torch.cat([other, v[8:]]), torch.where(outside, a.roll(1, 0), a)), views)
+    if "prototype" not in second:
+        torch.testing.assert_close(again, value)
+
+
+def test_views_of_nothing_but_black_give_a_loss_of_zero():
+    views = ViewMaker(32, field_of_view=True)(torch.zeros(4, 4, 48, 48))
+    v = torch.nn.functional.normalize(torch.randn(10, 5, 32, 32), dim=1).requires_grad_()
+    a = torch.randn(8, 3, 32, 32).softmax(1).requires_grad_()
+    value = LocalDiscrimination(PATCH_STAGE | GATHERED | {"entropy": 1.0, "area": 1.0})(
+        (v, a), views
+    )
+    value.backward()
+    assert v.grad.isfinite().all() and a.grad.isfinite().all()
 
 
 def test_training_lowers_the_patch_loss(images, tmp_path):
@@ -347,15 +382,15 @@ SHORT = dict(
     pairs=3,
     view_size=32,
     grid=16,
-    learning_rate=(4e-3, 5e-3, 1e-3),
+    learning_rate=(4e-3, 5e-3, 5e-4),
     stages=(PATCH_STAGE, {"k_means": 1.0}, {"prototype": 1.0, "assignment": 1.0}),
 )
 SMOKE = SHORT | dict(
     image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
 )
 CLASS = SHORT | dict(epochs=(6, 1, 5), steps=50)
-PHOTOGRAPHS = dict(views=dict(colour=0.3, grey=0.1, appearances=2, antialias=True))
-X_RAYS = dict(views=dict(antialias=True))
+PHOTOGRAPHS = dict(views=dict(appearances=2, antialias=True, field_of_view=True))
+X_RAYS = dict(views=dict(antialias=True, field_of_view=True))
 FULL = dict(
     image_size=512,
     n_clusters=16,
@@ -378,7 +413,7 @@ FULL = dict(
         (
             "class",
             "fundus",
-            CLASS | PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 1.0)),
+            CLASS | PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 0.5)),
         ),
         ("class", "chest", CLASS | X_RAYS | dict(image_size=128, crop_scale=(0.25, 1.0))),
         ("full", "fundus", FULL),
@@ -525,7 +560,7 @@ def test_images_with_several_appearances_train_a_network_for_one(images, tmp_pat
     settings = replace(TINY, views=dict(appearances=2, antialias=True))
     net, _ = train(both, settings, tmp_path, device="cpu")
     assert net.in_channels == images.shape[-1]
-    with pytest.raises(DataError, match="2 appearances of every image"):
+    with pytest.raises(DataError, match="2 appearances, one after the other"):
         train(images[..., :1], settings, tmp_path, device="cpu")
     with pytest.raises(ValueError, match='unknown attribute of views "color"'):
         replace(TINY, views=dict(color=0.1))
@@ -537,11 +572,16 @@ def test_images_with_several_appearances_train_a_network_for_one(images, tmp_pat
 
 def test_prepared_images_are_trained_on_as_their_arrays_are(tmp_path):
     prepared = prepare(open_dataset("simulated_fundus"), 32)
-    for views in ({}, dict(appearances=2)):
+    seen = np.asarray(prepared.masks["field_of_view"], np.uint8)[..., None]
+    made_of = {
+        (): [prepared.images],
+        ("appearances",): [prepared.originals, prepared.images],
+        ("appearances", "field_of_view"): [prepared.originals, prepared.images, seen],
+    }
+    for views, parts in made_of.items():
+        views = {name: dict(appearances=2, field_of_view=True)[name] for name in views}
         settings = replace(TINY, views=views, epochs=(1, 1))
-        arrays = prepared.images
-        if views:
-            arrays = np.concatenate([prepared.originals, prepared.images], -1)
+        arrays = np.concatenate(parts, -1)
         given, _ = train(arrays, settings, tmp_path / "arrays", device="cpu")
         same_one, _ = train(prepared, settings, tmp_path / "prepared", device="cpu")
         assert same(given.state_dict(), same_one.state_dict())

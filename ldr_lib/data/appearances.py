@@ -8,11 +8,12 @@ class Appearances:
     lies, in memory or memory-mapped.
 
     Args:
-        arrays: (N, S, S, C) each, of one type, for example raw and locally normalised photographs.
+        arrays: (N, S, S, C) each, of one type, for example raw and locally normalised photographs,
+            and their field of view with C = 1.
 
     Attributes:
         arrays: These arrays.
-        shape: (N, S, S, C * arrays).
+        shape: (N, S, S, all channels).
         dtype: Of all of them.
         ndim: 4.
 
@@ -24,13 +25,13 @@ class Appearances:
     def __init__(self, *arrays: np.ndarray):
         first = arrays[0]
         for one in arrays:
-            if one.shape != first.shape or one.dtype != first.dtype:
+            if one.shape[:-1] != first.shape[:-1] or one.dtype != first.dtype:
                 raise ValueError(
-                    f"appearances must be of one shape and type, not {first.dtype} {first.shape} "
+                    f"appearances must be of one size and type, not {first.dtype} {first.shape} "
                     f"and {one.dtype} {one.shape}"
                 )
         self.arrays, self.dtype, self.ndim = arrays, first.dtype, first.ndim
-        self.shape = (*first.shape[:-1], first.shape[-1] * len(arrays))
+        self.shape = (*first.shape[:-1], sum(one.shape[-1] for one in arrays))
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -47,15 +47,17 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.images)
 
-    def appearances(self, n: int) -> np.ndarray | Appearances:
+    def appearances(self, n: int, field_of_view: bool = False) -> np.ndarray | Appearances:
         """What views are made of.
 
         Args:
             n: 1 for the network's input alone, 2 for raw intensities and the input, as
-                `Settings.appearances` says.
+                `ViewMaker.appearances` says.
+            field_of_view: Whether a last channel says what lies in the field of view, 1 inside and
+                0 outside.
 
         Returns:
-            (N, S, S, C) or (N, S, S, 2 C).
+            (N, S, S, n C), with one more channel for the field of view.
 
         Raises:
             ValueError: Neither 1 nor 2.
@@ -64,7 +66,10 @@ class Prepared:
         """
         if n not in (1, 2):
             raise ValueError(f"prepared images have 1 or 2 appearances, not {n}")
-        return self.images if n == 1 else Appearances(self.originals, self.images)
+        shown = [self.originals, self.images][-n:]
+        if field_of_view:
+            shown.append(self.masks["field_of_view"].view(np.uint8)[..., None])
+        return shown[0] if len(shown) == 1 else Appearances(*shown)
 
 
 def default_cache() -> Path:

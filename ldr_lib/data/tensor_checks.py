@@ -36,6 +36,35 @@ def require(dims: str, **tensors: torch.Tensor) -> None:
     _require_one("device", "move them with .to(device)", tensors)
 
 
+def bools(value: torch.Tensor | None, name: str, like: torch.Tensor) -> torch.Tensor:
+    """A tensor of bools of the shape of another, for example which patches count.
+
+    Args:
+        value: Of that shape, None for all true.
+        name: Of the argument, for the message.
+        like: The tensor of that shape.
+
+    Returns:
+        Bools on the device of `like`.
+
+    Raises:
+        ValueError: It is of another shape or type, or lies elsewhere.
+
+    Example:
+        >>> bools(None, "counted", torch.rand(2))
+        tensor([True, True])
+    """
+    if value is None:
+        return torch.ones(like.shape, dtype=torch.bool, device=like.device)
+    fits = isinstance(value, torch.Tensor) and value.dtype == torch.bool
+    if not fits or value.shape != like.shape or value.device != like.device:
+        raise ValueError(
+            f"{name} must be a tensor of bools {tuple(like.shape)} on {like.device}, "
+            f"not {shown(value)}"
+        )
+    return value
+
+
 def require_one_type(**tensors: torch.Tensor) -> None:
     """Makes sure that tensors that are multiplied with each other are of one type, on one device.
 

@@ -26,6 +26,8 @@ class Views:
         lam: (B,) shares in the mixed images.
         pose: (2B,) which of the eight combinations of flip and quarter turns was applied to the
             second view, 0 to 7.
+        inside: (4B, 1, s, s) 1 where a pixel of the first, then of the second views lies in the
+            field of view, else 0; by default all do.
     """
 
     first: torch.Tensor
@@ -33,6 +35,11 @@ class Views:
     mixed: torch.Tensor
     lam: torch.Tensor
     pose: torch.Tensor
+    inside: torch.Tensor | None = None
+
+    def __post_init__(self):
+        if self.inside is None:
+            self.inside = self.first.new_ones(self.n_unmixed, 1, *self.first.shape[2:])
 
     @property
     def n_sources(self) -> int:
@@ -66,6 +73,20 @@ class Views:
         Negative padding cuts them off, because the gradient of a slice loses channels_last.
         """
         return F.pad(outputs, (0, 0, 0, 0, 0, 0, 0, -len(self.mixed)))
+
+    def cells_inside(self, grid: int) -> torch.Tensor:
+        """Which cells of a patch grid lie in the field of view with all their pixels, in both
+        views.
+
+        Args:
+            grid: Cells G along each side.
+
+        Returns:
+            (2B, G, G) bool, on the first views' grid.
+        """
+        least = -F.adaptive_max_pool2d(-self.inside, grid)  # (4B, 1, G, G)
+        first, second = least.chunk(2)
+        return torch.minimum(first, self.realign(second))[:, 0] > 0
 
     def realign(self, grid: torch.Tensor) -> torch.Tensor:
         """Turns a grid of the second views back, so that cell (i, j) shows what cell (i, j) of the
@@ -108,6 +129,9 @@ class ViewMaker:
             channels, for example raw and locally normalised; each view shows one of them, drawn
             at random.
         antialias: Whether crops larger than a view are smoothed before they are made smaller.
+        field_of_view: Whether the last channel of the images is their field of view, 0 outside.
+            What lies outside it, or outside the image, then counts in no loss. Without, all pixels
+            count, black ones too.
 
     Raises:
         ValueError: A value makes no sense; the message says which.
@@ -125,6 +149,7 @@ class ViewMaker:
     upright: bool = False
     appearances: int = 1
     antialias: bool = False
+    field_of_view: bool = False
 
     def __post_init__(self):
         whole(self.size, "size", 1, 4096)
@@ -134,13 +159,31 @@ class ViewMaker:
         flag(self.upright, "upright")
         whole(self.appearances, "appearances", 1, 16)
         flag(self.antialias, "antialias")
+        flag(self.field_of_view, "field_of_view")
+
+    def channels_of(self, channels: int) -> int:
+        """Channels of a view, of images with so many: without the field of view, and shared by
+        their appearances.
+
+        Raises:
+            ValueError: They cannot be shared so.
+        """
+        shared = channels - self.field_of_view
+        if shared < 1 or shared % self.appearances:
+            raise ValueError(
+                f"images hold {self.appearances} appearances, one after the other along the "
+                f"channels{' and the field of view as the last one' * self.field_of_view}, and "
+                f"{channels} channels cannot be shared so"
+            )
+        return shared // self.appearances
 
     def __call__(self, images: torch.Tensor, share: Share = WHOLE) -> Views:
         """Makes the views.
 
         Args:
             images: (2B, C, H, W) uint8, or float in [0, 1], already on the device; an even number
-                of square images, with `appearances` times as many channels as the views have.
+                of square images, with `appearances` times as many channels as the views have, and
+                one more for the field of view.
             share: Which part of a larger batch they are. All random numbers of that batch are
                 drawn, so that its shares get the views that they get when made together.
 
@@ -158,11 +201,9 @@ class ViewMaker:
             raise ValueError(
                 f"views need an even number of square images, not {n} of {height} x {width}"
             )
-        if channels % self.appearances:
-            raise ValueError(
-                f"{self.appearances} appearances share the channels of an image equally, and "
-                f"{channels} channels cannot be shared so"
-            )
+        self.channels_of(channels)
+        seen = (images[:, -1:] > 0).float() if self.field_of_view else None  # (2B, 1, H, W)
+        images = images[:, :-1] if self.field_of_view else images
         if images.dtype == torch.uint8:
             images = images.float() / 255
         elif not images.is_floating_point() or not 0 <= images.min() <= images.max() <= 1:
@@ -177,28 +218,28 @@ class ViewMaker:
         turn = draw(-self.rotation, self.rotation)
         pose = torch.randint(1 if self.upright else 8, (share.of * n,), device=images.device)
         pose = share.take(pose, parts=2)
-        first, second = (
-            self._augment(
-                self._appearance(
-                    self._crop(images, centre, side, turn + draw(-self.wobble, self.wobble), k),
-                    share,
-                ),
-                share,
-            )
-            for k in (torch.zeros_like(pose), pose)
-        )
+        views, inside = [], []
+        for k in (torch.zeros_like(pose), pose):
+            grid = self._crop(centre, side, turn + draw(-self.wobble, self.wobble), k)
+            view = self._sample(images, grid, side)
+            views.append(self._augment(self._appearance(view, share), share))
+            if self.field_of_view:
+                inside.append((self._sample(seen, grid, side) > 0.99).float())
+        first, second = views
         lam = share.take(uniform(share.of * n // 2, images.device, 0.2, 0.8))
         part = lam[:, None, None, None]
         mixed = part * first[: n // 2] + (1 - part) * first[n // 2 :]
-        return Views(first, second, mixed, lam, pose)
+        return Views(first, second, mixed, lam, pose, torch.cat(inside) if inside else None)
 
-    def _crop(self, images, centre, side, degrees, pose) -> torch.Tensor:
+    def _crop(self, centre, side, degrees, pose) -> torch.Tensor:
         angle = torch.deg2rad(degrees)
         rotation = _rotation(angle)
         flip = torch.diag_embed(torch.stack([1.0 - 2.0 * (pose >= 4), torch.ones_like(angle)], 1))
         linear = side[:, None, None] * rotation @ flip @ _rotation(pose % 4 * (torch.pi / 2))
         (a, b), (c, d) = linear.permute(1, 2, 0)
-        grid = affine_grid(a, b, c, d, centre, self.size)
+        return affine_grid(a, b, c, d, centre, self.size)
+
+    def _sample(self, images, grid, side) -> torch.Tensor:
         if not self.antialias:
             return F.grid_sample(images, grid, align_corners=False)
         return _sample_smoothed(images, grid, side * images.shape[-1] / self.size)

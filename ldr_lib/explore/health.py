@@ -45,7 +45,7 @@ def _patches_of_two_views(
     x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.seed(seed))
-        views = replace(settings.view_maker, appearances=1)(x)
+        views = replace(settings.view_maker, appearances=1, field_of_view=False)(x)
         with mixed_precision(device, net):
             first, second = (
                 patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)

@@ -1,18 +1,18 @@
 """What a network has learned after n steps, in several ways of training: the experiment behind the
 claims that similarity finds structures and that the two branches help each other.
 
-Every number of steps is a training of its own, with its learning rate brought down at its end, so
-that each point of a curve is a network that one would use.
+A training is one long run, of which the network is kept after 0, 10, 30, 100, ... steps. All ways
+see the same views at the same learning rates; they differ in their losses only.
 """
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ..checkpoint import load_model
 from ..data.cache import Prepared
 from ..data.checks import whole
 from ..data.datasets import open_dataset
@@ -31,13 +31,12 @@ from .health import health
 from .rivals import rival_features
 
 NAME = "learning"
-K_MEANS_STEPS = 60
-FIRST_STAGE = 600
-"""Steps of stage 1 at most; fewer where a training is short."""
-RATES = {"patch": 4e-3, "k_means": 5e-3, "prototype": 5e-4, "region": 4e-3}
-"""Highest learning rate of a stage, by a loss that it has. Views, batch and clusters are those of
-the class tier.
+AT = tuple(n * 10**k for k in range(1, 7) for n in (1, 3))
+"""Numbers of steps, 10, 30, 100, 300 and so on, after which the network is kept and measured; so is
+the untrained one, and the last.
 """
+PER_EPOCH = 10
+"""Steps of an epoch, after which an interrupted training goes on."""
 UNLABELLED = {
     "fundus": (
         ("chase_db1", "train", ""),
@@ -55,30 +54,19 @@ JUDGED = {
 AT_MOST = 20
 """Images of a dataset that are judged, evenly spaced."""
 
-
-@dataclass(frozen=True)
-class Way:
-    """A way of training.
-
-    Attributes:
-        first: Losses of stage 1, empty for none.
-        second: Losses of the stage after it, empty for none.
-        k_means: Whether the clustering branch starts from k-means of the embeddings.
-    """
-
-    first: dict
-    second: dict
-    k_means: bool = False
-
-
+FIRST, START = 600, 60
+"""Steps of the first stage, and of the start of the clustering branch; then comes the last stage.
+"""
+K_MEANS = ({"k_means": 1.0}, START, 5e-3)
 WAYS = {
-    "embedding only": Way(PATCH_STAGE, {}),
-    "both": Way(PATCH_STAGE, GATHERED, k_means=True),
-    "clustering only": Way({}, GATHERED, k_means=True),
-    "published": Way(PATCH_STAGE, BOTH_BRANCHES),
+    "embedding only": ((PATCH_STAGE, FIRST, 4e-3), (PATCH_STAGE, None, 5e-4)),
+    "both": ((PATCH_STAGE, FIRST, 4e-3), K_MEANS, (GATHERED, None, 5e-4)),
+    "clustering only": (K_MEANS, (GATHERED, None, 5e-4)),
+    "published": ((PATCH_STAGE, FIRST, 4e-3), (BOTH_BRANCHES, None, 5e-4)),
 }
-"""Ways of training. "both" and "clustering only" use our second stage (`ldr_lib.prototypes`),
-"published" the losses and weights of the paper; all see the same views.
+"""Ways of training: losses, steps and learning rate of each stage, None for the rest of the steps.
+"both" and "clustering only" use our second stage (`ldr_lib.prototypes`), "published" the losses and
+weights of the paper. Views, batch and number of clusters are those of the class tier.
 """
 
 
@@ -88,7 +76,7 @@ def settings_of(way: str, modality: str, steps: int, seed: int = 0) -> Settings:
     Args:
         way: One of `WAYS`.
         modality: "fundus" or "chest".
-        steps: Of all stages together, at least 1.
+        steps: Of all stages together, at least 1; rounded up to whole epochs of `PER_EPOCH`.
         seed: Of the training.
 
     Raises:
@@ -96,29 +84,26 @@ def settings_of(way: str, modality: str, steps: int, seed: int = 0) -> Settings:
 
     Example:
         >>> settings_of("both", "fundus", 1000).epochs
-        (40, 6, 54)
+        (60, 6, 34)
     """
-    chosen, steps = WAYS[one_of(way, WAYS, "way")], whole(steps, "steps", 1, 10**7)
+    chosen, left = WAYS[one_of(way, WAYS, "way")], whole(steps, "steps", 1, 10**7)
     one_of(modality, CHANNELS, "modality")
-    per_epoch = 10 if steps % 10 == 0 else 1
-    epochs = steps // per_epoch
-    start = min(K_MEANS_STEPS, steps // 5) // per_epoch if chosen.k_means else 0
-    first = 0
-    if chosen.first:
-        first = min(FIRST_STAGE, 2 * steps // 5) // per_epoch if chosen.second else epochs
-    plan = [
-        (chosen.first, first),
-        ({"k_means": 1.0}, start),
-        (chosen.second, epochs - first - start),
-    ]
-    stages, lengths = zip(*((losses, n) for losses, n in plan if losses and n > 0))
+    stages, epochs, rates = [], [], []
+    for losses, most, rate in chosen:
+        taken = min(left, most or left)
+        left -= taken
+        if taken:
+            stages.append(losses)
+            epochs.append(-(-taken // PER_EPOCH))
+            rates.append(rate)
     plan = dict(
         tier=way,
         seed=seed,
-        steps=per_epoch,
-        stages=stages,
-        epochs=lengths,
-        learning_rate=tuple(next(RATES[name] for name in RATES if name in s) for s in stages),
+        steps=PER_EPOCH,
+        stages=tuple(stages),
+        epochs=tuple(epochs),
+        learning_rate=tuple(rates),
+        schedule="flat",
     )
     return Settings(**TRAINING[modality]["class"] | plan)
 
@@ -142,9 +127,9 @@ def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str
         prepare(open_dataset(name, os.path.join(data_dir, folder), split), size)
         for name, split, folder in UNLABELLED[one_of(modality, CHANNELS, "modality")]
     ]
-    n = settings_of("both", modality, 1).appearances
-    images = np.concatenate([part.appearances(n)[:] for part in parts])
-    return images, joint_fingerprint(parts)
+    maker = settings_of("both", modality, 1).view_maker
+    images = [part.appearances(maker.appearances, maker.field_of_view)[:] for part in parts]
+    return np.concatenate(images), joint_fingerprint(parts)
 
 
 def judged(modality: str, data_dir: str, split: str, size: int) -> Iterator[tuple[str, Prepared]]:
@@ -189,16 +174,16 @@ def measures(net: TwoBranchNet, held_out: Prepared, modality: str, seed: int = 0
     )
 
 
-def rivals_of(held_out: Prepared, modality: str, n_clusters: int, seed: int = 0) -> Comparison:
+def rivals_of(held_out: Prepared, modality: str, seed: int = 0) -> Comparison:
     """The same measures for what needs no training here: intensities, filters and, where it is
     installed, a network trained on ImageNet; for photographs raw and locally normalised.
 
     Args:
         held_out: Images with masks.
         modality: "fundus" or "chest".
-        n_clusters: Of k-means.
         seed: Of k-means and the queries.
     """
+    n_clusters = settings_of("both", modality, 1).n_clusters
     inside, rows = np.asarray(held_out.masks["field_of_view"]), {}
     shown = {"": held_out.originals}
     if modality == "fundus":
@@ -210,22 +195,53 @@ def rivals_of(held_out: Prepared, modality: str, n_clusters: int, seed: int = 0)
 
 
 def study_label(
-    way: str, modality: str = "fundus", steps: int = 1_000, seed: int = 0, split: str = "test"
+    way: str, modality: str = "fundus", steps: int = 10_000, seed: int = 0, split: str = "test"
 ) -> str:
-    """The name of a study's record; without what follows the last "_" that of its training."""
+    """The name of the record of a network after n steps."""
     return "_".join([modality, way.replace(" ", "-"), f"{steps:06d}", str(seed), split])
+
+
+def snapshots(
+    way: str, modality: str, steps: int, seed: int, images: np.ndarray, fingerprint: str
+) -> Iterator[tuple[int, TwoBranchNet]]:
+    """Trains a network and yields it as it was after 0, 10, 30, 100, ... steps. What was
+    interrupted goes on from its last epoch.
+
+    Args:
+        way: One of `WAYS`.
+        modality: "fundus" or "chest".
+        steps: Of all stages together; 0 is the untrained network.
+        seed: Of the training.
+        images: As `unlabelled` returns them.
+        fingerprint: Of the images.
+
+    Yields:
+        Number of steps, and the network.
+
+    Raises:
+        DataError: An interrupted run had other images.
+    """
+    settings = settings_of(way, modality, max(steps, 1), seed)
+    at = [0, *(n for n in AT if n < steps), *[steps] * (steps > 0)]
+    folder = runs_folder() / NAME / study_label(way, modality, steps, seed, "").rstrip("_")
+    if steps == 0:
+        yield 0, to_device(new_network(images, settings, None), pick_device("auto"))
+        return
+    train(images, settings, folder, data=fingerprint, resume=True, snapshots=at)
+    for n in at:
+        yield n, load_model(folder / f"step_{n:06d}.safetensors")
 
 
 def learning_study(
     way: str,
     modality: str = "fundus",
-    steps: int = 1_000,
+    steps: int = 10_000,
     seed: int = 0,
     data_dir: str = "",
     split: str = "test",
 ) -> Path:
-    """Trains a network for n steps on the unlabelled images, measures it and keeps its record with
-    the project. A run that was interrupted goes on from its last epoch.
+    """Trains a network on the unlabelled images, measures it after 0, 10, 30, 100, ... steps and
+    keeps a record of each with the project.
 
     Args:
         way: One of `WAYS`, or "rivals" for what needs no training.
@@ -237,7 +253,7 @@ def learning_study(
             chosen, "test" once.
 
     Returns:
-        Path of the record.
+        Path of the last record.
 
     Raises:
         ValueError: Unknown way or modality.
@@ -245,33 +261,36 @@ def learning_study(
     """
     one_of(way, [*WAYS, "rivals"], "way")
     steps = whole(steps, "steps", 0, 10**7)
-    parameters = dict(way=way, modality=modality, steps=steps, seed=seed, split=split)
+    size = settings_of("both", modality, 1).image_size
+    sets = list(judged(modality, data_dir, split, size))
+    parameters = dict(way=way, modality=modality, seed=seed, split=split)
+    if way == "rivals":
+        found = {name: rivals_of(one, modality, seed=seed) for name, one in sets}
+        return _keep(parameters | dict(steps=0), found, {}, {})
+    images, fingerprint = unlabelled(modality, data_dir, size)
+    for n, net in snapshots(way, modality, steps, seed, images, fingerprint):
+        found = {name: measures(net, one, modality, seed) for name, one in sets}
+        settings = settings_of(way, modality, max(n, 1), seed)
+        signs = {name: health(net, one.images, settings, seed) for name, one in sets}
+        path = _keep(parameters | dict(steps=n), found, signs, dict(train=fingerprint))
+    return path
+
+
+def _keep(
+    parameters: dict, found: dict[str, Comparison], signs: dict[str, pd.Series], data: dict
+) -> Path:
+    """The record of what was measured on each dataset."""
     label = study_label(**parameters)
-    trained = runs_folder() / NAME / label.rpartition("_")[0]
     run = Run(NAME, parameters, str(runs_folder() / "records" / NAME / label))
-    net, settings = None, settings_of("both", modality, max(steps, 1), seed)
-    size = settings.image_size
-    if way != "rivals":
-        images, fingerprint = unlabelled(modality, data_dir, size)
-        run.data(train=fingerprint)
-        if steps == 0:
-            net = to_device(new_network(images, settings, None), pick_device("auto"))
-        else:
-            settings = settings_of(way, modality, steps, seed)
-            net, log = train(images, settings, trained, data=fingerprint, resume=True)
-            run.metrics(last_epoch={name: round(v, 4) for name, v in log[-1].items()})
-    for name, held_out in judged(modality, data_dir, split, size):
-        if net is None:
-            found = rivals_of(held_out, modality, settings.n_clusters, seed)
-        else:
-            found = measures(net, held_out, modality, seed)
-            signs = health(net, held_out.images, settings, seed)
-            run.metrics(**{f"{name} health": signs.round(4).to_dict()})
-        run.metrics(**{f"{name} means": found.table.round(4)})
-        for row, table in found.images.items():
+    run.data(**data)
+    for name, comparison in found.items():
+        run.metrics(**{f"{name} means": comparison.table.round(4)})
+        for row, table in comparison.images.items():
             similarity = [c for c in table if c.startswith(("AUC", "AP"))]
             left_out = ["clusters", *(similarity if row == "k-means" else [])]  # as of "clusters"
             run.metrics(**{f"{name} {row}, images": table.drop(columns=left_out)})
+    for name, one in signs.items():
+        run.metrics(**{f"{name} health": one.round(4).to_dict()})
     return run.keep(label)
 
 

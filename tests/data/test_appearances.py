@@ -44,5 +44,5 @@ def test_batches_of_them_are_batches_of_the_one_array_also_in_reading_processes(
 
 
 def test_arrays_that_do_not_fit_are_refused(parts):
-    with pytest.raises(ValueError, match="appearances must be of one shape and type"):
+    with pytest.raises(ValueError, match="appearances must be of one size and type"):
         Appearances(parts[0], parts[1][:3])

@@ -121,8 +121,30 @@ def test_each_view_shows_one_of_the_appearances_of_its_image():
     torch.testing.assert_close(
         views.realign(cells(plain["second"])), cells(plain["first"]), atol=1e-5, rtol=0
     )
-    with pytest.raises(ValueError, match="2 appearances share the channels of an image equally"):
+    with pytest.raises(
+        ValueError, match="images hold 2 appearances, .* 3 channels cannot be shared"
+    ):
         ViewMaker(32, appearances=2)(images)
+
+
+def test_the_field_of_view_goes_with_the_views():
+    torch.manual_seed(0)
+    images = coordinate_images(32, 64)
+    seen = (images[:, :1] > 0.5).float()  # the lower half
+    for antialias in (False, True):
+        maker = ViewMaker(32, (0.3, 1.0), field_of_view=True, antialias=antialias, **EXACT)
+        views = maker(torch.cat([images, seen], 1))
+        rows = torch.cat([views.first, views.second])[:, :1]
+        assert views.first.shape[1] == 3 and views.inside.shape == (64, 1, 32, 32)
+        assert (rows[views.inside > 0] > 0.48).all()
+        assert (views.inside[rows > 0.56] > 0).float().mean() > 0.97  # all but the image's border
+        counted = views.cells_inside(8)
+        assert counted.shape == (32, 8, 8) and 0.1 < counted.float().mean() < 0.9
+        first = -torch.nn.functional.max_pool2d(-views.inside[:32], 4)[:, 0] > 0
+        assert not (counted & ~first).any()
+    assert ViewMaker(32)(images).cells_inside(8).all()
+    with pytest.raises(ValueError, match="the field of view as the last one, and 1 channels"):
+        ViewMaker(32, field_of_view=True)(seen)
 
 
 def test_smoothed_crops_show_the_same_place_without_aliases():

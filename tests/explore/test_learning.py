@@ -18,7 +18,7 @@ from ldr_lib.explore.learning import (
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("steps", [1, 7, 10, 30, 100, 1_000, 10_000])
+@pytest.mark.parametrize("steps", [10, 30, 100, 600, 610, 660, 670, 1_000, 10_000])
 def test_every_way_takes_the_steps_that_it_is_given(way, steps):
     settings = settings_of(way, "fundus", steps, seed=3)
     assert sum(settings.epochs) * settings.steps == steps and settings.seed == 3
@@ -27,12 +27,15 @@ def test_every_way_takes_the_steps_that_it_is_given(way, steps):
 
 def test_ways_differ_only_in_what_they_are_about():
     both, alone = (settings_of(way, "chest", 2_000) for way in ("both", "embedding only"))
-    assert both.stages[0] == alone.stages[0] and len(alone.stages) == 1
+    assert both.stages[0] == alone.stages[0] == alone.stages[1]
+    assert both.rates[::2] == alone.rates and both.epochs[0] == alone.epochs[0]
     same = dict(stages=({"patch": 1.0},), epochs=(1,), learning_rate=1.0, tier="any")
     assert replace(both, **same) == replace(alone, **same)
+    begun = settings_of("both", "chest", 30)  # the beginning of a longer one
+    assert begun.stages == both.stages[:1] and begun.rates == both.rates[:1]
     assert [sorted(stage)[0] for stage in both.stages] == ["mixup", "k_means", "assignment"]
     assert "patch" not in settings_of("clustering only", "chest", 100).stages[-1]
-    assert settings_of("published", "chest", 100).stages[1]["region"] == 10
+    assert settings_of("published", "chest", 1_000).stages[1]["region"] == 10
     with pytest.raises(ValueError, match='unknown way "none"; known are embedding only, both'):
         settings_of("none", "chest", 100)
     with pytest.raises(ValueError, match="steps must be a whole number from 1"):
@@ -53,24 +56,26 @@ def small(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_a_study_keeps_means_images_and_health_and_rivals_are_measured_alike(small):
+def test_a_study_keeps_means_images_and_health_and_rivals_are_measured_alike(small, monkeypatch):
     from ldr_lib.runs.fingerprints import read_record
 
-    records = []
-    for way, steps in (("both", 0), ("both", 10), ("rivals", 0)):
-        path = learning_study(way, "fundus", steps, seed=1, split="train")
-        assert path.stem == study_label(way, "fundus", steps, 1, "train")
-        records.append(read_record(path))
-    for record in records[:2]:
+    plan = [((losses, n and 10, rate)) for losses, n, rate in WAYS["both"]]
+    monkeypatch.setitem(WAYS, "both", tuple(plan))
+    last = learning_study("both", "fundus", 40, seed=1, split="train")
+    assert last.stem == study_label("both", "fundus", 40, 1, "train")
+    kept = [last.with_name(f"{study_label('both', 'fundus', n, 1, 'train')}.json") for n in (0, 10)]
+    rivals = learning_study("rivals", "fundus", seed=1, split="train")
+    records = [read_record(path) for path in (*kept, last, rivals)]
+    for record in records[:3]:
         found = record["metrics"]
         assert set(found["simulated_fundus means"]) == {"clusters", "k-means"}
         assert len(found["simulated_fundus clusters, images"]) == 3
         assert "AP vessel" in next(iter(found["simulated_fundus clusters, images"].values()))
         assert found["simulated_fundus health"]["effective rank"] >= 1
-    rows = records[2]["metrics"]["simulated_fundus means"]
+    rows = records[3]["metrics"]["simulated_fundus means"]
     assert {"raw intensities", "locally normalised filter bank", "raw ImageNet"} <= set(rows)
     table = curves(records, "simulated_fundus", "clusters", "AP vessel")
-    assert table["steps"].tolist() == [0, 10] and table["value"].between(0, 1).all()
+    assert table["steps"].tolist() == [0, 10, 40] and table["value"].between(0, 1).all()
 
 
 def test_judged_images_are_evenly_spaced_and_keep_their_masks(small):
