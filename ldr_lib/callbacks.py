@@ -17,6 +17,7 @@ import torch
 from fastai.callback.core import Callback, CancelFitException
 
 from .checkpoint import save_model
+from .data import checks
 from .data.files import Progress, atomic_write
 from .data.views import ViewMaker
 from .distributed import (
@@ -109,7 +110,9 @@ class LossLog(Callback):
     """
 
     def __init__(self, stage: int, rows: list[dict], path: Path | None = None, watch: bool = True):
-        self.stage, self.rows, self.path, self.watch = stage, rows, path, watch
+        self.stage, self.watch = stage, watch
+        self.rows = checks.instance(rows, list, "rows", "a list that receives the rows")
+        self.path = None if path is None else checks.path(path, "log")
 
     def before_fit(self):
         self.progress = None
@@ -172,7 +175,7 @@ class LossLog(Callback):
 
     def after_fit(self):
         if self.progress:
-            self.progress.close(f"{self.n_epoch * len(self.dls.train)} steps")
+            self.progress.close(f"{(self.epoch + 1) * len(self.dls.train)} steps")
 
 
 class Snapshots(Callback):
@@ -188,6 +191,10 @@ class Snapshots(Callback):
             save_model(
                 self.net, self.folder / f"after_{self.stage}_{self.epoch + 1:03d}.safetensors"
             )
+
+
+STEP_FILE = "step_{:06d}.safetensors"
+"""Name of the file of a network after some steps."""
 
 
 class StepSnapshots(Callback):
@@ -206,7 +213,7 @@ class StepSnapshots(Callback):
 
     def _save(self, steps: int) -> None:
         if steps in self.at and is_first():
-            save_model(self.net, self.folder / f"step_{steps:06d}.safetensors")
+            save_model(self.net, self.folder / STEP_FILE.format(steps))
 
     def before_fit(self):
         if self.done == 0 and self.epoch == 0:
@@ -214,6 +221,23 @@ class StepSnapshots(Callback):
 
     def after_train(self):
         self._save(self.done + (self.epoch + 1) * len(self.dls.train))
+
+
+class StopAfter(Callback):
+    """Ends a fit after some of its epochs.
+
+    Args:
+        epochs: How many, counted from the first one of the fit's schedule.
+    """
+
+    order = 100  # after the checkpoint of that epoch
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+
+    def after_epoch(self):
+        if self.epoch + 1 == self.epochs < self.n_epoch:
+            raise CancelFitException
 
 
 def write_log(rows: list[dict], path: Path) -> None:

@@ -208,6 +208,10 @@ class Settings:
         """Makes the views of these settings."""
         return ViewMaker(self.view_size, self.crop_scale, **self.views)
 
+    def steps_before(self, stage: int) -> int:
+        """Steps of all stages before one."""
+        return sum(self.epochs[:stage]) * self.steps
+
     @property
     def images_in_step(self) -> int:
         """Number of images that pass through the network in a step: 4B views and B mixed images."""

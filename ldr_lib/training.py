@@ -4,6 +4,7 @@ Shapes in comments: B pairs of source images (2B sources, 4B views, B mixed imag
 dimensions, K clusters, G cells along each side of the patch grid, s pixels along a view's side.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,15 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
-from .callbacks import AllProcesses, LossLog, MakeViews, SeedEpoch, Snapshots, StepSnapshots
+from .callbacks import (
+    AllProcesses,
+    LossLog,
+    MakeViews,
+    SeedEpoch,
+    Snapshots,
+    StepSnapshots,
+    StopAfter,
+)
 from .checkpoint import (
     Checkpoint,
     TrainingState,
@@ -305,6 +314,7 @@ def train(
     start: TwoBranchNet | None = None,
     resume: bool = False,
     snapshots: bool | Sequence[int] = False,
+    until: int | None = None,
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network through all stages and saves it. Processes started by torchrun do it
     together (see `ldr_lib.distributed`); the first one writes.
@@ -325,6 +335,9 @@ def train(
         snapshots: True keeps the network after every epoch too, as `Snapshots` does; numbers of
             steps, counted through all stages, keep it at the ends of epochs that lie there, as
             `StepSnapshots` does.
+        until: Number of steps, counted through all stages, after which the training stops, at the
+            end of an epoch; with `resume` it goes on from there another time. None trains to the
+            end.
 
     Returns:
         The network, and the rows of the log, one per epoch.
@@ -347,6 +360,8 @@ def train(
     """
     checks.instance(settings, Settings, "settings", "Settings")
     folder, place = checks.path(folder, "folder"), pick_device(device)
+    if until is not None:
+        until = checks.whole(until, "until", 1)
     data = data or getattr(images, "fingerprint", "")
     images = checks.training_images(_arrays(images, settings))
     net = to_device(new_network(images, settings, start), place)
@@ -357,12 +372,12 @@ def train(
         if snapshots is True:
             return learn.add_cb(Snapshots(net, folder, stage + 1))
         if snapshots:
-            done = sum(settings.epochs[:stage]) * settings.steps
+            done = settings.steps_before(stage)
             return learn.add_cb(StepSnapshots(net, folder, snapshots, done))
         return learn
 
     with process_group(place):
-        rows = run_stages(net, learner, settings, folder, about, resume)
+        rows = run_stages(net, learner, settings, folder, about, resume, until)
         from_first(partial(save_model, net, folder / "model.safetensors", about))
     return net, rows
 
@@ -414,6 +429,7 @@ def run_stages(
     folder: Path,
     about: dict,
     resume: bool,
+    until: int | None = None,
 ) -> list[dict]:
     """Trains through all stages with a checkpoint after every epoch.
 
@@ -424,6 +440,7 @@ def run_stages(
         folder: Receives `checkpoint.safetensors`.
         about: As in `identity`; a checkpoint of another run is refused.
         resume: Go on from the folder's checkpoint if there is one. Without, it is removed.
+        until: As in `train`.
 
     Returns:
         The rows of the log.
@@ -451,8 +468,15 @@ def run_stages(
         if stage == found.stage:
             first_epoch = found.next_epoch
             restore_optimizer(learn, found.optimizer)
-        if first_epoch < settings.epochs[stage]:
+        last_epoch = settings.epochs[stage]
+        if until is not None:
+            left = until - settings.steps_before(stage)
+            last_epoch = min(last_epoch, math.ceil(left / settings.steps))
+        if first_epoch < last_epoch:
+            learn.add_cb(StopAfter(last_epoch))
             _fit(learn, settings, stage, first_epoch)
+        if last_epoch < settings.epochs[stage]:
+            break
     return found.rows
 
 

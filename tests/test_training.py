@@ -125,6 +125,24 @@ def test_views_of_nothing_but_black_give_a_loss_of_zero():
     assert v.grad.isfinite().all() and a.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("schedule", ["flat", "one_cycle", "published"])
+def test_a_training_that_is_stopped_after_some_steps_goes_on_to_the_same_end(
+    images, tmp_path, schedule
+):
+    settings = replace(TINY, schedule=schedule)
+    whole, log = train(images, settings, tmp_path / "whole", device="cpu")
+    for until, rows in ((4, 2), (6, 2), (7, 3), (100, 4)):  # epochs have three steps
+        part, found = train(
+            images, settings, tmp_path / "parts", device="cpu", resume=True, until=until
+        )
+        assert len(found) == rows
+        saved = load_model(tmp_path / "parts" / "model.safetensors", "cpu")
+        assert same(saved.state_dict(), part.state_dict())
+    assert same(part.state_dict(), whole.state_dict())
+    with pytest.raises(ValueError, match="until must be a whole number from 1"):
+        train(images, settings, tmp_path / "parts", until=0)
+
+
 def test_training_lowers_the_patch_loss(images, tmp_path):
     longer = replace(TINY, stages=(PATCH_STAGE,), epochs=(5,), steps=8, learning_rate=4e-3)
     _, log = train(images, longer, tmp_path, device="cpu")

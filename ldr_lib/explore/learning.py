@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checkpoint import load_model
+from ..callbacks import STEP_FILE
+from ..checkpoint import load_model, save_model
 from ..data.cache import Prepared
 from ..data.checks import whole
 from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.prepare import joint_fingerprint, prepare
-from ..device import pick_device, to_device
 from ..evaluation import Comparison, agreement, k_means, represent
 from ..network import TwoBranchNet
 from ..pretrained import CHANNELS
@@ -31,12 +31,12 @@ from .health import health
 from .rivals import rival_features
 
 NAME = "learning"
-AT = tuple(n * 10**k for k in range(1, 7) for n in (1, 3))
+AT = tuple(n * 10**k for k in range(1, 6) for n in (1, 3) if n * 10**k <= 100_000)
 """Numbers of steps, 10, 30, 100, 300 and so on, after which the network is kept and measured; so is
-the untrained one, and the last.
+the untrained one.
 """
-PER_EPOCH = 10
-"""Steps of an epoch, after which an interrupted training goes on."""
+PER_EPOCH, LONGEST = 10, 100_000
+"""Steps of an epoch, after which an interrupted training goes on, and of the longest training."""
 UNLABELLED = {
     "fundus": (
         ("chase_db1", "train", ""),
@@ -70,42 +70,33 @@ weights of the paper. Views, batch and number of clusters are those of the class
 """
 
 
-def settings_of(way: str, modality: str, steps: int, seed: int = 0) -> Settings:
-    """The settings of a training of n steps in all.
+def settings_of(way: str, modality: str, seed: int = 0) -> Settings:
+    """The settings of a training of `LONGEST` steps; `train(..., until=n)` takes the first n.
 
     Args:
         way: One of `WAYS`.
         modality: "fundus" or "chest".
-        steps: Of all stages together, at least 1; rounded up to whole epochs of `PER_EPOCH`.
         seed: Of the training.
 
     Raises:
-        ValueError: Unknown way or modality, or no steps.
+        ValueError: Unknown way or modality.
 
     Example:
-        >>> settings_of("both", "fundus", 1000).epochs
-        (60, 6, 34)
+        >>> settings_of("both", "fundus").epochs
+        (60, 6, 9934)
     """
-    chosen, left = WAYS[one_of(way, WAYS, "way")], whole(steps, "steps", 1, 10**7)
-    one_of(modality, CHANNELS, "modality")
-    stages, epochs, rates = [], [], []
-    for losses, most, rate in chosen:
-        taken = min(left, most or left)
-        left -= taken
-        if taken:
-            stages.append(losses)
-            epochs.append(-(-taken // PER_EPOCH))
-            rates.append(rate)
+    stages, steps, rates = zip(*WAYS[one_of(way, WAYS, "way")])
+    *first, _ = (n and n // PER_EPOCH for n in steps)
     plan = dict(
         tier=way,
         seed=seed,
         steps=PER_EPOCH,
-        stages=tuple(stages),
-        epochs=tuple(epochs),
-        learning_rate=tuple(rates),
+        stages=stages,
+        epochs=(*first, LONGEST // PER_EPOCH - sum(first)),
+        learning_rate=rates,
         schedule="flat",
     )
-    return Settings(**TRAINING[modality]["class"] | plan)
+    return Settings(**TRAINING[one_of(modality, CHANNELS, "modality")]["class"] | plan)
 
 
 def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str]:
@@ -127,7 +118,7 @@ def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str
         prepare(open_dataset(name, os.path.join(data_dir, folder), split), size)
         for name, split, folder in UNLABELLED[one_of(modality, CHANNELS, "modality")]
     ]
-    maker = settings_of("both", modality, 1).view_maker
+    maker = settings_of("both", modality).view_maker
     images = [part.appearances(maker.appearances, maker.field_of_view)[:] for part in parts]
     return np.concatenate(images), joint_fingerprint(parts)
 
@@ -183,7 +174,7 @@ def rivals_of(held_out: Prepared, modality: str, seed: int = 0) -> Comparison:
         modality: "fundus" or "chest".
         seed: Of k-means and the queries.
     """
-    n_clusters = settings_of("both", modality, 1).n_clusters
+    n_clusters = settings_of("both", modality).n_clusters
     inside, rows = np.asarray(held_out.masks["field_of_view"]), {}
     shown = {"": held_out.originals}
     if modality == "fundus":
@@ -204,13 +195,13 @@ def study_label(
 def snapshots(
     way: str, modality: str, steps: int, seed: int, images: np.ndarray, fingerprint: str
 ) -> Iterator[tuple[int, TwoBranchNet]]:
-    """Trains a network and yields it as it was after 0, 10, 30, 100, ... steps. What was
-    interrupted goes on from its last epoch.
+    """Trains a network and yields it as it was after 0, 10, 30, 100, ... steps. A training that
+    was interrupted, or had fewer steps, goes on from its last epoch.
 
     Args:
         way: One of `WAYS`.
         modality: "fundus" or "chest".
-        steps: Of all stages together; 0 is the untrained network.
+        steps: Of all stages together, at most `LONGEST`; 0 is the untrained network.
         seed: Of the training.
         images: As `unlabelled` returns them.
         fingerprint: Of the images.
@@ -221,15 +212,16 @@ def snapshots(
     Raises:
         DataError: An interrupted run had other images.
     """
-    settings = settings_of(way, modality, max(steps, 1), seed)
-    at = [0, *(n for n in AT if n < steps), *[steps] * (steps > 0)]
-    folder = runs_folder() / NAME / study_label(way, modality, steps, seed, "").rstrip("_")
-    if steps == 0:
-        yield 0, to_device(new_network(images, settings, None), pick_device("auto"))
-        return
-    train(images, settings, folder, data=fingerprint, resume=True, snapshots=at)
-    for n in at:
-        yield n, load_model(folder / f"step_{n:06d}.safetensors")
+    settings = settings_of(way, modality, seed)
+    folder = runs_folder() / NAME / f"{modality}_{way.replace(' ', '-')}_{seed}"
+    options = dict(data=fingerprint, resume=True, snapshots=[0, *AT])
+    if steps:
+        train(images, settings, folder, until=steps, **options)
+    else:
+        save_model(new_network(images, settings, None), folder / STEP_FILE.format(0))
+    for n in (0, *AT):
+        if n <= steps:
+            yield n, load_model(folder / STEP_FILE.format(n))
 
 
 def learning_study(
@@ -246,7 +238,7 @@ def learning_study(
     Args:
         way: One of `WAYS`, or "rivals" for what needs no training.
         modality: "fundus" or "chest".
-        steps: Of all stages together; 0 is the untrained network.
+        steps: Of all stages together, at most `LONGEST`; 0 is the untrained network.
         seed: Of everything random.
         data_dir: Folder of the datasets.
         split: Of the datasets with masks on which it is measured: "train" while something is being
@@ -260,17 +252,17 @@ def learning_study(
         DataError: Images are missing, or an interrupted run had others.
     """
     one_of(way, [*WAYS, "rivals"], "way")
-    steps = whole(steps, "steps", 0, 10**7)
-    size = settings_of("both", modality, 1).image_size
+    steps = whole(steps, "steps", 0, LONGEST)
+    size = settings_of("both", modality).image_size
     sets = list(judged(modality, data_dir, split, size))
     parameters = dict(way=way, modality=modality, seed=seed, split=split)
     if way == "rivals":
         found = {name: rivals_of(one, modality, seed=seed) for name, one in sets}
         return _keep(parameters | dict(steps=0), found, {}, {})
     images, fingerprint = unlabelled(modality, data_dir, size)
+    settings = settings_of(way, modality, seed)
     for n, net in snapshots(way, modality, steps, seed, images, fingerprint):
         found = {name: measures(net, one, modality, seed) for name, one in sets}
-        settings = settings_of(way, modality, max(n, 1), seed)
         signs = {name: health(net, one.images, settings, seed) for name, one in sets}
         path = _keep(parameters | dict(steps=n), found, signs, dict(train=fingerprint))
     return path
