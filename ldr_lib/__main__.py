@@ -36,6 +36,7 @@ RESUMED = (*TOGETHER, "learn")
 """Commands that train: one that was stopped goes on."""
 STOPPED = "stopped; finished runs are kept and are skipped next time"
 GOES_ON = "stopped; the same command goes on after the last whole epoch"
+NEXT_IMAGE = "stopped; the same command goes on with the next image"
 
 
 def _say_once(text: str, err: bool = True) -> None:
@@ -82,7 +83,8 @@ def command(function: Callable) -> Callable:
             _say_once(f"{where}{error.strerror or error}. {PLACES}")
             raise typer.Exit(2) from error
         except (KeyboardInterrupt, Ended) as stop:
-            _say_once(GOES_ON if function.__name__ in RESUMED else STOPPED)
+            said = {"predict": NEXT_IMAGE} | dict.fromkeys(RESUMED, GOES_ON)
+            _say_once(said.get(function.__name__, STOPPED))
             raise typer.Exit(getattr(stop, "code", 130)) from None
 
     return app.command()(guarded)
@@ -253,6 +255,21 @@ def guided(
 
 
 @command
+def confidence(
+    fit: Annotated[
+        bool, typer.Option(help="First take the statistics from training images again.")
+    ] = False,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Measure which wrong images the confidence of `predict` refuses, and which right ones."""
+    from .guided import confidence_study
+
+    if fit:
+        typer.echo(confidence_study.fit(data_dir))
+    typer.echo(confidence_study.measure(data_dir))
+
+
+@command
 def transfer(
     what: Annotated[
         list[str],
@@ -331,8 +348,8 @@ def transfer(
         _require_no_folder(what)
         cells(list(what), list(init), list(labels or [1]), list(seed), data_dir, tier, jobs)
         return
-    from .transfer.own_study import own_study
     from .transfer.own_table import shown
+    from .transfer.own_training import own_study
 
     if len(what) > 1 or out is None:
         raise ValueError(
@@ -361,23 +378,52 @@ def _require_no_folder(tasks: list[str]) -> None:
 
 @command
 def predict(
-    segmenter: Annotated[
-        Path, typer.Argument(help="A segmenter that transfer has trained: file or folder.")
+    what: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[SEGMENTER] FOLDER",
+            help="Folder of images; before it a segmenter that transfer has trained, file or "
+            "folder, if there is no --structure.",
+        ),
     ],
-    images: Annotated[Path, typer.Argument(help="Folder of new images.")],
-    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results: new, or of the same command.")],
+    structure: Annotated[
+        str,
+        typer.Option(
+            help="What the networks of the package find: vessel, disc or fovea in photographs, "
+            "lungs or heart in X-rays."
+        ),
+    ] = "",
     device: Annotated[
         str, typer.Option(help="cpu, cuda, ...; default: a GPU where there is one.")
     ] = "auto",
+    keep_doubtful: Annotated[
+        bool, typer.Option(help="With --structure: masks also where nothing counts as found.")
+    ] = False,
 ) -> None:
-    """Find the structure of a segmenter in new images: one mask for each, at its own size. Masks
-    that are there already are kept. The status is 1 where an image could not be used.
+    """Find a structure in a folder of images: one mask for each, at its own size. Masks that are
+    there already are kept. The status is 1 where an image could not be used.
+
+    With --structure there are also overlays, and areas.csv with areas and a confidence.
+
+    Example: python -m ldr_lib predict my_images --structure vessel --out my_vessels
 
     Example: python -m ldr_lib predict my_result new_images --out found
     """
+    if len(what) != (1 if structure else 2):
+        raise ValueError(
+            "predict takes a folder of images with --structure, or a segmenter and a folder of "
+            f"images without, not {len(what)} paths {'with' if structure else 'without'} it"
+        )
+    if structure:
+        from .guided.folder import predict_folder
+
+        report = predict_folder(what[0], structure, out, None, device, keep_doubtful)
+        typer.echo(str(report))
+        raise typer.Exit(int(bool(report.unusable)))
     from .transfer.saved import predict_folder, said
 
-    table = predict_folder(segmenter, images, out, device)
+    table = predict_folder(*what, out, device, typer.echo)
     typer.echo(said(table, out))
     raise typer.Exit(int(table["mask"].isna().any()))
 
@@ -420,6 +466,39 @@ def baselines(data_dir: DataDir = DATA) -> None:
     from .guided.baselines import baselines as measure
 
     typer.echo(measure(data_dir))
+
+
+@command
+def page(
+    out: Annotated[Path, typer.Argument(help="The HTML file that is written.")],
+    snapshots: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a training with snapshots at several steps: the page gets a slider "
+            "over them. Default: the network that comes with the kit."
+        ),
+    ] = None,
+    modality: Annotated[
+        str, typer.Option(help="fundus or chest; default: what the snapshots take.")
+    ] = "",
+    dataset: Annotated[
+        str, typer.Option(help="Images that are shown; default: real ones that come with the kit.")
+    ] = "",
+    data_dir: DataDir = DATA,
+    split: Annotated[str, typer.Option(help="Part of the dataset.")] = "test",
+    images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 4,
+    side: Annotated[
+        int | None,
+        typer.Option(help="Pixels along a side; default: as many as fit in a page of 6 MB."),
+    ] = None,
+) -> None:
+    """Write the explorer of notebook 03 as a page that needs no kernel.
+
+    Example: python -m ldr_lib page learning.html --snapshots runs/my_training
+    """
+    from .explore.network_page import network_page
+
+    typer.echo(network_page(out, snapshots, modality, dataset, data_dir, split, images, side))
 
 
 @command

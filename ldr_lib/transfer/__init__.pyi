@@ -4,8 +4,11 @@ from .experiment import segmenters as segmenters
 from .figures import gains_forest as gains_forest
 from .figures import label_curves as label_curves
 from .figures import segmentations as segmentations
+from .own_training import own_study as own_study
 from .pretraining import PretrainingSettings as PretrainingSettings
 from .pretraining import pretrain as pretrain
+from .saved import load_segmenter as load_segmenter
+from .saved import predict_folder as predict_folder
 from .segmenter import Segmenter as Segmenter
 from .segmenter import TransferSettings as TransferSettings
 from .segmenter import fine_tune as fine_tune

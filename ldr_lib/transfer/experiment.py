@@ -4,6 +4,7 @@ and their records.
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -13,11 +14,12 @@ import torch
 from joblib import Parallel, delayed
 
 from ..data import checks
-from ..data.augment import LabelledPairs
+from ..data.augment import LabelledPairs, Pairs
 from ..data.checks import instance, whole
 from ..data.checksums import file_digest
 from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import DataError, one_of
+from ..data.files import Progress
 from ..data.names import safe_name
 from ..data.prepare import Prepared, prepare
 from ..network import Encoder
@@ -142,7 +144,8 @@ def segmenters(
     settings: TransferSettings,
     scratch: bool = False,
     device: str = "auto",
-) -> dict[str, Segmenter]:
+    label: str = "",
+) -> Iterator[tuple[str, Segmenter]]:
     """Both protocols on the same labelled images.
 
     Args:
@@ -153,6 +156,7 @@ def segmenters(
         settings: The budget.
         scratch: Train the encoder in both stages; there is no frozen segmenter then.
         device: As in `pick_device`.
+        label: Name of the work in a line that counts its steps; none is shown without it.
 
     Yields:
         "frozen" and the segmenter, then "fine-tuned" and the same one trained further.
@@ -180,10 +184,26 @@ def segmenters(
     torch.manual_seed(settings.seed)
     set_statistics(encoder, crops(np.arange(len(prepared)))(64).images)
     labelled = crops(chosen)
+    line = Progress(label, 2 * settings.steps) if label else None
+    if line:
+        labelled = _Counted(labelled, line)
     net = train_decoder(encoder, labelled, settings, device, frozen=not scratch)
     if not scratch:
         yield "frozen", net
     yield "fine-tuned", fine_tune(net, labelled, settings)
+    if line:
+        line.close()
+
+
+class _Counted:
+    """A maker of pairs whose calls, one a step, are counted in a line of progress."""
+
+    def __init__(self, pairs: LabelledPairs, line: Progress):
+        self.pairs, self.line = pairs, line
+
+    def __call__(self, n: int, device: torch.device | str = "cpu") -> Pairs:
+        self.line.step()
+        return self.pairs(n, device)
 
 
 def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str = "study") -> Path:
@@ -217,7 +237,7 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
         dict(task=name, init=init, labels=labels, tier=tier, seed=seed),
         str(runs_folder() / "records" / NAME / label),
     )
-    run.data(train=prepared.fingerprint, **_own_weights(init))
+    run.data(train=prepared.fingerprint, **own_weights(init))
     run.metrics(settings=asdict(settings), labelled=[prepared.names[i] for i in chosen])
     for protocol, net in segmenters(encoder, one, prepared, chosen, settings, init == "scratch"):
         table = score(net, one, test)
@@ -239,8 +259,10 @@ def _is_known(init: str) -> bool:
     return init in INITS or bool(dash and method in METHODS and number.isdecimal())
 
 
-def _own_weights(init: str) -> dict[str, str]:
-    """The fingerprint of a file of the user's, for the record; nothing for others."""
+def own_weights(init: str) -> dict[str, str]:
+    """The fingerprint of an initialisation that is a file of the user's, as "weights"; nothing for
+    others.
+    """
     if _is_known(init) or not Path(init).is_file():
         return {}
     return {"weights": file_digest(init)[:32]}
@@ -255,7 +277,7 @@ def missing_cells(
 
 
 def _is_measured(one: tuple, tier: str) -> bool:
-    path, own = record_path(NAME, cell_label(*one, tier)), _own_weights(one[1])
+    path, own = record_path(NAME, cell_label(*one, tier)), own_weights(one[1])
     return is_current(path) and own.items() <= read_record(path)["data"].items()
 
 

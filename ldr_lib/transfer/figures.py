@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ..data.checks import as_bytes, equally_many, instance, mask, named, one_shape, several
+from ..data.checks import names as names_of
 from ..data.errors import one_of
 from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, gain_intervals, paired_gains, require_records
@@ -80,7 +81,9 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
     Taught in notebook 05, section 5.
     """
     require_records(records)
-    inits = several(inits, "inits", "names of initialisations")
+    inits = names_of(inits, "inits", "initialisations")
+    if not set(inits) - {"random"} & set(records["init"]):
+        raise ValueError(f"none of {', '.join(inits)} is measured in these records")
     gains = paired_gains(records[records["init"].isin(("random", *inits))])
     gains = gains.sort_values("labels", key=lambda n: n.replace(0, 10**6))
     gains = gains.assign(

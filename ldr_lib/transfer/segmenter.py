@@ -18,6 +18,7 @@ from ..data.augment import LabelledPairs
 from ..data.checks import flag, instance, number, text, whole
 from ..data.crop import local_normalize, prepare_sample, to_original
 from ..data.errors import DataError, one_of
+from ..data.own_images import MODALITIES
 from ..data.simulate import Sample
 from ..data.tensor_checks import require
 from ..device import mixed_precision, pick_device, to_device
@@ -272,7 +273,8 @@ def segment(net: Segmenter, sample: Sample, size: int, modality: str) -> np.ndar
         net: A trained segmenter.
         sample: The image; its masks are not used.
         size: Side at which the network sees it.
-        modality: "fundus" cuts to the field of view and evens the light, as in training.
+        modality: "fundus" cuts to the field of view and evens the light, as in training; "chest"
+            leaves borders out, "other" takes the image as it is.
 
     Returns:
         (H, W) float32 in [0, 1], 0 outside the field of view.
@@ -284,7 +286,7 @@ def segment(net: Segmenter, sample: Sample, size: int, modality: str) -> np.ndar
     instance(net, Segmenter, "net", "a Segmenter")
     instance(sample, Sample, "sample", "a Sample")
     size = checks.multiple(size, "size", 16, 4096)
-    one_of(modality, ("fundus", "chest"), "modality")
+    one_of(modality, MODALITIES, "modality")
     small, masks, box = prepare_sample(Sample(sample.image), size, modality)
     inside = masks["field_of_view"]
     seen = local_normalize(small, inside) if modality == "fundus" else small

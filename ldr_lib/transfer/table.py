@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ..data.checks import instance, several, text, whole
+from ..data.checks import instance, text, whole
+from ..data.checks import names as names_of
 from ..data.errors import DataError, one_of
 from ..runs.intervals import Difference, paired_difference
 from ..runs.records import as_markdown, committed_records
@@ -157,7 +158,9 @@ def paired_images(
     Taught in notebook 05, section 7.
     """
     require_records(records)
-    init, over = text(init, "init"), text(over, "over")
+    for name, given in (("task", task), ("protocol", protocol), ("init", init), ("over", over)):
+        text(given, name)
+    labels = whole(labels, "labels")
     cell = records.query("task == @task and protocol == @protocol and labels == @labels")
     ours, theirs = (cell[cell["init"] == name].set_index("seed")["images"] for name in (init, over))
     seeds = ours.index.intersection(theirs.index).sort_values()
@@ -192,9 +195,9 @@ def gain_intervals(
     measured, counts = list(records["init"].unique()), [int(n) for n in records["labels"].unique()]
     one_of(over, measured, "initialisation of these records")
     one_of(whole(labels, "labels"), counts, "number of labels of these records")
-    if not set(several(inits, "inits", "names of initialisations")) & set(measured):
-        raise ValueError(f"none of {', '.join(map(str, inits))} is measured in these records")
-    rows = {}
+    inits, rows = names_of(inits, "inits", "initialisations"), {}
+    if not set(inits) & set(measured):
+        raise ValueError(f"none of {', '.join(inits)} is measured in these records")
     for task in REAL_TASKS:
         for protocol in PROTOCOLS:
             for init in inits:
@@ -265,7 +268,7 @@ def transfer_markdown(
     shows them.
     """
     require_records(records)
-    shown = records[records["init"].isin(several(inits, "inits", "names of initialisations"))]
+    shown = records[records["init"].isin(names_of(inits, "inits", "initialisations"))]
     table, gain = transfer_table(shown), gains(shown)
     beside = gain.reindex(index=table.index, columns=table.columns, fill_value="").fillna("")
     body = [

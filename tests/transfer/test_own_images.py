@@ -1,0 +1,450 @@
+"""Own images: what belongs together, cross-validation that goes on, segmenters for new images."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ldr_lib.checkpoint import save_model
+from ldr_lib.data.errors import DataError
+from ldr_lib.data.read import read_image
+from ldr_lib.metrics import dice
+from ldr_lib.network import TwoBranchNet
+from ldr_lib.pretrained import random_encoder
+from ldr_lib.transfer import load_segmenter, own_study, predict_folder
+from ldr_lib.transfer.pretraining import save_encoder
+
+SIDE = 64
+SMOKE = dict(tier="smoke", device="cpu")
+
+
+def blob(seed: int, radius: float = 14, side: int = SIDE) -> np.ndarray:
+    """A disc whose place depends on the seed, (side, side) bool."""
+    rows, columns = np.mgrid[:side, :side]
+    return np.hypot(rows - 26 - seed % 7, columns - 34 + seed % 5) < radius
+
+
+@pytest.fixture
+def own(tmp_path, photograph, save):
+    """Six photographs and their masks."""
+    for i in range(6):
+        save(tmp_path / "images" / f"eye{i}.png", photograph(i, SIDE, SIDE))
+        save(tmp_path / "masks" / f"eye{i}_mask.png", np.uint8(255) * blob(i))
+    return tmp_path
+
+
+def study(own, **changes) -> tuple[pd.DataFrame, list[str]]:
+    said = []
+    given = dict(out=own / "result", folds=2, inits=("random",), say=said.append) | SMOKE
+    return own_study(own / "images", own / "masks", **given | changes), said
+
+
+def new_mask(own, name: str, values: np.ndarray) -> None:
+    """Puts another mask, or anything else, in the place of eye0's."""
+    (own / "masks" / "eye0_mask.png").unlink()
+    Image.fromarray(values).save(own / "masks" / name)
+
+
+def without(path) -> None:
+    path.unlink()
+
+
+LABELS = np.uint8([0, 60, 120])[np.arange(SIDE)[:, None] // 22 + np.zeros((1, SIDE), int)]
+COLOURS = np.uint8([[255, 0, 0], [0, 255, 0], [0, 0, 0]])[LABELS // 60]
+BAD = {
+    "an image without mask": (
+        lambda own: without(own / "masks" / "eye3_mask.png"),
+        {},
+        "1 of 6 images have no mask: eye3.png. In this kit a mask is called as its image",
+    ),
+    "a mask without image": (
+        lambda own: without(own / "images" / "eye2.png"),
+        {},
+        "1 of 6 masks have no image: eye2_mask.png",
+    ),
+    "both": (
+        lambda own: (own / "masks" / "eye3_mask.png").rename(own / "masks" / "other.png"),
+        {},
+        "1 of 6 images have no mask: eye3.png; 1 of 6 masks have no image: other.png",
+    ),
+    "two masks": (
+        lambda own: shutil.copy(own / "masks" / "eye3_mask.png", own / "masks" / "eye3.png"),
+        {},
+        "eye3.png has 2 masks: eye3.png, eye3_mask.png. Keep one",
+    ),
+    "two images of one name": (
+        lambda own: Image.open(own / "images" / "eye1.png").save(own / "images" / "EYE1.jpg"),
+        {},
+        "two images have one name, .*EYE1.jpg and .*eye1.png",
+    ),
+    "an empty mask": (
+        lambda own: new_mask(own, "eye0.png", np.zeros((SIDE, SIDE), np.uint8)),
+        {},
+        r"1 of 6 masks are empty \(seen at 128 pixels\): eye0. Remove these",
+    ),
+    "only empty masks": (
+        lambda own: None,
+        {"values": (7,), "allow_empty": True},
+        "1 labelled images are asked for, and in fold 1 there are 0",
+    ),
+    "another size": (
+        lambda own: new_mask(own, "eye0.png", np.uint8(255) * blob(0, side=40)),
+        {},
+        "measures 40 x 40 pixels but its image .*eye0.png 64 x 64",
+    ),
+    "other values": (
+        lambda own: new_mask(own, "eye0.png", LABELS),
+        {},
+        "eye0.png holds the values 0, 60, 120, and a mask holds 0 and 1, or 0 and 255.* --value",
+    ),
+    "several colours": (
+        lambda own: new_mask(own, "eye0.png", COLOURS),
+        {},
+        "is in 3 colours: #000000, #00ff00, #ff0000. Export the structure as white on black",
+    ),
+    "fewer images than labels": (
+        lambda own: None,
+        {"labels": (2, 9)},
+        "9 labelled images are asked for, and in fold 1 there are 3",
+    ),
+    "fewer images than folds": (lambda own: None, {"folds": 7}, "7 folds need at least 7 images"),
+    "an unreadable image": (
+        lambda own: (own / "images" / "eye1.png").write_bytes(b"\x89PNG\r\n\x1a\n broken"),
+        {},
+        "eye1.png cannot be read as an image",
+    ),
+    "an unreadable mask": (
+        lambda own: (own / "masks" / "eye1_mask.png").write_text("no mask"),
+        {},
+        "eye1_mask.png cannot be read as an image",
+    ),
+    "no mask at all": (
+        lambda own: [path.unlink() for path in (own / "masks").iterdir()],
+        {},
+        "masks holds no mask: no image file is in it",
+    ),
+    "no folder of masks": (
+        lambda own: shutil.rmtree(own / "masks"),
+        {},
+        "masks .*masks does not exist or is no folder",
+    ),
+    "an output folder that is a file": (
+        lambda own: (own / "result").write_text(""),
+        {},
+        "result is a file: name a folder for the results",
+    ),
+    "an output folder of something else": (
+        lambda own: ((own / "result").mkdir(), (own / "result" / "thesis.txt").write_text("")),
+        {},
+        "holds other files and no results of an earlier call",
+    ),
+    "a start of another channel count": (
+        lambda own: save_encoder(random_encoder(1, 3), own / "grey.safetensors"),
+        {"inits": ("{own}/grey.safetensors",)},
+        r"grey.safetensors takes images of 1 channel \(grey\), and yours have 3 channels",
+    ),
+    "a start that is no network": (
+        lambda own: (own / "x.safetensors").write_text("no network"),
+        {"inits": ("{own}/x.safetensors",)},
+        "x.safetensors cannot be read as a safetensors file",
+    ),
+    "an unknown start": (
+        lambda own: None,
+        {"inits": ("imagenet",)},
+        'unknown initialisation "imagenet"; known are random, scratch, ldr',
+    ),
+    "an unknown modality": (lambda own: None, {"modality": "ct"}, 'unknown modality "ct"'),
+    "no labels": (lambda own: None, {"labels": (-1,)}, "labels must be a whole number"),
+    "a value beyond a byte": (lambda own: None, {"values": (300,)}, "a value must be .* 255"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_used_is_said_before_anything_is_trained(own, what, monkeypatch):
+    spoil, changes, words = BAD[what]
+    spoil(own)
+    if "inits" in changes:
+        changes = {"inits": tuple(init.format(own=own) for init in changes["inits"])}
+    monkeypatch.setattr("ldr_lib.transfer.own_training.segmenters", None)
+    before = sorted((own / "result").rglob("*")) if (own / "result").is_dir() else None
+    with pytest.raises((DataError, ValueError), match=words):
+        study(own, **changes)
+    if before is not None:
+        assert sorted((own / "result").rglob("*")) == before
+
+
+def test_each_image_is_tested_once_by_networks_that_did_not_see_it(own):
+    table, said = study(own, inits=("random", "ldr", "scratch"), labels=(1, 0))
+    images = pd.read_csv(own / "result" / "images.csv")
+    assert set(images.groupby(["start", "labels", "protocol"]).image.nunique()) == {6}
+    assert len(images) == 2 * 6 * (2 + 2 + 1) and not images["image"].isna().any()
+    split = pd.read_csv(own / "result" / "split.csv", dtype=str).set_index("image")["fold"]
+    for path in (own / "result" / "cells").glob("*.json"):
+        cell = json.loads(path.read_text())["content"]
+        tested = {name for rows in cell["scores"].values() for name in rows}
+        assert tested == set(split.index[split == cell["fold"]])
+        assert not tested & set(cell["labelled"])
+        assert len(cell["labelled"]) == (cell["labels"] or 3)
+    row = table.set_index(["start", "labels", "protocol"]).loc["ldr", "all", "frozen"]
+    own_rows = images.query("start == 'ldr' and labels == 'all' and protocol == 'frozen'")
+    assert row["Dice"] == pytest.approx(own_rows["Dice"].mean()) and row["images"] == 6
+    assert row["Dice sd"] == pytest.approx(own_rows["Dice"].std())
+    assert row["Dice low"] <= row["Dice"] <= row["Dice high"] and row["HD95"] > 0
+    other = images.query("start == 'random' and labels == 'all' and protocol == 'frozen'")
+    gain = own_rows["Dice"].mean() - other["Dice"].mean()
+    assert row["over random"] == pytest.approx(gain) and row["over low"] <= gain
+    assert len(list((own / "result").glob("segmenter_*.safetensors"))) == 3
+    assert any("--no-fine" in line for line in said)
+
+
+def test_what_is_finished_is_kept_and_not_trained_again(own, monkeypatch):
+    trained = []
+
+    def watched(*arguments):
+        trained.append(arguments[-1])
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return segmenters(*arguments)
+
+    from ldr_lib.transfer.own_training import segmenters
+
+    monkeypatch.setattr("ldr_lib.transfer.own_training.segmenters", watched)
+    with pytest.raises(KeyboardInterrupt):
+        study(own)
+    table, said = study(own)
+    assert "2 trainings, 1 of them done before" in said
+    assert len(trained) == 4  # fold 1, fold 2 interrupted, fold 2, the segmenter to keep
+    again, said = study(own)
+    assert len(trained) == 4 and again.equals(table)
+    monkeypatch.setattr("ldr_lib.transfer.own_training.segmenters", segmenters)
+    whole, _ = study(own, out=own / "at_once")
+    assert whole.equals(table)
+    more, _ = study(own, inits=("scratch",))
+    assert set(more["start"]) == {"random", "scratch"}
+
+
+def test_results_of_other_settings_or_images_are_not_mixed_in(own, save):
+    study(own)
+    before = {path: path.read_bytes() for path in (own / "result").rglob("*.*")}
+    for changes, words in [
+        ({"steps": 3}, "steps was 2 and is 3"),
+        ({"folds": 3}, "folds were others"),
+        ({"fine": True}, "size was 128 and is 384"),
+        ({"structure": "disc"}, "structure was structure and is disc"),
+    ]:
+        with pytest.raises(DataError, match=f"holds results of another call: .*{words}"):
+            study(own, **changes)
+    save(own / "masks" / "eye0_mask.png", np.uint8(255) * blob(3))
+    with pytest.raises(DataError, match="images or masks were others"):
+        study(own)
+    assert before == {path: path.read_bytes() for path in (own / "result").rglob("*.*")}
+
+
+def test_a_given_split_tests_what_it_says_and_the_segmenter_is_the_measured_one(own, save):
+    lines = [f"eye{i}.png,{'test' if i > 3 else 'train'}" for i in range(6)]
+    (own / "split.csv").write_text("\n".join(["image,fold", *lines]))
+    study(own, split=own / "split.csv", steps=6)
+    images = pd.read_csv(own / "result" / "images.csv").query("protocol == 'fine-tuned'")
+    assert sorted(images["image"]) == ["eye4", "eye5"]
+    for name in ("eye4", "eye5"):
+        (own / "new").mkdir(exist_ok=True)
+        shutil.copy(own / "images" / f"{name}.png", own / "new")
+    found = predict_folder(own / "result", own / "new", own / "found", "cpu")
+    for name, path in zip(("eye4", "eye5"), found["mask"]):
+        mask = read_image(path)
+        assert set(np.unique(mask)) <= {0, 255}
+        measured = images.set_index("image").loc[name, "Dice"]
+        assert dice(mask > 0, blob(int(name[3:]))) == pytest.approx(measured)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("image;fold\neye0;a\n", "does not say in which fold these images are: eye1, eye2"),
+        ("image,fold\n" + "".join(f"eye{i},a\n" for i in range(6)), "one fold only, a"),
+        ("image,fold\n" + "".join(f"eye{i % 6},{i}\n" for i in range(7)), "an image twice: eye0"),
+        ("image,fold\n" + "".join(f"ear{i},{i}\n" for i in range(6)), "not there: ear0, ear1"),
+        ("name,part\neye0,a\n", "has the columns name, part, and needs two: image and fold"),
+        ("", "cannot be read as a csv table"),
+    ],
+)
+def test_a_split_that_does_not_fit_is_explained(own, text, words):
+    (own / "split.csv").write_text(text)
+    with pytest.raises(DataError, match=words):
+        study(own, split=own / "split.csv")
+    with pytest.raises(DataError, match="absent.csv cannot be read as a csv table"):
+        study(own, split=own / "absent.csv")
+
+
+def test_masks_may_be_written_in_many_ways(own, save):
+    zero = blob(0).astype(np.uint8)
+    study(own, out=own / "plain")
+    expected = json.loads((own / "plain" / "plan.json").read_text())["content"]
+    ways = {
+        "ones": zero,
+        "two bytes": np.uint16(65535) * zero,
+        "small two bytes": zero.astype(np.uint16),
+        "colour": np.uint8(255) * zero[..., None] * np.uint8([1, 0, 0]),
+    }
+    table = {}
+    for way, values in ways.items():
+        save(own / "masks" / "eye0_mask.png", values)
+        table[way], _ = study(own, out=own / way)
+    assert all(one.equals(table["ones"]) for one in table.values())
+    assert expected["images or masks"]
+    save(own / "masks" / "eye0_mask.png", np.uint8(120) * zero)
+    for i in range(1, 6):
+        values = np.uint8(120) * blob(i) + np.uint8(60) * (blob(i, 25) & ~blob(i))
+        save(own / "masks" / f"eye{i}_mask.png", values)
+    chosen, _ = study(own, out=own / "chosen", values=(120,))
+    assert chosen.equals(table["ones"])
+    wider, _ = study(own, out=own / "wider", values=(60, 120))
+    assert not wider.equals(chosen)  # no images of another choice came out of the cache
+
+
+def test_images_without_the_structure_may_be_allowed(own, save):
+    save(own / "masks" / "eye0_mask.png", np.zeros((SIDE, SIDE), np.uint8))
+    study(own, allow_empty=True)
+    images = pd.read_csv(own / "result" / "images.csv")
+    assert "eye0" in set(images["image"])
+    for path in (own / "result" / "cells").glob("*.json"):
+        assert "eye0" not in json.loads(path.read_text())["content"]["labelled"]
+
+
+def test_masks_may_lie_among_the_images_or_below_them(own):
+    expected, _ = study(own)
+    shutil.copytree(own / "masks", own / "images" / "drawn")
+    below = own_study(
+        own / "images", own / "images" / "drawn", own / "below", ("random",), folds=2, **SMOKE
+    )
+    shutil.rmtree(own / "images" / "drawn")
+    for path in (own / "masks").iterdir():
+        shutil.copy(path, own / "images")
+    among = own_study(own / "images", own / "images", own / "among", ("random",), folds=2, **SMOKE)
+    assert below.equals(expected) and among.equals(expected)
+
+
+def test_fine_structures_are_told_from_large_ones(own, save):
+    for i in range(6):
+        line = np.zeros((SIDE, SIDE), np.uint8)
+        line[20 + i : 22 + i, 10:50] = 255
+        save(own / "masks" / f"eye{i}_mask.png", line)
+    table, said = study(own, structure="vessel")
+    assert any("vessel: fine, seen in crops at 384 pixels" in line for line in said)
+    assert "clDice" in table and "HD95" not in table
+
+
+def test_a_network_trained_here_is_a_start_and_a_changed_one_is_measured_again(own):
+    save_model(TwoBranchNet(3, 8, 4), own / "net.safetensors")
+    init = (str(own / "net.safetensors"),)
+    study(own, inits=init)
+    _, said = study(own, inits=init)
+    assert "2 trainings, 2 of them done before" in said
+    save_model(TwoBranchNet(3, 8, 4), own / "net.safetensors")
+    _, said = study(own, inits=init)
+    assert sum("has changed since it was measured" in line for line in said) == 2
+    assert any("it is replaced" in line for line in said)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A segmenter of grey images of 16 bits."""
+    folder = tmp_path_factory.mktemp("grey")
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for i in range(4):
+        image = 20000 + 9000 * blob(i) + rng.integers(0, 900, (SIDE, SIDE))
+        Image.fromarray(image.astype(np.uint16)).save(folder / "images" / f"{i}.tif")
+        Image.fromarray(np.uint8(255) * blob(i)).save(folder / "masks" / f"{i}.png")
+    study(folder, modality="other", inits=("ldr",), steps=15)
+    return folder
+
+
+def grey_image(folder, name: str, values=None, size=(50, 90)) -> None:
+    image = np.full(size, 20000) if values is None else values
+    image += np.arange(size[1]) * 60
+    image[10:30, 20:50] += 9000
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image.astype(np.uint16)).save(folder / name)
+
+
+def test_new_images_get_masks_of_their_own_size_where_they_lie(trained, tmp_path):
+    grey_image(tmp_path / "new", "a.tif")
+    grey_image(tmp_path / "new", "ward/a.tif", size=(120, 70))
+    found = predict_folder(trained / "result", tmp_path / "new", tmp_path / "found", "cpu")
+    assert read_image(tmp_path / "found" / "a.png").shape == (50, 90)
+    assert read_image(tmp_path / "found" / "ward" / "a.png").shape == (120, 70)
+    assert list(found["state"]) == ["new", "new"]
+    for path, share in zip(found["mask"], found["share"]):
+        assert share == pytest.approx((read_image(path) > 0).mean())
+
+
+def test_new_images_are_shown_in_the_range_of_those_trained_on(trained):
+    net, seen = load_segmenter(trained / "result", "cpu")
+    assert seen.channels == 1 and seen.modality == "other" and seen.size == 128
+    low, high = seen.ranges["integers"]
+    assert 19000 < low < 20100 and 29000 < high < 30000 and not net.training
+
+
+def test_masks_that_are_there_are_kept_and_nothing_else_is_overwritten(trained, tmp_path):
+    for name in ("a.tif", "b.tif"):
+        grey_image(tmp_path / "new", name)
+    new, out = tmp_path / "new", tmp_path / "found"
+    predict_folder(trained / "result", new, out, "cpu")
+    (out / "b.png").unlink()
+    assert list(predict_folder(trained / "result", new, out, "cpu")["state"]) == ["kept", "new"]
+    grey_image(new, "a.tif", np.full((50, 90), 21000))
+    before = (out / "a.png").read_bytes()
+    with pytest.raises(DataError, match="a.png is there already and was not made by this segm"):
+        predict_folder(trained / "result", new, out, "cpu")
+    assert (out / "a.png").read_bytes() == before
+    (out / "a.png").write_text("my notes")
+    with pytest.raises(DataError, match="a.png is there already"):
+        predict_folder(trained / "result", new, out, "cpu")
+    assert (out / "a.png").read_text() == "my notes"
+
+
+def test_one_bad_image_does_not_stop_the_others(trained, tmp_path):
+    grey_image(tmp_path / "new", "a.tif")
+    (tmp_path / "new" / "b.tif").write_bytes(b"II*\0 broken")
+    (tmp_path / "new" / "notes.doc").write_text("")
+    said = []
+    out = tmp_path / "found"
+    found = predict_folder(trained / "result", tmp_path / "new", out, "cpu", said.append)
+    assert "left out: 1 .doc" in " ".join(said)
+    assert found.loc["a.tif", "state"] == "new" and pd.isna(found.loc["b.tif", "mask"])
+    assert "b.tif cannot be read as an image" in found.loc["b.tif", "state"]
+
+
+def test_what_predict_cannot_use_is_said(trained, tmp_path, save, photograph):
+    new, result = tmp_path / "new", trained / "result"
+    grey_image(new, "a.tif")
+    save_encoder(random_encoder(1, 3), tmp_path / "encoder.safetensors")
+    two = tmp_path / "two"
+    two.mkdir()
+    (path,) = result.glob("segmenter_*")
+    for name in ("ldr", "random"):
+        shutil.copy(path, two / f"segmenter_{name}.safetensors")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "none").mkdir()
+    for segmenter, images, out, words in [
+        (tmp_path / "encoder.safetensors", new, "found", "is no segmenter: it holds another"),
+        (tmp_path / "absent", new, "found", "absent does not exist. python -m ldr_lib transfer"),
+        (tmp_path / "none", new, "found", "holds no segmenter"),
+        (two, new, "found", "holds 2 segmenters: segmenter_ldr.safetensors, segmenter_random"),
+        (result, new, "file", "file is a file: name a folder for the masks"),
+        (result, new, "new", "lies in the folder of the images"),
+        (result, new, "new/found", "lies in the folder of the images"),
+        (result, tmp_path / "absent", "found", "absent does not exist or is no folder"),
+        (result, tmp_path / "none", "found", "holds no image"),
+    ]:
+        with pytest.raises(DataError, match=words):
+            predict_folder(segmenter, images, tmp_path / out, "cpu")
+    grey_image(new, "a.png")
+    with pytest.raises(DataError, match="a.png and .*a.tif would have one mask"):
+        predict_folder(result, new, tmp_path / "found", "cpu")
+    assert not (tmp_path / "found").exists()
