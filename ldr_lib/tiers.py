@@ -36,10 +36,11 @@ _SHORT = dict(
 _SMOKE = _SHORT | dict(
     image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
 )
-_CLASS = _SHORT | dict(epochs=(6, 1, 5), steps=50)
+_CLASS = _SHORT | dict(epochs=(9, 1, 6), steps=50)
 _SHORT_VIEWS = dict(antialias=True, field_of_view=True)
 _PHOTOGRAPHS = dict(views=_SHORT_VIEWS | dict(appearances=2))
-_X_RAYS = dict(views=_SHORT_VIEWS)
+_X_RAYS = dict(pairs=4, grid=4, views=_SHORT_VIEWS | dict(colour=0.2))
+"""Organs are larger than vessels, so are the patches, and their brightness tells them apart."""
 _PUBLISHED = dict(image_size=512, view_size=448, epochs=(20, 80), steps=1000, schedule="published")
 
 TRAINING = {
@@ -50,7 +51,7 @@ TRAINING = {
     },
     "chest": {
         "smoke": _SMOKE | _X_RAYS,
-        "class": _CLASS | _X_RAYS | dict(image_size=128, crop_scale=(0.25, 1.0)),
+        "class": _CLASS | _X_RAYS | dict(image_size=128, crop_scale=(0.5, 1.0)),
         "full": _PUBLISHED,
     },
 }
@@ -91,5 +92,6 @@ def values_for(table: dict[str, dict[str, dict]], key: str, tier: str, what: str
         {'steps': 20, 'tier': 'class'}
     """
     tiers = named(table, "table", "the values of its tiers")[one_of(key, table, what)]
+    tiers = named(tiers, f"what table holds for {key}", "values")
     tier = one_of(tier_in_force(tier), tiers, "tier")
     return tiers[tier] | {"tier": tier}

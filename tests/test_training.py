@@ -406,9 +406,9 @@ SHORT = dict(
 SMOKE = SHORT | dict(
     image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
 )
-CLASS = SHORT | dict(epochs=(6, 1, 5), steps=50)
+CLASS = SHORT | dict(epochs=(9, 1, 6), steps=50)
 PHOTOGRAPHS = dict(views=dict(appearances=2, antialias=True, field_of_view=True))
-X_RAYS = dict(views=dict(antialias=True, field_of_view=True))
+X_RAYS = dict(pairs=4, grid=4, views=dict(antialias=True, field_of_view=True, colour=0.2))
 FULL = dict(
     image_size=512,
     n_clusters=16,
@@ -433,7 +433,7 @@ FULL = dict(
             "fundus",
             CLASS | PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 0.5)),
         ),
-        ("class", "chest", CLASS | X_RAYS | dict(image_size=128, crop_scale=(0.25, 1.0))),
+        ("class", "chest", CLASS | X_RAYS | dict(image_size=128, crop_scale=(0.5, 1.0))),
         ("full", "fundus", FULL),
         ("full", "chest", FULL),
     ],
