@@ -33,6 +33,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
+        if not path.name:
+            raise IsADirectoryError(errno.EISDIR, "a folder of this name is there", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_beside(path) as temporary:
             yield temporary
@@ -52,6 +54,7 @@ ADVICE = {
     errno.EACCES: "You may not write there",
     errno.EPERM: "You may not write there",
     errno.EROFS: "You may not write there",
+    errno.ENOENT: "Nothing can be made there",
     errno.EEXIST: "Rename or move what is there",
     errno.EISDIR: "Rename or move what is there",
     errno.ENOTDIR: "Rename or move what is there",

@@ -14,6 +14,16 @@ THUMBNAILS = {"thumbs", "thumbnails", "thumbnail", "_thumbs", "_thumbnails"}
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"}
 
 
+OTHERS, OTHERS_AN_IMAGE = 10_000, 5
+"""So many files and folders that are no images, and so many more for each image, may lie in a
+folder; one that holds more is not a folder of images.
+"""
+LOOKED_INTO, FEW = 200, 0.05
+"""So many files of unknown suffix, evenly from all, are looked into; where no more than this share
+of them are images, the rest are taken for others.
+"""
+
+
 @dataclass
 class Listing:
     """What a folder holds.
@@ -57,39 +67,77 @@ def list_folder(root: Path | str, deep: bool = True) -> Listing:
         deep: Also its subfolders.
 
     Raises:
-        DataError: The folder itself may not be listed.
+        DataError: The folder itself may not be listed; or it holds so much else, more than 10,000
+            files and folders and 5 for each image, that it is not a folder of images.
     """
     root, listing = Path(root), Listing()
-    _walk(root, listing, deep, set())
+    unknown = _walk(root, listing, deep)
     if root in listing.unlisted:
         raise DataError(
             f"{printable(root)} may not be listed. Change its permissions (chmod u+rx)."
         )
+    for path in unknown:
+        if looks_like_image(path):
+            listing.images.append(path)
+            listing.unusual.append(path)
+        else:
+            listing.left_out[kind_of(path) or "without suffix"] += 1
     listing.images.sort()
     return listing
 
 
-def _walk(folder: Path, listing: Listing, deep: bool, visited: set) -> None:
+def _walk(root: Path, listing: Listing, deep: bool) -> list[Path]:
+    """Sorts all files by their names; returns those whose name does not tell what they are."""
+    folders, visited, unknown, trusted = [root], set(), [], False
+    while folders:
+        folder = folders.pop()
+        entries = _entries(folder, listing, visited)
+        below = [folder / entry.name for entry in entries if _is_folder(entry)]
+        for entry in entries:
+            if not _is_folder(entry):
+                _sort_in(folder / entry.name, entry, listing, unknown)
+        if deep:
+            folders += [path for path in reversed(below) if not _is_passed_over(path.name)]
+        others = len(visited) + len(unknown) + listing.left_out.total()
+        if not trusted and others > OTHERS + OTHERS_AN_IMAGE * len(listing.images):
+            trusted = _are_images(unknown)
+            if not trusted:
+                raise DataError(
+                    f"{printable(root)} is not a folder of images: up to {printable(folder)} it "
+                    f"holds {others} other files and folders and {len(listing.images)} images. "
+                    "Choose the folder of the images alone"
+                )
+    return unknown
+
+
+def _entries(folder: Path, listing: Listing, visited: set) -> list[os.DirEntry]:
+    """What lies in a folder that has not been visited, by name, without what systems add."""
     try:
         state = folder.stat()
         if (state.st_dev, state.st_ino) in visited:
-            return
+            return []
         visited.add((state.st_dev, state.st_ino))
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError:
-        listing.unlisted.append(folder)
-        return
     except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        path, name = folder / entry.name, entry.name.lower()
-        if name.startswith(".") or name in SYSTEM_FILES:
-            continue
-        if _is_folder(entry):
-            if deep and name not in SYSTEM_FOLDERS and name not in THUMBNAILS:
-                _walk(path, listing, deep, visited)
-        else:
-            _sort_in(path, entry, listing)
+        return []
+    except OSError:  # no permission, or too many links
+        listing.unlisted.append(folder)
+        return []
+    return [
+        entry
+        for entry in entries
+        if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM_FILES
+    ]
+
+
+def _is_passed_over(name: str) -> bool:
+    return name.lower() in SYSTEM_FOLDERS | THUMBNAILS
+
+
+def _are_images(paths: list[Path]) -> bool:
+    """Whether more than a few of the files are images, as some of them tell."""
+    looked_into = paths[:: max(1, len(paths) // LOOKED_INTO)]
+    return sum(map(looks_like_image, looked_into)) > FEW * len(looked_into)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -99,22 +147,18 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _sort_in(path: Path, entry: os.DirEntry, listing: Listing) -> None:
+def _sort_in(path: Path, entry: os.DirEntry, listing: Listing, unknown: list[Path]) -> None:
     try:
         is_file = entry.is_file()
     except OSError:
         is_file = False
-    kind = kind_of(path)
     if not is_file:
-        broken = entry.is_symlink() and not path.exists()
+        broken = entry.is_symlink() and not os.path.exists(path)
         listing.left_out["broken links" if broken else "pipes or devices"] += 1
-    elif kind in IMAGE_SUFFIXES:
+    elif kind_of(path) in IMAGE_SUFFIXES:
         listing.images.append(path)
-    elif looks_like_image(path):
-        listing.images.append(path)
-        listing.unusual.append(path)
     else:
-        listing.left_out[kind or "without suffix"] += 1
+        unknown.append(path)
 
 
 def kind_of(path: Path) -> str:

@@ -59,6 +59,7 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     remove_leftovers(path.parent)
     unique = f"{os.getpid()}-{secrets.token_hex(8)}"
     part = path.with_name(f".{safe_text(path.name)[-60:]}.{unique}.part")
+    _lock_of(part).touch()  # fails where nothing can be made; a lock would wait for ever
     lock = FileLock(_lock_of(part))
     lock.acquire()
     try:

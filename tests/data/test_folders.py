@@ -128,6 +128,54 @@ def test_folders_that_may_not_be_listed_are_said(eyes, monkeypatch):
         list_folder(eyes / "locked")
 
 
+def _many(folder, n, suffix, content=b""):
+    folder.mkdir(parents=True)
+    for i in range(n):
+        (folder / f"{i:05}{suffix}").write_bytes(content)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A folder of images may hold 50 other files, and 2 more for each image."""
+    monkeypatch.setattr(folders, "OTHERS", 50)
+    monkeypatch.setattr(folders, "OTHERS_AN_IMAGE", 2)
+
+
+def test_a_tree_of_other_files_is_given_up_with_a_sentence(eyes, few, monkeypatch):
+    _many(eyes / "x" / "code", 100, ".py")
+    monkeypatch.setattr(folders, "looks_like_image", lambda path: False)
+    _many(eyes / "y", 5, ".png")
+    words = (
+        "eyes is not a folder of images: up to .*code it holds 103 other files and folders and 6"
+    )
+    with pytest.raises(DataError, match=words):
+        open_dataset("folder", eyes)
+
+
+def test_a_tree_of_empty_folders_is_given_up(tmp_path, few):
+    for i in range(60):
+        (tmp_path / f"a{i}" / "b").mkdir(parents=True)
+    with pytest.raises(DataError, match="is not a folder of images"):
+        list_folder(tmp_path)
+
+
+def test_many_images_without_a_suffix_are_a_folder_of_images(tmp_path, few, photograph, save):
+    save(tmp_path / "a.png", photograph())
+    _many(tmp_path / "dicom", 100, "", (tmp_path / "a.png").read_bytes())
+    assert len(list_folder(tmp_path).images) == 101
+
+
+def test_folders_are_listed_however_deep_they_lie(tmp_path):
+    place = tmp_path
+    for _ in range(1100):
+        place = place / "a"
+        try:
+            place.mkdir()
+        except OSError:
+            pytest.skip("this system has no paths of such a length")
+    assert list_folder(tmp_path).images == []
+
+
 @pytest.mark.parametrize("name", [b"eye\xff.png", "左.png".encode(), b"a$b$c.png", b"100%#.png"])
 def test_names_of_all_kinds_can_be_prepared(tmp_path, photograph, save, cache, name):
     from ldr_lib import prepare

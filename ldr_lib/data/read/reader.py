@@ -126,9 +126,11 @@ def may_be_deep(path: Path) -> bool:
 
 
 def looks_like_image(path: Path) -> bool:
-    """Whether a file begins like a picture, whatever its name is. Pipes are not opened."""
+    """Whether a file begins like a picture, whatever its name is. Pipes and files without size,
+    which can be devices that let a reader wait, are not opened.
+    """
     try:
-        head = _head(path)
+        head = _head(path) if path.stat().st_size else b""
     except OSError:
         return False
     is_dicom = head[128:132] == b"DICM" or _begins_like_bare_dicom(head)
