@@ -50,7 +50,9 @@ def save_model(net: TwoBranchNet, path: Path | str, made_from: dict | None = Non
         "n_clusters": net.n_clusters,
     }
     guide = asdict(net.guide) if net.guide else None
-    header = {"network": about, "guide": guide, "made_from": made_from or {}}
+    origin = checks.plain({} if made_from is None else made_from, "made_from")
+    checks.instance(origin, dict, "made_from", "a dictionary")
+    header = {"network": about, "guide": guide, "made_from": origin}
     save_tensors(net.state_dict(), path, {key: json.dumps(value) for key, value in header.items()})
 
 

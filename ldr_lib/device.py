@@ -15,6 +15,7 @@ import sys
 
 import torch
 
+from .data.checks import instance
 from .data.tensor_checks import torch_device
 from .distributed import launched
 
@@ -39,8 +40,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
     Taught in notebook 02, section 6.
     """
-    if not isinstance(name, str):
-        raise ValueError(f'device must be a name such as "auto" or "cpu", not {name!r}')
+    instance(name, str, "device", 'a name such as "auto" or "cpu"')
     if name == "auto":
         has_gpu = {
             "cuda": torch.cuda.is_available(),
@@ -139,8 +139,7 @@ def to_device(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
     Taught in notebook 02, section 6.
     """
-    if not isinstance(module, torch.nn.Module):
-        raise ValueError(f"module must be a network, not a {type(module).__name__}")
+    instance(module, torch.nn.Module, "module", "a network")
     if not isinstance(device, torch.device):
         device = pick_device(device)
     return module.to(device, memory_format=torch.channels_last)
@@ -160,8 +159,7 @@ def describe(device: torch.device) -> str:
 
     Taught in notebook 02, section 6.
     """
-    if not isinstance(device, torch.device):
-        raise ValueError(f"device must be one that pick_device returned, not {device!r}")
+    instance(device, torch.device, "device", "one that pick_device returned")
     name = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"

@@ -358,6 +358,7 @@ class Comparison:
 
         Taught in notebook 00, section 6.
         """
+        checks.text(name, "name")
         ways = [rows for row, rows in self.images.items() if row.rpartition(", ")[0] == name]
         if not ways:
             raise ValueError(f'no row "{name}"; there are {", ".join(self.images)}')

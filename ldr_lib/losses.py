@@ -166,7 +166,8 @@ def hypersphere_mixup(
     """
     _require("BDGG", mixed=mixed, first=first, second=second)
     if not isinstance(lam, torch.Tensor):
-        lam = number(lam, "lam", 0, 1)
+        lam = torch.tensor(number(lam, "lam", 0, 1), dtype=torch.float64)
+    _require("B", lam=lam.reshape(-1))
     lam = torch.as_tensor(lam, dtype=first.dtype, device=first.device).reshape(-1, 1, 1, 1)
     if len(lam) not in (1, len(first)):
         raise ValueError(f"lam must be one share or {len(first)}, one an image, not {len(lam)}")
@@ -230,7 +231,7 @@ def cluster_entropy(clusters: torch.Tensor, inside: torch.Tensor | None = None) 
         undecided (a = 1/K) it is 1 for K = 2 and only 0.544 for K = 8.
 
     Raises:
-        ValueError: The assignments have other dimensions.
+        ValueError: The assignments, or what counts of them, have other dimensions.
 
     Example:
         >>> [round(cluster_entropy(torch.full((1, k, 2, 2), 1 / k)).item(), 3) for k in (2, 8, 16)]
@@ -243,6 +244,7 @@ def cluster_entropy(clusters: torch.Tensor, inside: torch.Tensor | None = None) 
     bits = (torch.special.entr(a) + torch.special.entr(1 - a)) / math.log(2)
     if inside is None:
         return bits.mean()
+    _require("NKHW", inside=inside, **{"a map of clusters": clusters[:, :1]})
     return (bits.mean(1, keepdim=True) * inside).sum() / average(inside.sum()).clamp(min=1)
 
 
@@ -266,7 +268,7 @@ def cluster_area(clusters: torch.Tensor, inside: torch.Tensor | None = None) -> 
         Scalar, 0 for equal areas, (K - 1)/K^2 when one cluster takes everything.
 
     Raises:
-        ValueError: The assignments have other dimensions.
+        ValueError: The assignments, or what counts of them, have other dimensions.
 
     Example:
         >>> everything = torch.zeros(1, 4, 2, 2)
@@ -279,6 +281,7 @@ def cluster_area(clusters: torch.Tensor, inside: torch.Tensor | None = None) -> 
     _require("NKHW", clusters=clusters)
     areas = clusters.mean((2, 3))  # (N, K)
     if inside is not None:
+        _require("NKHW", inside=inside, **{"a map of clusters": clusters[:, :1]})
         areas = (clusters * inside).mean((2, 3)) / inside.mean((2, 3)).clamp(min=1e-6)
     return (areas - 1 / clusters.shape[1]).square().mean()
 

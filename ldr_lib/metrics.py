@@ -98,8 +98,10 @@ def structure_information(labels: np.ndarray, anatomy: np.ndarray, inside: np.nd
 
     Ours. Taught in notebook 00, section 4.
     """
-    anatomy = checks.labels(anatomy, "anatomy")
-    of_structures = _some(inside) & (anatomy > 0)
+    labels, anatomy = checks.labels(labels, "labels"), checks.labels(anatomy, "anatomy")
+    inside = _some(inside)
+    one_shape(labels=labels, anatomy=anatomy, inside=inside)
+    of_structures = inside & (anatomy > 0)
     if len(np.unique(anatomy[of_structures])) < 2:
         return float("nan")
     return mutual_information(labels, anatomy, of_structures)

@@ -206,17 +206,13 @@ class GuidedNets(torch.nn.ModuleList):
         Raises:
             DataError: None of them does, or one was not guided.
         """
-        if any(net.guide is None for net in self):
+        if any(getattr(net, "guide", None) is None for net in self):
             raise DataError(
                 "this network was not guided: no cluster stands for a structure. Use "
                 "train_guided or load_pretrained."
             )
-        for net in self:
-            if structure in net.guide.names:
-                return net
-        raise ValueError(
-            f'this network does not know "{structure}"; it knows {", ".join(self.structures)}'
-        )
+        one_of(structure, self.structures, "structure of this network")
+        return next(net for net in self if structure in net.guide.names)
 
 
 def load_pretrained(name: str, device: str = "auto") -> GuidedNets:

@@ -27,6 +27,16 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def in_one_line(error: Exception) -> str:
+    """What another library's error says, in one line.
+
+    Example:
+        >>> in_one_line(ValueError("no list\\n  in line 7"))
+        'no list in line 7'
+    """
+    return " ".join(str(error).split())
+
+
 def one_of(value: str, known: Iterable[str], what: str) -> str:
     """Returns a name if it is a known one.
 

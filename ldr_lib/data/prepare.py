@@ -56,7 +56,8 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
     Taught in notebook 01, section 5.
     """
     if not hasattr(dataset, "modality") or not hasattr(dataset, "files"):
-        raise ValueError(f"dataset must be one that open_dataset returned, not {dataset!r}")
+        found = checks.shown(dataset)
+        raise ValueError(f"dataset must be one that open_dataset returned, not {found}")
     size = checks.whole(size, "size", 32, 4096)
     cache = checks.path(cache, "cache").expanduser() if checks.given(cache) else default_cache()
     remove_leftovers(cache)

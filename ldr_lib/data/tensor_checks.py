@@ -4,6 +4,8 @@ import torch
 
 from .checks import number, shown
 
+HOTTEST = 1e6
+"""The largest temperature: beyond it all similarities count the same."""
 OF_ANY_TYPE = {"targets", "partners", "hidden"}
 """Arguments that may be bool or whole numbers; all others are floats."""
 
@@ -128,7 +130,7 @@ def require_temperature(temperature: float | torch.Tensor) -> None:
         ValueError: It is none, or not above 0.
     """
     if not isinstance(temperature, torch.Tensor):
-        number(temperature, "temperature", 0, above=True)
+        number(temperature, "temperature", 0, HOTTEST, above=True)
     elif temperature.numel() != 1 or not temperature.is_floating_point():
         raise ValueError(f"temperature must be one number above 0, not {shown(temperature)}")
 

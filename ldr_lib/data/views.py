@@ -10,7 +10,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
     import kornia.augmentation as augment
 
-from .checks import flag, number, shown, span, whole
+from .checks import flag, instance, number, shown, span, whole
 from .geometry import affine_grid, uniform
 from .share import WHOLE, Share
 
@@ -168,7 +168,7 @@ class ViewMaker:
         Raises:
             ValueError: They cannot be shared so.
         """
-        shared = channels - self.field_of_view
+        shared = whole(channels, "channels", 1) - self.field_of_view
         if shared < 1 or shared % self.appearances:
             raise ValueError(
                 f"images hold {self.appearances} appearances, one after the other along the "
@@ -196,6 +196,7 @@ class ViewMaker:
         """
         if not torch.is_tensor(images) or images.ndim != 4 or not images.numel():
             raise ValueError(f"views need a tensor of images (2B, C, S, S), not {shown(images)}")
+        instance(share, Share, "share", "a Share, as own_share returns it")
         n, channels, height, width = images.shape
         if n % 2 or height != width:
             raise ValueError(

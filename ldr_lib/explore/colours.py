@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import PCA
 
 from ..data import checks
-from ..data.checks import array, as_unit_floats, finite, number, one_shape, several, whole
+from ..data.checks import array, as_unit_floats, finite, number, one_shape, several, shown, whole
 from ..data.errors import DataError
 
 NO_STRUCTURE = (0.25, 0.25, 0.25)
@@ -88,7 +88,7 @@ def _palette(name: str, n: int) -> np.ndarray:
         colours = np.array(sns.color_palette(checks.text(name, "palette"), n)).reshape(n, 3)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f'palette must be the name of one of seaborn, for example "husl", not {name!r}'
+            f'palette must be the name of one of seaborn, for example "husl", not {shown(name)}'
         ) from error
     if len(np.unique(colours, axis=0)) < n:
         raise ValueError(

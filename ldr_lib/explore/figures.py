@@ -17,6 +17,7 @@ from ..data.checks import (
     named,
     one_shape,
     several,
+    shown,
     whole,
 )
 from ..data.errors import DataError
@@ -88,6 +89,7 @@ def representation_sheet(
     Taught in notebook 00, section 3.
     """
     scale, rows = ordered(scale), named(rows, "rows", "images or maps")
+    instance(label, str, "label", "a text")
     lines = {title: pictures(images, f"rows[{title!r}]") for title, images in rows.items()}
     with_maps = [any(map(is_map, images)) for images in lines.values()]
     figure, axes = panels(len(lines), max(map(len, lines.values())), any(with_maps))
@@ -111,12 +113,14 @@ def anatomy_legend(figure: Figure, structures: list[str], clusters: bool = False
         The same figure.
 
     Raises:
-        ValueError: There is no figure, or the structures are no list.
+        ValueError: There is no figure, or the structures are no list of names.
 
     Taught in notebook 00, section 3.
     """
     instance(figure, Figure, "figure", "a figure of matplotlib")
-    instance(structures, LISTS, "structures", "a list of names")
+    for name in instance(structures, LISTS, "structures", "a list of names"):
+        checks.text(name, "a name of structures")
+    clusters = checks.flag(clusters, "clusters")
     colours = [*structure_colours(len(structures)), NO_STRUCTURE]
     names = [*structures, "no structure"]
     if clusters:
@@ -194,7 +198,8 @@ def similarity_sheet(
     parts = {"similarity": similarity, "inside": inside}
     parts |= {} if truth is None else {"truth": truth}
     parts = {name: several(part, name, "arrays (H, W)") for name, part in parts.items()}
-    titles = titles or ["the chosen pixel"] + (len(images) - 1) * ["another image"]
+    usual = ["the chosen pixel"] + (len(images) - 1) * ["another image"]
+    titles = usual if titles is None else several(titles, "titles", "titles")
     equally_many(images=images, titles=titles, **parts)
     similarity = [array(one, "similarity", "HW") for one in parts["similarity"]]
     similarity = [finite(one, "similarity") for one in similarity]
@@ -305,10 +310,10 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
         ValueError: There is no scene, or no list of points.
     """
     if not hasattr(scene, "shown"):
-        raise ValueError(f"scene must be a Scene, as embed_scene returns it, not {scene!r}")
+        raise ValueError(f"scene must be a Scene, as embed_scene returns it, not {shown(scene)}")
     for point in instance(points, LISTS, "points", "a list of Point"):
         if not hasattr(point, "similar"):
-            raise ValueError(f"points must be a list of Point, not {point!r}")
+            raise ValueError(f"points must be a list of Point, not {shown(point)}")
     if similarity is not None:
         similarity = array(similarity, "similarity", "NHW")
         one_shape(similarity=similarity, **{"the scene": scene.inside})

@@ -30,9 +30,11 @@ def pixels(inside: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
         Flat indices, sorted.
 
     Raises:
-        ValueError: The field of view is no mask, or n or the seed make no sense.
+        ValueError: The field of view is no mask or empty, or n or the seed make no sense.
     """
     all_, n, seed = np.flatnonzero(mask(inside, "inside")), whole(n, "n", 1), checks.seed(seed)
+    if not len(all_):
+        raise ValueError("inside holds no pixel: there is none to draw")
     return np.sort(np.random.default_rng(seed).choice(all_, min(n, len(all_)), replace=False))
 
 

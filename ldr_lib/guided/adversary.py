@@ -8,7 +8,7 @@ from torch import nn
 
 from ..data.checks import whole
 from ..data.geometry import uniform
-from ..data.tensor_checks import require
+from ..data.tensor_checks import require, require_one_type
 from ..distributed import own_share
 
 
@@ -45,6 +45,7 @@ class Discriminator(nn.Module):
                 f"maps must be (B, {self.n_structures}, H, W) with H and W of at least 32, not "
                 f"{tuple(maps.shape)}"
             )
+        require_one_type(maps=maps, **{"the discriminator": self.layers[0].weight})
         return self.layers(maps)
 
 

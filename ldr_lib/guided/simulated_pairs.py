@@ -7,7 +7,8 @@ from joblib import Parallel, delayed
 
 from ..data import checks
 from ..data.augment import Pairs, blur, camera_augment, crops, smooth_noise, standardise
-from ..data.checks import several, whole
+from ..data.checks import names as names_of
+from ..data.checks import whole
 from ..data.errors import DataError, one_of
 from ..data.geometry import uniform
 from ..data.simulate import chest, fundus
@@ -139,7 +140,7 @@ class SimulatedPairs:
         seed: int = 0,
         size: int = 128,
     ):
-        structures = several(structures, "structures", "names of structures")
+        structures = names_of(structures, "structures", "structures")
         n_images, seed = whole(n_images, "n_images", 1, 10**6), checks.seed(seed)
         size = whole(size, "size", 16, 4096)
         simulators = {"fundus": (fundus, 256), "chest": (chest, 192)}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ..data import checks
 from ..runs.records import as_markdown, committed_records
 from ..structures import guide_for
 from .predict import READINGS
@@ -96,6 +97,8 @@ def baseline_images(structure: str, name: str) -> pd.Series:
 
     Taught in notebook 04, section 9.
     """
+    for given, what in ((structure, "structure"), (name, "name")):
+        checks.text(given, what)
     for record in committed_records(NAME, modality="baselines"):
         tables = record["metrics"].get(f"{structure}, images", {})
         if name in tables:

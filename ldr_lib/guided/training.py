@@ -246,7 +246,7 @@ def guided_learner(
             f"stage {stage} names no loss; known are {', '.join(settings.known_losses)}"
         )
     makers = {"make_pairs": make_pairs}
-    if "confident" in weights:
+    if "confident" in weights or make_teacher_pairs is not None:
         makers["make_teacher_pairs"] = make_teacher_pairs
     for name, maker in makers.items():
         if not callable(maker):

@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from ..data.checks import path as path_of
-from ..data.errors import DataError, one_of
+from ..data.checks import text
+from ..data.errors import DataError, in_one_line, one_of
 
 PATH = Path(__file__).resolve().parents[2] / "notebooks" / "claims.yaml"
 
@@ -86,7 +87,6 @@ def kind_of_images(datasets: Iterable[str]) -> str:
     return " and ".join(sorted(kinds))
 
 
-@functools.cache
 def all_claims(path: Path = PATH) -> tuple[Claim, ...]:
     """The claims of `claims.yaml`; none where the package is installed without the notebooks.
 
@@ -94,13 +94,18 @@ def all_claims(path: Path = PATH) -> tuple[Claim, ...]:
         DataError: The file has an entry with a missing or unknown key, or two of one id; the
             message names it.
     """
-    path = path_of(path, "path")
+    return _all_claims(path_of(path, "path"))
+
+
+@functools.cache
+def _all_claims(path: Path) -> tuple[Claim, ...]:
     if not path.exists():
         return ()
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read as a list of claims ({error})") from error
+        words = in_one_line(error)
+        raise DataError(f"{path} cannot be read as a list of claims ({words})") from error
     if not isinstance(entries, list):
         raise DataError(f"{path} must hold a list of claims")
     claims = []
@@ -144,6 +149,7 @@ def claim_of(notebook: str, sentence: str) -> Claim | None:
     Raises:
         DataError: The notebook has claims in the ledger and this is none of them.
     """
+    text(notebook, "notebook"), text(sentence, "sentence")
     own = [claim for claim in all_claims() if claim.notebook == notebook]
     found = [claim for claim in own if claim.matches(sentence)]
     if own and not found:

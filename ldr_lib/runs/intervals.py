@@ -44,6 +44,8 @@ class Difference:
 def _numbers(values, name: str) -> np.ndarray:
     """Numbers as (runs, images); None becomes nan."""
     try:
+        if np.asarray(values).dtype.kind in "cSUmM":
+            raise TypeError("texts, dates and complex numbers are no numbers")
         return np.atleast_2d(np.asarray(values, dtype=float))
     except (TypeError, ValueError) as error:
         raise ValueError(

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from ..data.checks import given as is_given
 from ..data.checks import instance
-from ..data.errors import DataError
+from ..data.checks import path as path_of
+from ..data.errors import DataError, in_one_line
 
 KINDS = {
     bool: "true or false",
@@ -62,15 +64,17 @@ def parameters_of(notebook: Path) -> dict:
     Raises:
         DataError: The notebook cannot be read or has no such cell.
     """
+    notebook = path_of(notebook, "notebook")
     try:
-        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         cell = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
         found = assignments("".join(cell["source"]))
         return {name: ast.literal_eval(value) for name, value in found.items()}
     except StopIteration:
         raise DataError(f"{notebook} has no cell tagged parameters") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
-        raise DataError(f"{notebook} cannot be read as a notebook ({error})") from error
+        words = in_one_line(error)
+        raise DataError(f"{notebook} cannot be read as a notebook ({words})") from error
 
 
 def check_parameters(notebook: Path, given: dict, needed: tuple[str, ...] = ()) -> dict:
@@ -92,7 +96,8 @@ def check_parameters(notebook: Path, given: dict, needed: tuple[str, ...] = ()) 
     for parameter in instance(given, dict, "given", "a dictionary of parameters"):
         if parameter not in known:
             raise DataError(f'{name} has no parameter "{parameter}"; it has {", ".join(known)}')
-    if missing := [parameter for parameter in needed if parameter not in given]:
+    instance(needed, (list, tuple), "needed", "a list of names")
+    if missing := [str(one) for one in needed if one not in list(given)]:
         raise DataError(f"parameter {', '.join(missing)} is missing for {name}")
     return {
         parameter: _fitting(value, known[parameter], f"parameter {parameter} of {name}")
@@ -200,7 +205,7 @@ def grid_of(words: list[str], notebook: Path | None = None) -> list[dict]:
         >>> grid_of(["seed=0,1", "dataset=hrf"])
         [{'seed': 0, 'dataset': 'hrf'}, {'seed': 1, 'dataset': 'hrf'}]
     """
-    known, axes = parameters_of(notebook) if notebook and words else {}, {}
+    known, axes = parameters_of(notebook) if is_given(notebook) and words else {}, {}
     for word in instance(words, (list, tuple), "words", "a list of name=value,value"):
         instance(word, str, "words", "a list of name=value,value")
         name, _, values = word.partition("=")
@@ -230,9 +235,9 @@ def read_parameters(path: Path) -> dict:
         DataError: The file cannot be read as one.
     """
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read ({error})") from error
+        found = yaml.safe_load(path_of(path, "path").read_text(encoding="utf-8"))
+    except (OSError, RecursionError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path} cannot be read ({in_one_line(error)})") from error
     if not isinstance(found, dict):
         raise DataError(f"{path} must hold lines of name: value")
     return found

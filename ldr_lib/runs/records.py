@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.checks import instance, path, several, shown, text
+from ..data.checks import instance, path, plain, several, shown, text
 from ..data.errors import DataError
 from .fingerprints import read_record
 from .intervals import paired_difference
@@ -23,6 +23,7 @@ def committed_records(name: str, **parameters) -> list[dict]:
     Returns:
         The records, by seed.
     """
+    plain(parameters, "parameters")
     paths = sorted((figures_folder(name) / "records").glob("*.json"))
     records = [read_record(path) for path in paths]
     fitting = [
@@ -43,6 +44,7 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
         parameters: Values that the run's parameters must have.
     """
     folder = run_folder(name)
+    plain(parameters, "parameters")
     try:
         record = read_record(folder)
         same = record["data"]["train"] == fingerprint and all(

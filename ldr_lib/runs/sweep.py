@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.checks import instance, number, whole
+from ..data.checks import given, instance, number, whole
 from ..data.checks import path as path_of
 from ..data.errors import DataError
 from ..data.files import Progress, atomic_write
@@ -84,7 +84,7 @@ def run_sweep(
     writable(sweep_folder(notebook).resolve())
     todo = [label for label, cell in grid.items() if not is_finished(notebook, cell)]
     outcomes = {label: Outcome("", None, "skipped") for label in grid if label not in todo}
-    place = Cluster(cluster) if cluster else Here()
+    place = Cluster(cluster) if given(cluster) else Here()
     work = _Work(notebook, grid, place, max(1, (os.cpu_count() or 1) // jobs), timeout)
     bar = Progress(f"{len(todo)} of {len(grid)} runs of {notebook.stem}", len(todo))
 
@@ -96,8 +96,8 @@ def run_sweep(
 
     try:
         with ended_by_signals():
-            taken = work.through(todo, QUEUED if cluster else jobs, note)
-            work.through(taken, QUEUED if cluster else jobs, note, waits=True)
+            taken = work.through(todo, QUEUED if given(cluster) else jobs, note)
+            work.through(taken, QUEUED if given(cluster) else jobs, note, waits=True)
     finally:
         place.close()
         bar.close()

@@ -22,8 +22,10 @@ from .values import given as given
 from .values import instance as instance
 from .values import multiple as multiple
 from .values import named as named
+from .values import names as names
 from .values import number as number
 from .values import path as path
+from .values import plain as plain
 from .values import seed as seed
 from .values import several as several
 from .values import shown as shown

@@ -35,11 +35,16 @@ def array(
         ValueError: maps must be an array (H, W), not int64 of shape (2,)
     """
     expected = f"an array ({', '.join(dims)})" if dims else "an array of numbers"
-    found = value.detach().cpu() if hasattr(value, "detach") else value
     try:
+        found = value.detach().cpu() if hasattr(value, "detach") else value
         found = found if isinstance(found, np.memmap) else np.asarray(found)
-    except (TypeError, ValueError, RuntimeError):  # uneven lists, types that numpy does not have
-        found = np.array(None)
+    except (TypeError, ValueError, RuntimeError, AttributeError):
+        found = np.array(None)  # uneven lists, tensors without values, types unknown to numpy
+    if np.ma.is_masked(value):
+        raise error(
+            f"{name} hides {np.ma.count_masked(value)} of {found.size} values behind a mask; "
+            "fill them with .filled(value) first"
+        )
     if found.dtype.kind not in "buif":
         raise error(f"{name} must be {expected}, not {_described(value)}")
     if dims and found.ndim != len(dims):

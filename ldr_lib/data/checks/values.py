@@ -1,5 +1,6 @@
 """Checks of plain values: numbers, texts, paths, lists, and values in words."""
 
+import json
 import math
 from numbers import Integral, Real
 from os import PathLike, fsencode
@@ -126,9 +127,9 @@ def path(value, name: str) -> Path:
     """A path of a file or folder.
 
     Raises:
-        ValueError: It is empty, or no text.
+        ValueError: It is empty, no text, or one that no file can have.
     """
-    if not isinstance(value, str | PathLike) or not str(value):
+    if not isinstance(value, str | PathLike) or not str(value) or "\0" in str(value):
         raise ValueError(f"{name} must be a path, not {shown(value)}")
     if longest := [part for part in Path(value).parts if len(fsencode(part)) > 255]:
         raise ValueError(
@@ -222,6 +223,56 @@ def several(values, name: str, expected: str) -> list:
     if getattr(values, "shape", None) == () or not len(values):
         raise ValueError(f"{name} must be a list of {expected} and holds none")
     return [values[i] for i in range(len(values))]
+
+
+def names(values, name: str, expected: str) -> list[str]:
+    """A list of texts that are all different.
+
+    Args:
+        values: A list, tuple, array or any other sequence.
+        name: Of the argument.
+        expected: What they are names of, in words.
+
+    Raises:
+        ValueError: It is none, or empty, or holds a text twice.
+
+    Example:
+        >>> names(["heart", "heart"], "structures", "structures")
+        Traceback (most recent call last):
+        ValueError: structures must be names of structures, each once, and "heart" is there twice
+    """
+    found = [text(one, f"each of {name}") for one in several(values, name, f"names of {expected}")]
+    for one in found:
+        if found.count(one) > 1:
+            raise ValueError(
+                f'{name} must be names of {expected}, each once, and "{one}" is there twice'
+            )
+    return found
+
+
+def plain(value, name: str):
+    """A value that JSON can hold: numbers, texts, lists and dictionaries.
+
+    Args:
+        value: What was given.
+        name: Of the argument.
+
+    Raises:
+        ValueError: It holds something else.
+
+    Example:
+        >>> plain({"images": np.zeros((2, 3))}, "made_from")
+        Traceback (most recent call last):
+        ValueError: made_from must be numbers, texts, lists or dictionaries of such, not a dict
+    """
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        held = f"a {type(value).__name__}" if isinstance(value, list | dict) else shown(value)
+        raise ValueError(
+            f"{name} must be numbers, texts, lists or dictionaries of such, not {held}"
+        ) from error
+    return value
 
 
 def named(values, name: str, expected: str) -> dict:
