@@ -16,6 +16,9 @@ from ..losses import patch_grid, patch_rows
 from ..network import TwoBranchNet, require_embedding
 from ..settings import Settings
 
+AT_MOST = 16
+"""Images that are looked at."""
+
 
 def _seen_by(net: TwoBranchNet, images: np.ndarray, settings: Settings) -> np.ndarray:
     """Images as bytes, which a network with these settings can look at."""
@@ -32,26 +35,34 @@ def _seen_by(net: TwoBranchNet, images: np.ndarray, settings: Settings) -> np.nd
 @torch.no_grad()
 def _patches_of_two_views(
     net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Patch vectors of the first and of the second views, both (n, G * G, D), partners in one
-    position.
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Of each training step's images, the vectors of patches in the first and in the second views,
+    (P, D) each, partners in one row. Patches with black pixels are left out.
     """
     if len(images) == 1:
         images = np.repeat(images, 2, axis=0)  # a small folder holds out one
-    n = min(len(images), 16) // 2 * 2
+    n = min(len(images), AT_MOST) // 2 * 2
     if n < 2:
         raise DataError("at least one image is needed, not 0")
     device = next(net.parameters()).device
     x = torch.from_numpy(np.array(images[:n])).to(device).permute(0, 3, 1, 2)  # (n, C, S, S)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.seed(seed))
-        views = replace(settings.view_maker, appearances=1, field_of_view=False)(x)
+        seen = (x.amax(1, keepdim=True) > 0).to(x.dtype)  # (n, 1, S, S)
+        maker = replace(settings.view_maker, appearances=1, field_of_view=True)
+        views = maker(torch.cat([x, seen], 1))
         with mixed_precision(device, net):
             first, second = (
                 patch_grid(net.embed(view), settings.grid) for view in (views.first, views.second)
             )  # (n, D, G, G) each
-    one, other = patch_rows(first), patch_rows(views.realign(second))  # (n * G * G, D) each
-    return one.float().unflatten(0, (n, -1)), other.float().unflatten(0, (n, -1))
+    counted = views.cells_inside(settings.grid)  # (n, G, G)
+    steps = zip(
+        *(part.split(2 * settings.pairs) for part in (first, views.realign(second), counted))
+    )
+    return [
+        (patch_rows(one)[inside.flatten()].float(), patch_rows(other)[inside.flatten()].float())
+        for one, other, inside in steps
+    ]
 
 
 def alignment_and_uniformity(
@@ -79,16 +90,16 @@ def alignment_and_uniformity(
     """
     images = _seen_by(net, images, settings)
     with _evaluating(net):
-        one, other = _patches_of_two_views(net, images, settings, seed)
-    return _alignment(one, other), _uniformity(one)
+        steps = _patches_of_two_views(net, images, settings, seed)
+    return _alignment(steps), _uniformity(steps)
 
 
-def _alignment(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).square().sum(2).mean())
+def _alignment(steps: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    return float(torch.cat([(one - other).square().sum(1) for one, other in steps]).mean())
 
 
-def _uniformity(one: torch.Tensor) -> float:
-    distances = torch.pdist(one.flatten(0, 1))
+def _uniformity(steps: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    distances = torch.pdist(torch.cat([one for one, _ in steps]))
     return float(distances.square().mul(-2).exp().mean().log())
 
 
@@ -101,17 +112,19 @@ def _effective_rank(vectors: torch.Tensor) -> float:
     return float(torch.special.entr(shares).sum().exp())
 
 
-def _top_1(one: torch.Tensor, other: torch.Tensor, images_per_step: int) -> float:
+def _top_1(steps: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
     """Share of patches whose most similar patch, among all others of a training step, is their
     partner.
     """
     hits = []
-    for first, second in zip(one.split(images_per_step), other.split(images_per_step)):
-        vectors = torch.cat([first.flatten(0, 1), second.flatten(0, 1)])  # (M, D)
+    for pair in steps:
+        vectors = torch.cat(pair)  # (M, D)
+        if not len(vectors):
+            continue
         similarity = (vectors @ vectors.T).fill_diagonal_(-torch.inf)  # (M, M)
         partner = torch.arange(len(vectors), device=vectors.device).roll(len(vectors) // 2)
         hits.append(similarity.argmax(1) == partner)
-    return float(torch.cat(hits).float().mean())
+    return float(torch.cat(hits).float().mean()) if hits else float("nan")
 
 
 @contextmanager
@@ -139,8 +152,8 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
     Returns:
         A value for each sign:
 
-        - "top-1 patch match": share of patches whose most similar patch, among all others of one
-          training step, is their partner in the other view; 1 is perfect.
+        - "top-1 patch match": share of patches in the field of view whose most similar patch, among
+          all others of one training step, is their partner in the other view; 1 is perfect.
         - "largest share": mean over pixels of the largest cluster assignment; 1/K when every pixel
           is undecided, 1 when every pixel is decided.
         - "decided pixels": share of pixels with one assignment above one half.
@@ -163,9 +176,9 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
     if len(images) and not images[:2].any():
         raise DataError("the first images are black: there is no field of view to look at")
     with _evaluating(net):
-        one, other = _patches_of_two_views(net, images, settings, seed)
+        steps = _patches_of_two_views(net, images, settings, seed)
         upright, turned, flipped, largest = [], [], [], []
-        for image in images[: len(one)]:
+        for image in images[:AT_MOST]:
             v, share = _embed_one(net, image)
             half_turn, _ = _embed_one(net, np.rot90(image, 2))
             mirrored, _ = _embed_one(net, np.fliplr(image))
@@ -181,13 +194,13 @@ def health(net: TwoBranchNet, images: np.ndarray, settings: Settings, seed: int 
     decided = (shares > 0.5).float().mean() if not shares.isnan().any() else torch.nan
     return pd.Series(
         {
-            "top-1 patch match": _top_1(one, other, 2 * settings.pairs),
+            "top-1 patch match": _top_1(steps),
             "largest share": float(shares.mean()),
             "decided pixels": float(decided),
             "cosine after a half turn": float((upright * turned).sum(0).mean()),
             "cosine after a flip": float((upright * flipped).sum(0).mean()),
-            "alignment": _alignment(one, other),
-            "uniformity": _uniformity(one),
+            "alignment": _alignment(steps),
+            "uniformity": _uniformity(steps),
             "effective rank": _effective_rank(upright),
         }
     )

@@ -305,3 +305,53 @@ def curves(records: list[dict], dataset: str, row: str, column: str) -> pd.DataF
         if row in record["metrics"].get(f"{dataset} means", {})
     ]
     return pd.DataFrame(rows, columns=["way", "steps", "seed", "value"])
+
+
+def image_values(
+    records: list[dict], dataset: str, column: str, way: str, steps: int
+) -> np.ndarray:
+    """A measure after n steps, image by image, of the better of a network's two ways of clustering.
+
+    Args:
+        records: Of `learning_study`.
+        dataset: One of those judged.
+        column: As in `ldr_lib.evaluation.agreement`.
+        way: One of `WAYS`; or of what needs no training, for example "locally normalised filter
+            bank", whose one row is given for every seed that the networks have.
+        steps: After which the network was measured; of no account for what needs no training.
+
+    Returns:
+        (seeds, images), nan where an image lacks the structure.
+
+    Raises:
+        ValueError: No record holds it.
+
+    Example:
+        >>> means = {"clusters": {"NMI": 0.2}, "k-means": {"NMI": 0.1}}
+        >>> found = {f"eye {row}, images": {"0": value} for row, value in means.items()}
+        >>> about = {"way": "both", "steps": 10, "seed": 0}
+        >>> record = {"parameters": about, "metrics": found}
+        >>> image_values([record], "eye", "NMI", "both", 10)
+        array([[0.2]])
+
+    Taught in notebook 02, section 10.
+    """
+    similarity = column.startswith(("AUC", "AP"))  # of the embeddings, whatever the clusters
+    rows = {"clusters"} if similarity else {"clusters", "k-means"}
+    found = {row: [] for row in ({way} if way not in WAYS else rows)}
+    for record in sorted(records, key=lambda record: record["parameters"]["seed"]):
+        about, metrics = record["parameters"], record["metrics"]
+        wanted = (way, steps) if way in WAYS else ("rivals", about["steps"])
+        if (about["way"], about["steps"]) != wanted:
+            continue
+        for row, seeds in found.items():
+            table = pd.DataFrame(metrics.get(f"{dataset} {row}, images", {})).T
+            if column in table:
+                seeds.append(table[column].to_numpy(float))
+    if not any(found.values()):
+        raise ValueError(f"no record holds {column} of {way} on {dataset} after {steps} steps")
+    best = np.array(max(filter(None, found.values()), key=np.nanmean))
+    if way in WAYS:
+        return best
+    seeds = {record["parameters"]["seed"] for record in records}
+    return np.repeat(best[:1], len(seeds), axis=0)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -88,11 +89,29 @@ def test_health_sees_an_embedding_that_depends_on_position(prepared):
 
 
 def test_partners_are_found_among_the_patches_of_one_training_step():
-    v = F.normalize(torch.randn(4, 9, 16), dim=2)
-    assert _top_1(v, v, 4) == 1
-    assert _top_1(v, v.flip(0), 4) == 0
-    repeated = v[:2].repeat(2, 1, 1)
-    assert _top_1(repeated, repeated, 2) == 1
+    v, other = F.normalize(torch.randn(2, 36, 16), dim=2)  # of two steps
+    assert _top_1([(v, v), (other, other)]) == 1
+    assert _top_1([(v, v.flip(0)), (v[:0], v[:0])]) == 0
+    assert _top_1([(v, v), (v, v)]) == 1  # a copy in another step is no candidate
+    assert np.isnan(_top_1([(v[:0], v[:0])]))
+
+
+def test_black_patches_count_in_no_sign():
+    settings, net = Settings.for_tier("smoke", "fundus", 0), Fixed(3)
+    torch.manual_seed(0)
+    images = np.random.default_rng(0).integers(1, 256, (4, 64, 64, 3), dtype=np.uint8)
+    images[:, :, 24:] = 0
+
+    def black_is_alike(x):
+        torch.manual_seed(0)
+        seen = x.amax(1, keepdim=True) > 0
+        away = torch.nn.functional.one_hot(torch.zeros(1, dtype=torch.long), 32).float()
+        apart = F.normalize(torch.randn(len(x), 32, *x.shape[-2:]), dim=1)
+        return torch.where(seen, apart, away.reshape(1, 32, 1, 1)), None
+
+    net.answer = black_is_alike
+    alignment, uniformity = alignment_and_uniformity(net, images, settings)
+    assert uniformity < -3 and alignment > 1
 
 
 def test_health_of_an_untrained_network_and_of_one_without_clusters(prepared):
