@@ -2,6 +2,7 @@
 with no image.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,13 @@ from skimage.morphology import skeletonize
 
 from ..data import checks
 from ..data.checks import array, instance, several, shown, span, text, whole
-from ..data.errors import DataError, one_of
+from ..data.errors import DataError, one_of, printable
 from ..data.geometry import affine_grid, smooth_displacement, uniform
-from ..data.masks import by_histogram
-from ..data.read import IMAGE_SUFFIXES, read_image
+from ..data.read import IMAGE_SUFFIXES
 from ..data.simulate import chest, fundus
 from ..data.tensor_checks import torch_device
 from ..data.vessel_tree import draw_vessels, grow_vessel_tree
+from .prior_checks import check_shape, read_mask
 
 
 @dataclass(frozen=True)
@@ -114,26 +115,28 @@ def mask_bank(masks: list[np.ndarray], name: str, size: int = 512) -> MaskBank:
             to fill the square.
 
     Raises:
-        DataError: No masks, or one that is empty, full or smaller than 32 pixels.
+        DataError: No masks, or one that is empty, full, inverted (structure in more than half of
+            it), smaller than 32 pixels, or more than four times as long as wide.
         ValueError: They are no masks (H, W), or the size is out of range.
+
+    Warns:
+        UserWarning: A mask is at least twice as long as wide, so that mirror images fill its
+            square.
     """
     if hasattr(masks, "__len__") and not len(masks):
         raise DataError(f"the prior {name} holds no mask")
-    size, squares = whole(size, "size", 32, 4096), []
+    size, checked = whole(size, "size", 32, 4096), []
     for i, given in enumerate(several(masks, "masks", "masks (H, W)")):
         mask = checks.mask(given, f"mask {i} of the prior {name}", "HW")
-        share = mask.mean() if mask.size else 0.0
-        if min(mask.shape) < 32:
-            raise DataError(
-                f"mask {i} of the prior {name} measures {mask.shape[1]} x {mask.shape[0]} pixels; "
-                "at least 32 are needed"
-            )
-        if share < 0.001 or share > 0.9:
-            raise DataError(
-                f"mask {i} of the prior {name} is {'empty' if share < 0.5 else 'full'} "
-                f"({share:.1%} of it is structure), so it shows no shape. "
-                "Remove it, or check which value marks the structure."
-            )
+        check_shape(mask, f"mask {i} of the prior {name}")
+        checked.append(mask)
+    return _bank(checked, name, size)
+
+
+def _bank(masks: list[np.ndarray], name: str, size: int) -> MaskBank:
+    """A bank of masks that were checked."""
+    squares = []
+    for mask in masks:
         scale = size / max(mask.shape)
         shape = [max(1, round(side * scale)) for side in mask.shape]
         small = Image.fromarray(mask.astype(np.uint8) * 255).resize(
@@ -157,16 +160,21 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
         size: Side of the bank's masks.
 
     Raises:
-        DataError: The folder is missing or empty, or a mask is unreadable, grey, empty or full; the
-            file is named.
+        DataError: The folder is missing or empty, or a mask is unreadable, grey, inverted, has text
+            in it, or can otherwise not be used (see `mask_bank`); the file is named.
         ValueError: The size is out of range.
+
+    Warns:
+        UserWarning: The folder holds one mask only, or as in `mask_bank`.
 
     Taught in notebook 04, section 1.
     """
     folder = checks.path(folder, "folder").expanduser()
+    if folder.is_file():
+        raise DataError(f"the prior {printable(folder)} is a file; put the masks into a folder")
     if not folder.is_dir():
         raise DataError(
-            f"the prior folder {folder} does not exist (looked for it from {Path.cwd()})"
+            f"the prior folder {printable(folder)} does not exist (looked for it from {Path.cwd()})"
         )
     paths = sorted(
         path
@@ -175,23 +183,16 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
     )
     if not paths:
         raise DataError(
-            f"the prior folder {folder} holds no image file; put binary masks there, "
+            f"the prior folder {printable(folder)} holds no image file; put binary masks there, "
             "white structure on black"
         )
-    masks = []
-    for path in paths:
-        values = read_image(path)
-        values = values.max(2) if values.ndim == 3 else values
-        between = np.mean((values > 64) & (values < 192))
-        if between > 0.05:
-            raise DataError(
-                f"{path} is a grey image, no mask: {between:.0%} of its pixels are neither black "
-                "nor white. Threshold it first, white structure on black."
-            )
-        mask = by_histogram(values).mask
-        mask_bank([mask], str(path), 64)
-        masks.append(mask)
-    return mask_bank(masks, folder.name, size)
+    if len(paths) == 1:
+        warnings.warn(
+            f"the prior folder {printable(folder)} holds one mask: all shapes are crops of it. "
+            "Add masks, as far as you have some; the priors of notebook 04 hold ten.",
+            stacklevel=2,
+        )
+    return _bank([read_mask(path) for path in paths], folder.name, size)
 
 
 def _tree(seed: int, size: int) -> np.ndarray:

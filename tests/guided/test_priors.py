@@ -50,23 +50,6 @@ def test_trees_depend_on_the_seed_only():
     assert all(0.02 < (mask > 127).mean() < 0.4 for mask in first)
 
 
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (np.zeros((64, 64), np.uint8), "empty"),
-        (np.full((64, 64), 255, np.uint8), "full"),
-        (np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1)), "grey image"),
-        (np.pad(np.full((8, 8), 255, np.uint8), 4), "at least 32"),
-    ],
-)
-def test_masks_without_a_shape_are_named(tmp_path, save, content, message):
-    save(tmp_path / "good.png", lines(9).astype(np.uint8) * 255)
-    save(tmp_path / "odd.png", content)
-    with pytest.raises(DataError, match=message) as error:
-        masks_in(tmp_path)
-    assert "odd.png" in str(error.value)
-
-
 def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         masks_in(tmp_path / "nowhere")
@@ -76,6 +59,9 @@ def test_missing_and_empty_folders(tmp_path):
         mask_bank([], "nothing")
     with pytest.raises(DataError, match="octa_vessel_masks does not exist"):
         vessel_prior("octa", str(tmp_path))
+    (tmp_path / "mask.png").write_text("")
+    with pytest.raises(DataError, match="mask.png is a file; put the masks into a folder"):
+        masks_in(tmp_path / "mask.png")
 
 
 def test_simulated_shapes_have_a_colour_for_each_structure():
