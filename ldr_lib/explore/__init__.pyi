@@ -18,7 +18,10 @@ from .health import alignment_and_uniformity as alignment_and_uniformity
 from .health import health as health
 from .health import health_table as health_table
 from .learning import curves as curves
+from .learning import image_values as image_values
+from .learning import last_common_step as last_common_step
 from .learning import learning_study as learning_study
+from .learning import rival_means as rival_means
 from .page import write_page as write_page
 from .plots import learning_curves as learning_curves
 from .plots import loss_curves as loss_curves

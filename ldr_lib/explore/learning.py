@@ -6,7 +6,8 @@ see the same views at the same learning rates; they differ in their losses only.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -307,6 +308,42 @@ def curves(records: list[dict], dataset: str, row: str, column: str) -> pd.DataF
     return pd.DataFrame(rows, columns=["way", "steps", "seed", "value"])
 
 
+def rival_means(records: list[dict], dataset: str) -> pd.DataFrame:
+    """What needs no training: means over images.
+
+    Args:
+        records: Of `learning_study`, one of them of the way "rivals".
+        dataset: One of those judged.
+
+    Returns:
+        A row for each, with the columns of `ldr_lib.evaluation.agreement`; empty where no record
+        holds it.
+
+    Taught in notebook 02, section 10.
+    """
+    rivals = [record for record in records if record["parameters"]["way"] == "rivals"]
+    found = [record["metrics"].get(f"{dataset} means", {}) for record in rivals]
+    return pd.DataFrame(found[0] if found else {}).T
+
+
+def last_common_step(records: list[dict], ways: Sequence[str], seeds: int = 3) -> int:
+    """The largest number of steps after which networks of all these ways were measured.
+
+    Args:
+        records: Of `learning_study`.
+        ways: Of `WAYS`.
+        seeds: How many networks of each way there must be.
+
+    Returns:
+        The number of steps; 0 where no other is common to all.
+
+    Taught in notebook 02, section 10.
+    """
+    found = Counter((r["parameters"]["way"], r["parameters"]["steps"]) for r in records)
+    common = [n for n in (0, *AT) if all(found[way, n] >= seeds for way in ways)]
+    return max(common, default=0)
+
+
 def image_values(
     records: list[dict], dataset: str, column: str, way: str, steps: int
 ) -> np.ndarray:
@@ -316,8 +353,8 @@ def image_values(
         records: Of `learning_study`.
         dataset: One of those judged.
         column: As in `ldr_lib.evaluation.agreement`.
-        way: One of `WAYS`; or of what needs no training, for example "locally normalised filter
-            bank", whose one row is given for every seed that the networks have.
+        way: One of `WAYS`; or the name of what needs no training, or its end: of "filter bank" the
+            better input counts, and its one row is given for every seed that the networks have.
         steps: After which the network was measured; of no account for what needs no training.
 
     Returns:
@@ -330,28 +367,26 @@ def image_values(
         >>> means = {"clusters": {"NMI": 0.2}, "k-means": {"NMI": 0.1}}
         >>> found = {f"eye {row}, images": {"0": value} for row, value in means.items()}
         >>> about = {"way": "both", "steps": 10, "seed": 0}
-        >>> record = {"parameters": about, "metrics": found}
+        >>> record = {"parameters": about, "metrics": found | {"eye means": means}}
         >>> image_values([record], "eye", "NMI", "both", 10)
         array([[0.2]])
 
     Taught in notebook 02, section 10.
     """
-    similarity = column.startswith(("AUC", "AP"))  # of the embeddings, whatever the clusters
-    rows = {"clusters"} if similarity else {"clusters", "k-means"}
-    found = {row: [] for row in ({way} if way not in WAYS else rows)}
+    networks, found = way in WAYS, {}
     for record in sorted(records, key=lambda record: record["parameters"]["seed"]):
         about, metrics = record["parameters"], record["metrics"]
-        wanted = (way, steps) if way in WAYS else ("rivals", about["steps"])
-        if (about["way"], about["steps"]) != wanted:
+        if networks and (about["way"], about["steps"]) != (way, steps):
             continue
-        for row, seeds in found.items():
-            table = pd.DataFrame(metrics.get(f"{dataset} {row}, images", {})).T
-            if column in table:
-                seeds.append(table[column].to_numpy(float))
-    if not any(found.values()):
+        for row in metrics.get(f"{dataset} means", {}):
+            if networks or about["way"] == "rivals" and row.endswith(way):
+                table = pd.DataFrame(metrics[f"{dataset} {row}, images"]).T
+                if column in table:
+                    found.setdefault(row, []).append(table[column].to_numpy(float))
+    if not found:
         raise ValueError(f"no record holds {column} of {way} on {dataset} after {steps} steps")
-    best = np.array(max(filter(None, found.values()), key=np.nanmean))
-    if way in WAYS:
+    best = np.array(max(found.values(), key=np.nanmean))
+    if networks:
         return best
-    seeds = {record["parameters"]["seed"] for record in records}
+    seeds = {r["parameters"]["seed"] for r in records if r["parameters"]["way"] != "rivals"}
     return np.repeat(best[:1], len(seeds), axis=0)
