@@ -345,7 +345,7 @@ def transfer(
     if masks is None:
         from .transfer.experiment import cells
 
-        _require_no_folder(what)
+        _require_tasks(what, out or split)
         cells(list(what), list(init), list(labels or [1]), list(seed), data_dir, tier, jobs)
         return
     from .transfer.own_table import shown
@@ -366,13 +366,14 @@ def transfer(
     typer.echo(f"new images: python -m ldr_lib predict {out} NEW_IMAGES --out found")
 
 
-def _require_no_folder(tasks: list[str]) -> None:
-    """A folder without its masks is no task."""
+def _require_tasks(tasks: list[str], of_own_images: Path | None) -> None:
+    """A folder without its masks is no task, and tasks have no folder of results."""
     for name in tasks:
-        if Path(name).is_dir():
+        if of_own_images or Path(name).is_dir():
             raise ValueError(
-                f"{name} is a folder: say where its masks are, as in python -m ldr_lib transfer "
-                f"{name} --masks my_masks --out my_result"
+                f"{name} is {'a folder' if Path(name).is_dir() else 'given with --out or --split'}"
+                ": say where the masks of your own images are, as in python -m ldr_lib transfer "
+                "my_images --masks my_masks --out my_result"
             )
 
 

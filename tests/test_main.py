@@ -19,6 +19,7 @@ COMMANDS = [
     "pretrain",
     "guided",
     "transfer",
+    "predict",
     "records",
     "confirm",
     "baselines",
@@ -83,6 +84,14 @@ def test_every_command_has_help():
         (["guided", "liver"], 'unknown guided network "liver"'),
         (["guided", "vessel", "--control", "magic"], 'unknown control "magic"'),
         (["transfer", "liver"], 'unknown task "liver"'),
+        (["transfer", "notebooks"], "notebooks is a folder: say where the masks of your own"),
+        (["transfer", "disc_drions", "--out", "x"], "disc_drions is given with --out or --split"),
+        (["transfer", "notebooks", "--masks", "tests"], "with a folder for the results, as in"),
+        (
+            ["transfer", "absent", "--masks", "tests", "--out", "absent/result"],
+            "data_dir absent does not exist or is no folder",
+        ),
+        (["predict", "absent", "notebooks", "--out", "absent/found"], "absent does not exist. py"),
         (
             ["records", "all"],
             'unknown group of runs "all"; known are records, learning, priors, transfer',

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data import checks
 from ..data.adapter import Item
-from ..data.checks import text
+from ..data.checks import several, text
 from ..data.errors import DataError, printable
 from ..data.folders import list_folder, stem_of
 from ..data.masks import Decision, by_histogram, flat
@@ -46,6 +46,7 @@ class LabelledFolder(Folder):
 
     def __init__(self, images, masks, structure="structure", values=(), modality=None):
         self.structures = (text(structure, "structure"),)
+        values = several(values, "values", "whole numbers") if values != () else ()
         self.values = tuple(sorted({checks.whole(value, "a value", 0, 255) for value in values}))
         of_values = f" of value {listed(self.values)}" if self.values else ""
         self.name = f"own images with {structure}{of_values}"  # is part of the fingerprint

@@ -144,7 +144,7 @@ def require_masks(study: OwnStudy, n_labels: int, allow_empty: bool) -> None:
         DataError: A mask is empty and must not be, or a fold has too few images.
     """
     empty = [name for name, mask in zip(study.folds.index, study.masks) if not mask.any()]
-    if empty and not checks.flag(allow_empty, "allow_empty"):
+    if empty and not allow_empty:
         raise DataError(
             f"{len(empty)} of {len(study.folds)} masks are empty (seen at {study.task.size} "
             f"pixels): {listed(empty)}. Remove these images and their masks, or say by "
@@ -206,7 +206,8 @@ def results_folder(out: Path | str) -> Path:
     out = checks.path(out, "out").expanduser()
     if out.exists() and not out.is_dir():
         raise DataError(f"{printable(out)} is a file: name a folder for the results")
-    if out.is_dir() and not (out / PLAN).exists() and any(out.iterdir()):
+    others = [path for path in out.glob("*") if not path.name.startswith(".")]
+    if others and not (out / PLAN).exists():
         raise DataError(
             f"{printable(out)} holds other files and no results of an earlier call: name a new "
             "folder for the results"
@@ -222,8 +223,9 @@ def plan_of(study: OwnStudy) -> dict:
     """
     budget = {name: value for name, value in asdict(study.settings).items() if name != "seed"}
     seen = {name: value for name, value in asdict(study.task).items() if name != "dataset"}
-    files = {"images or masks": study.prepared.fingerprint}
-    return json.loads(json.dumps(files | {"folds": study.folds.to_dict()} | budget | seen))
+    images = {"images or masks": study.prepared.fingerprint, "folds": study.folds.to_dict()}
+    seen["modality"] = study.dataset.modality
+    return json.loads(json.dumps(budget | seen | images))
 
 
 def keep_plan(study: OwnStudy) -> None:
@@ -243,11 +245,9 @@ def keep_plan(study: OwnStudy) -> None:
             raise DataError(
                 f"{printable(path)} is damaged ({error}): name a new folder for the results"
             ) from error
-        if changed := [
-            _change(name, earlier.get(name), plan[name])
-            for name in plan
-            if earlier.get(name) != plan[name]
-        ]:
+        other = [name for name in plan if earlier.get(name) != plan[name]]
+        if other:
+            changed = [_change(name, earlier.get(name), plan[name]) for name in other]
             raise DataError(
                 f"{printable(study.out)} holds results of another call: {'; '.join(changed)}. "
                 "Name a new folder for the results, or call it as before."

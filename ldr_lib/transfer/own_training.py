@@ -16,7 +16,7 @@ from ..data import checks
 from ..data.checks import several, whole
 from ..data.checksums import sealed, unsealed
 from ..data.files import atomic_write
-from ..data.names import safe_name
+from ..data.names import safe_name, safe_text
 from ..data.own_images import MODALITIES
 from ..pretrained import SHIPPED
 from .experiment import cell_label, own_weights, segmenters
@@ -95,6 +95,8 @@ def own_study(
     Raises:
         DataError: Images, masks, starts or `out` cannot be used; the message says why.
         ValueError: An argument makes no sense.
+
+    Taught in notebook 05, section 6.
     """
     inits = tuple(dict.fromkeys(map(str, several(inits, "inits", "starts"))))
     labels = sorted({whole(n, "labels") for n in several(labels, "labels", "numbers of images")})
@@ -105,7 +107,7 @@ def own_study(
         warnings.simplefilter("ignore", UserWarning)  # they are said below
         dataset = LabelledFolder(images, masks, structure, values, modality)
         study = open_study(dataset, fine, split, folds, settings, out, device)
-    require_masks(study, max(labels), allow_empty)
+    require_masks(study, max(labels), checks.flag(allow_empty, "allow_empty"))
     for init in inits:
         start(init, study, seeds[0])
     keep_plan(study)
@@ -133,7 +135,7 @@ def _introduce(study: OwnStudy, inits: tuple[str, ...], say: Callable[[str], Non
 
 
 def _cell_path(study: OwnStudy, labels: int, seed: int, init: str, fold: str) -> Path:
-    name = cell_label(f"fold-{safe_name(fold)}", init, labels, seed, study.settings.tier)
+    name = cell_label(f"fold-{safe_text(fold)}", init, labels, seed, study.settings.tier)
     return study.out / "cells" / f"{name}.json"
 
 

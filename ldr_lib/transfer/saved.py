@@ -77,6 +77,8 @@ def load_segmenter(path: Path | str, device: str = "auto") -> tuple[Segmenter, S
 
     Raises:
         DataError: There is none, or several, or the file is damaged or holds something else.
+
+    Taught in notebook 05, section 6.
     """
     path = _only_segmenter(checks.path(path, "path").expanduser())
     tensors, about = read_tensors(path, MAKE)
@@ -154,6 +156,8 @@ def predict_folder(
     Raises:
         DataError: Segmenter or images cannot be opened, two images would have one mask, or `out`
             holds other files of these names.
+
+    Taught in notebook 05, section 6.
     """
     net, seen = load_segmenter(segmenter, device)
     with warnings.catch_warnings():
