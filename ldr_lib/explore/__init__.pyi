@@ -41,4 +41,7 @@ from .rivals import rival_features as rival_features
 from .scene import Point as Point
 from .scene import Scene as Scene
 from .scene import embed_scene as embed_scene
+from .steps import Steps as Steps
+from .steps import embed_steps as embed_steps
+from .steps import snapshots as snapshots
 from .widget import SimilarityExplorer as SimilarityExplorer

@@ -1,9 +1,9 @@
 // Shows the images of a scene, lets a user choose points, and paints how similar all pixels are.
 // When the points change, `query(points)` is called. The caller computes the similarity and hands it to `update` of the returned object.
 function similarityExplorer(root, scene, query, options = {}) {
-  const { width, height, names, inside, clusters, nClusters } = scene, area = width * height;
-  const state = { points: scene.points.slice(), threshold: scene.threshold, opacity: 0.65, view: "similarity", similar: true, hover: null, finding: false, found: [] };
-  let similarity = null, range = [0, 255];
+  const { width, height, names, inside, nClusters, steps } = scene, area = width * height;
+  const state = { points: scene.points.slice(), threshold: scene.threshold, opacity: 0.65, view: "similarity", similar: true, hover: null, finding: false, found: [], step: 0, stretched: !steps.length };
+  let similarity = null, range = [0, 255], clusters = scene.clusters;
 
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
@@ -32,7 +32,13 @@ function similarityExplorer(root, scene, query, options = {}) {
     similar.setAttribute("aria-pressed", value);
     dissimilar.setAttribute("aria-pressed", !value);
   }
-  // Looking for a point needs a caller that can, as the notebook's kernel.
+  const slide = stepSlider(make, steps, (step) => { state.step = step; options.onstep(step); });
+  const stretch = button("stretch colours", "colours from the least to the most similar pixel of this step, instead of 0 to 1 at every step", () => {
+    state.stretched = !state.stretched;
+    stretch.setAttribute("aria-pressed", state.stretched);
+    update(similarity);
+  });
+  stretch.setAttribute("aria-pressed", state.stretched);
   const find = button("find this point", "mark in every image the place that looks most like the chosen one", () => options.onfinding(!state.finding));
   find.setAttribute("aria-pressed", false);
   const view = make("select", { "aria-label": "what is shown", onchange: () => { state.view = view.value; paint(); } });
@@ -56,10 +62,11 @@ function similarityExplorer(root, scene, query, options = {}) {
     make("span", { class: "ldr-group", role: "group", "aria-label": "kind of the next point" }, similar, dissimilar),
     button("undo", "remove the last point", () => setPoints(state.points.slice(0, -1))),
     button("clear", "remove all points", () => setPoints([])),
-    ...(options.onfinding ? [find] : []),
+    find,
     make("label", {}, "show ", view),
     slider("threshold", -1, 1, state.threshold, (value) => { state.threshold = value; options.onthreshold?.(value); paint(); }),
     slider("opacity", 0, 1, state.opacity, (value) => { state.opacity = value; paint(); }),
+    ...(steps.length ? [stretch] : []),
     button("save masks and points", "masks as PNG, points as JSON", () => options.save(api)),
     make("span", { class: "ldr-legend" }, lowest, " ", legend, " ", highest),
   );
@@ -143,36 +150,14 @@ function similarityExplorer(root, scene, query, options = {}) {
     context.filter = "none";
     context.imageSmoothingEnabled = false;
     context.drawImage(one.layer, 0, 0, one.canvas.width, one.canvas.height);
-    for (const point of state.points) if (point.image === one.n) drawPoint(context, point);
+    const middle = (pixel) => [(pixel.column + 0.5) * scale, (pixel.row + 0.5) * scale];
+    for (const point of state.points) if (point.image === one.n) drawPoint(context, ...middle(point), point.similar);
     const place = state.found[one.n];
-    if (place) drawFound(context, place);
-    if (one.cursor && document.activeElement === one.canvas) {
-      const [x, y] = [(one.cursor.column + 0.5) * scale, (one.cursor.row + 0.5) * scale];
-      context.lineWidth = 2;
-      for (const [colour, gap] of [["black", 5], ["white", 6]]) {
-        context.strokeStyle = colour;
-        context.beginPath();
-        for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { context.moveTo(x + gap * dx, y + gap * dy); context.lineTo(x + 16 * dx, y + 16 * dy); }
-        context.stroke();
-      }
-    }
+    if (place) drawFound(context, ...middle(place), place.found);
+    if (one.cursor && document.activeElement === one.canvas) drawCursor(context, ...middle(one.cursor));
     const percent = `${((100 * covered) / Math.max(1, fov)).toFixed(1)} %`;
     const share = similarity || state.view.startsWith("cluster") ? `${one.name}: ${percent}` : one.name;
     one.caption.textContent = place ? `${share}, ${place.found ? "found" : "not in this image"} (score ${place.score.toFixed(2)})` : share;
-  }
-  // a diamond where the point was found; dashed where it is not in this image
-  function drawFound(context, place) {
-    const [x, y] = [(place.column + 0.5) * scale, (place.row + 0.5) * scale], radius = 13;
-    context.setLineDash(place.found ? [] : [4, 4]);
-    for (const [colour, line] of [["black", 5], ["#ff4fd8", 2.5]]) {
-      context.strokeStyle = colour;
-      context.lineWidth = line;
-      context.beginPath();
-      for (const [dx, dy] of [[0, -1], [1, 0], [0, 1], [-1, 0]]) context.lineTo(x + radius * dx, y + radius * dy);
-      context.closePath();
-      context.stroke();
-    }
-    context.setLineDash([]);
   }
   function showFound(finding, found) {
     state.finding = finding;
@@ -181,18 +166,11 @@ function similarityExplorer(root, scene, query, options = {}) {
     if (finding && !found.length) say("Choose a point, and it is looked for in all images.");
     paint();
   }
-  function drawPoint(context, point) {
-    const [x, y] = [(point.column + 0.5) * scale, (point.row + 0.5) * scale], radius = 9;
-    for (const [colour, line] of [["black", 5], [point.similar ? "#00e5ff" : "#ffb000", 2.5]]) {
-      context.strokeStyle = colour;
-      context.lineWidth = line;
-      context.beginPath();
-      if (point.similar) context.arc(x, y, radius, 0, 2 * Math.PI);
-      else context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-      context.moveTo(x - 4, y); context.lineTo(x + 4, y);
-      if (point.similar) { context.moveTo(x, y - 4); context.lineTo(x, y + 4); }
-      context.stroke();
-    }
+  function showStep(step, itsClusters) {
+    state.step = step;
+    clusters = itsClusters;
+    slide?.show(step);
+    paint();
   }
   function paint() { views.forEach(draw); }
   function say(text) { message.textContent = text; }
@@ -205,23 +183,24 @@ function similarityExplorer(root, scene, query, options = {}) {
       let total = 0;
       for (let i = 0; i < bytes.length; i++) if (inside[i]) { counts[bytes[i]]++; total++; }
       const quantile = (share) => { let sum = 0, b = 0; while (b < 255 && (sum += counts[b]) < share * total) b++; return b; };
-      range = [quantile(0.02), quantile(0.995)];
+      range = state.stretched ? [quantile(0.02), quantile(0.995)] : [127.5, 255];
       if (range[1] === range[0]) range[1]++;
       lowest.textContent = cosine(range[0]).toFixed(2);
       highest.textContent = cosine(range[1]).toFixed(2);
-      if (!state.hover) say(`${state.points.length} point${state.points.length > 1 ? "s" : ""}; captions give the share of the field of view above the threshold.`);
+      const at = steps.length ? `At step ${steps[state.step].toLocaleString("en")}: ` : "";
+      if (!state.hover) say(`${at}${state.points.length} point${state.points.length > 1 ? "s" : ""}; captions give the share of the field of view above the threshold.`);
     }
     paint();
   }
 
   const api = {
-    state, update, say, setPoints, showFound,
+    state, update, say, setPoints, showFound, showStep,
     similarity: () => similarity,
     masks: () => names.map((_, n) => Uint8Array.from({ length: area }, (_, p) => (marked(n * area + p) ? 255 : 0))),
   };
   root.classList.add("ldr-explorer");
   root.explorer = api;
-  root.replaceChildren(toolbar, message, make("div", { class: "ldr-images" }, ...views.map((one) => make("figure", {}, one.canvas, one.caption))));
+  root.replaceChildren(toolbar, ...(slide ? [slide.label] : []), message, make("div", { class: "ldr-images" }, ...views.map((one) => make("figure", {}, one.canvas, one.caption))));
   choose(true);
   say(scene.message || "Click a pixel in any image, or reach an image with the tab key.");
   return api;

@@ -4,7 +4,17 @@ one.
 
 from functools import cached_property
 
-from ..template import Kernel, best_place, blurred, bounds, describe_cells, score_map
+import numpy as np
+
+from ..template import (
+    BETWEEN,
+    Kernel,
+    best_place,
+    blurred,
+    bounds,
+    describe_cells,
+    score_map,
+)
 from ..template import template as template_of
 from .scene import Point, Scene
 
@@ -60,3 +70,25 @@ class Finder:
             place = {"row": round(row), "column": round(column), "score": round(score, 3)}
             found.append(place | {"found": score >= bound})
         return found
+
+
+def constants(scene: Scene) -> dict[str, float]:
+    """What the page without a kernel needs to find points as `Finder` does (`find.js`).
+
+    Args:
+        scene: At the resolution of the page.
+
+    Returns:
+        "cell", the side of a cell in pixels; "deviation" of the Gaussian in cells; "reach" in
+        pixels, nearer than which no place is another one; and "between", where the bound of a
+        finding lies between another place, 0, and the point itself, 1.
+    """
+    side = max(scene.inside.shape[1:])
+    inside = np.ones(scene.inside.shape[1:], bool)
+    cell = describe_cells(np.zeros((*inside.shape, 1)), inside).cell
+    return {
+        "cell": cell,
+        "deviation": KERNEL.width * side / cell,
+        "reach": KERNEL.reach * side,
+        "between": BETWEEN,
+    }

@@ -1,29 +1,4 @@
-// The page holds the embeddings as signed bytes, so that the browser computes similarity without a kernel.
-const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-const scene = JSON.parse(document.getElementById("scene").textContent);
-scene.inside = decoded(scene.inside);
-scene.clusters = scene.clusters && wholeNumbers(decoded(scene.clusters), scene.inside.length);
-const vectors = new Int8Array(decoded(scene.embeddings).buffer), dimension = scene.dimension, pixels = vectors.length / dimension;
-const similarity = new Uint8Array(pixels);
-
-function similarityTo(points) {
-  const query = new Float32Array(dimension), count = { true: 0, false: 0 };
-  points.forEach((point) => count[point.similar]++);
-  for (const point of points) {
-    const start = ((point.image * scene.height + point.row) * scene.width + point.column) * dimension;
-    const weight = (point.similar ? 1 : -scene.dissimilarWeight) / count[point.similar];
-    for (let d = 0; d < dimension; d++) query[d] += weight * vectors[start + d];
-  }
-  const length = Math.hypot(...query) * scene.scale;
-  for (let d = 0; d < dimension; d++) query[d] *= 127.5 / Math.max(length, 1e-9);
-  for (let p = 0, at = 0; p < pixels; p++) {
-    let sum = 127.5;
-    for (let d = 0; d < dimension; d++) sum += query[d] * vectors[at++];
-    similarity[p] = scene.inside[p] ? Math.max(0, Math.min(255, sum + 0.5)) : 0;
-  }
-  return similarity;
-}
-
+// The page holds the embeddings, so that the browser answers without a kernel.
 function download(name, blob) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -32,11 +7,11 @@ function download(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-function save(explorer) {
+function save(explorer, scene) {
   if (!explorer.state.points.length) return explorer.say("There is nothing to save yet: choose a pixel first.");
-  const { points, threshold } = explorer.state;
+  const { points, threshold, step } = explorer.state;
   const named = points.map((point) => ({ ...point, name: scene.names[point.image] }));
-  download("points.json", new Blob([JSON.stringify({ points: named, threshold }, null, 1)], { type: "application/json" }));
+  download("points.json", new Blob([JSON.stringify({ points: named, threshold, step: scene.steps[step] }, null, 1)], { type: "application/json" }));
   explorer.masks().forEach((mask, n) => {
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [scene.width, scene.height];
@@ -47,7 +22,35 @@ function save(explorer) {
   });
 }
 
-const explorer = similarityExplorer(
-  document.getElementById("explorer"), scene, (points) => explorer.update(points.length ? similarityTo(points) : null), { hover: true, save },
-);
-if (scene.points.length) explorer.update(similarityTo(scene.points));
+// One network after the other: what it makes of the pixels, its clusters, and the search for a point.
+async function unpackedSteps(scene) {
+  return Promise.all(scene.embeddings.map(async (packed, n) => {
+    const embeddings = await unpackedEmbeddings(packed, scene);
+    const clusters = scene.clusters.length ? wholeNumbers(await inflated(scene.clusters[n]), scene.inside.length) : null;
+    return { similarityTo: embeddings.similarityTo, clusters, find: pointFinder(embeddings, scene) };
+  }));
+}
+
+async function openPage(root, scene) {
+  scene.inside = await inflated(scene.inside);
+  const networks = await unpackedSteps(scene);
+  let network = networks[0];
+  const answer = (points) => {
+    explorer.update(points.length ? network.similarityTo(points) : null);
+    if (explorer.state.finding && !explorer.state.hover) explorer.showFound(true, network.find(explorer.state.points));
+  };
+  const explorer = similarityExplorer(root, { ...scene, clusters: network.clusters }, answer, {
+    hover: true,
+    save: (shown) => save(shown, scene),
+    onfinding: (finding) => explorer.showFound(finding, finding ? network.find(explorer.state.points) : []),
+    onstep: (step) => {
+      network = networks[step];
+      explorer.showStep(step, network.clusters);
+      answer(explorer.state.points);
+    },
+  });
+  if (scene.points.length) answer(scene.points);
+}
+
+if ("DecompressionStream" in window) openPage(document.getElementById("explorer"), JSON.parse(document.getElementById("scene").textContent));
+else document.getElementById("explorer").textContent = "This browser is too old for the explorer: open the page in one of 2023 or later.";

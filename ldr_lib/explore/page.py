@@ -2,10 +2,9 @@
 computes the similarity.
 """
 
-import base64
 import json
-import math
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,98 +14,63 @@ from ..data.checks import instance, number, whole
 from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..runs.pictures import data_url, encode
+from .find import constants
+from .packing import deflated, downsample, pack
 from .scene import DISSIMILAR_WEIGHT, Point, Scene
+from .steps import Steps
 
 HERE = Path(__file__).parent
-SCALE = 127
-
-
-def downsample(scene: Scene, side: int) -> Scene:
-    """A scene at a lower resolution: embeddings are averaged over square cells and normalised.
-
-    Args:
-        scene: As `embed_scene` returns it.
-        side: Longest side of the result in pixels; a scene that is not larger stays as it is.
-    """
-    n, height, width = scene.inside.shape
-    cell = math.ceil(max(height, width) / side)
-    if cell == 1:
-        return scene
-    rows, columns = height // cell, width // cell
-
-    def cells(array: np.ndarray) -> np.ndarray:
-        whole = array[:, : rows * cell, : columns * cell]
-        return whole.reshape(n, rows, cell, columns, cell, *array.shape[3:])
-
-    def middle(array: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(cells(array)[:, :, cell // 2, :, cell // 2])
-
-    embeddings = cells(scene.embeddings).mean((2, 4))
-    embeddings /= np.maximum(np.linalg.norm(embeddings, axis=-1, keepdims=True), 1e-12)
-    shown = cells(scene.shown).mean((2, 4)).round().astype(np.uint8)
-    clusters = None if scene.clusters is None else middle(scene.clusters)
-    return Scene(
-        scene.names,
-        shown,
-        cells(scene.inside).mean((2, 4)) > 0.5,
-        embeddings,
-        clusters,
-        scene.n_clusters,
-    )
-
-
-def quantise(embeddings: np.ndarray) -> np.ndarray:
-    """Unit vectors as signed bytes; 127 stands for 1."""
-    return np.rint(embeddings * SCALE).astype(np.int8)
+SCRIPTS = ("explorer.js", "marks.js", "steps.js", "packing.js", "find.js", "page.js")
+SIDES = (128, 96, 64, 48, 32)
+"""Sides that are tried where none is given."""
+LIMIT = 6_000_000
+"""Letters of the embeddings and clusters that a page holds where no side is given."""
+LARGEST = 50_000_000
+"""Letters of a page at most: a value of the embeddings takes up to 4/3."""
+FINENESS = {False: 20, True: 4}
+"""Steps of rounding in a standard deviation of the embeddings: of one network, and of several."""
 
 
 def write_page(
-    scene: Scene,
+    scene: Scene | Steps,
     path: Path | str,
     points: list[Point] = (),
     threshold: float = 0.7,
-    side: int = 128,
+    side: int | None = None,
 ) -> Path:
     """Writes the explorer of a scene to one HTML file that works from anywhere.
 
     Args:
-        scene: As `embed_scene` returns it.
+        scene: As `embed_scene` returns it, or as `embed_steps` does for a page with a slider over
+            training steps.
         path: The file.
         points: Points that are chosen when the page opens.
         threshold: Similarity in [-1, 1] from which a pixel is marked.
-        side: Longest side in pixels at which embeddings are kept; 6 images of 128 pixels with 32
-            dimensions take about 4.5 MB.
+        side: Longest side in pixels at which embeddings are kept. None takes 128, or less where the
+            page would exceed 6 MB: 6 images of one network take about 3 MB at 128 pixels, 4 images
+            of 12 networks about 5 MB at 85. The page says which it is.
 
     Returns:
         The path.
 
     Raises:
-        DataError: The file would exceed 50 MB or cannot be written, or a point lies outside.
+        DataError: The file would be too large for a browser or cannot be written, or a point lies
+            outside.
         ValueError: There is no scene, or a value makes no sense.
 
     Taught in notebook 03, section 3.
     """
-    instance(scene, Scene, "scene", "a Scene, as embed_scene returns it")
+    instance(scene, (Scene, Steps), "scene", "a Scene, as embed_scene returns it, or Steps")
     path, threshold = checks.path(path, "path"), number(threshold, "threshold", -1, 1)
+    side = None if side is None else whole(side, "side", 8, 4096)
+    steps = list(scene.embeddings) if isinstance(scene, Steps) else []
+    first = scene.scene(steps[0]) if steps else scene
     for point in instance(points, (list, tuple), "points", "a list of Point"):
-        scene.query([replace(instance(point, Point, "points", "a list of Point"), similar=True)])
-    small = downsample(scene, whole(side, "side", 8, 4096))
-    n, height, width = small.inside.shape
-    if small.embeddings.size > 35_000_000:
-        raise DataError(
-            f"{n} images of {width} x {height} pixels make a page of more than 50 MB: show fewer "
-            f"images, or a smaller side than {side}"
-        )
-    shrink = scene.inside.shape[1] / height
-    moved = [
-        Point(
-            p.image,
-            min(height - 1, int(p.row / shrink)),
-            min(width - 1, int(p.column / shrink)),
-            p.similar,
-        )
-        for p in points
-    ]
+        first.query([replace(instance(point, Point, "points", "a list of Point"), similar=True)])
+    packed = _packed_to_fit(scene, steps, side)
+    small = packed.first
+    height, width = small.inside.shape[1:]
+    moved = [_moved(point, first, small) for point in points]
     for point in moved:
         small.query([Point(point.image, point.row, point.column)])
     content = {
@@ -115,22 +79,92 @@ def write_page(
         "width": width,
         "height": height,
         "nClusters": small.n_clusters,
-        "dimension": small.embeddings.shape[-1],
-        "scale": SCALE,
+        "steps": steps,
         "dissimilarWeight": DISSIMILAR_WEIGHT,
         "points": [asdict(point) for point in moved],
         "threshold": threshold,
         "images": [data_url(encode(image)) for image in scene.shown],
-        "inside": _base64(small.inside.astype(np.uint8).tobytes()),
-        "clusters": None if small.clusters is None else _base64(small.cluster_bytes()),
-        "embeddings": _base64(quantise(small.embeddings).tobytes()),
+        "inside": deflated(small.inside.astype(np.uint8).tobytes()),
+        "embeddings": packed.embeddings,
+        "clusters": packed.clusters,
+        "find": constants(small),
     }
-    described = json.dumps(content).replace("<", "\\u003c")  # neither </script> nor <!--
-    style, explorer, own = (
-        (HERE / name).read_text(encoding="utf-8")
-        for name in ("explorer.css", "explorer.js", "page.js")
+    note = (
+        f"Embeddings of {small.embeddings.shape[-1]} dimensions are kept at {width} x {height} "
+        f"pixels, rounded to 1/{FINENESS[bool(steps)]} of their standard deviation."
     )
-    page = f"""<!DOCTYPE html>
+    with atomic_write(path) as temporary:
+        temporary.write_text(_document(content, note), encoding="utf-8")
+    return path
+
+
+def _moved(point: Point, scene: Scene, small: Scene) -> Point:
+    """A point of a scene in the same scene at a lower resolution."""
+    shrink = scene.inside.shape[1] / small.inside.shape[1]
+    row, column = (
+        min(most - 1, int(at / shrink))
+        for at, most in zip((point.row, point.column), small.inside.shape[1:])
+    )
+    return replace(point, row=row, column=column)
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Embeddings and clusters of all steps, and the first step at the page's resolution."""
+
+    first: Scene
+    embeddings: list[dict]
+    clusters: list[str]
+
+
+def _packed_to_fit(scene: Scene | Steps, steps: list[int], side: int | None) -> _Packed:
+    """What the page holds, at the given side or the largest one that is small enough."""
+    for tried in SIDES if side is None else (side,):
+        packed = _packed(_at(scene, steps, tried), len(steps), LIMIT if side is None else None)
+        if packed is not None:
+            return packed
+    n, (height, width) = len(scene.names), scene.inside.shape[1:]
+    at, most = (f" at {len(steps)} steps" if steps else ""), LIMIT if side is None else LARGEST
+    raise DataError(
+        f"{n} images of {width} x {height} pixels{at} make a page of more than "
+        f"{most // 1_000_000} MB: show fewer images{' or steps' if steps else ''}, or a smaller "
+        f"side than {side or SIDES[-1]}"
+    )
+
+
+def _packed(scenes: Iterator[Scene], n_steps: int, limit: int | None) -> _Packed | None:
+    """Scenes in few bytes; None where they take too many."""
+    first, embeddings, clusters, letters = None, [], [], 0
+    for small in scenes:
+        first = first or small
+        if small.embeddings.size * max(1, n_steps) * 4 / 3 > LARGEST:
+            return None
+        embeddings.append(pack(small.embeddings, small.inside, FINENESS[n_steps > 0]))
+        letters += len(embeddings[-1]["bytes"])
+        if small.clusters is not None:
+            clusters.append(deflated(small.cluster_bytes()))
+            letters += len(clusters[-1])
+        if limit is not None and letters > limit:
+            return None
+    return _Packed(first, embeddings, clusters)
+
+
+def _at(scene: Scene | Steps, steps: list[int], side: int) -> Iterator[Scene]:
+    """The scenes of all steps at a lower resolution, one after the other."""
+    for one in (scene.scene(step) for step in steps) if steps else (scene,):
+        yield downsample(one, side)
+
+
+def _document(content: dict, note: str) -> str:
+    """The file: style, what is shown, and the programs."""
+    described = json.dumps(content).replace("<", "\\u003c")  # neither </script> nor <!--
+    style = (HERE / "explorer.css").read_text(encoding="utf-8")
+    program = "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    slider = ""
+    if content["steps"]:
+        last = content["steps"][-1]
+        slider = f" Move the slider from the first to the last training step, {last:,}."
+    return f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -140,17 +174,11 @@ body {{ margin: 16px; background: white; }}
 {style}</style>
 <h1>Where does it look like this?</h1>
 <p>Hover over an image: all images show how similar every pixel is in the learned embedding.
-Click to keep a point.</p>
+Click to keep a point.{slider}</p>
 <div id="explorer"></div>
+<p><small>{note}</small></p>
 <script type="application/json" id="scene">{described}</script>
 <script>
-{explorer}{own}</script>
+{program}</script>
 </html>
 """
-    with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()

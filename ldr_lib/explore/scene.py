@@ -160,14 +160,44 @@ def embed_scene(
 
     Taught in notebook 03, section 3.
     """
-    if not hasattr(model, "embed"):
+    if isinstance(model, type) or not hasattr(model, "embed"):
         raise DataError(
             f"a {type(model).__name__} gives no embedding for every pixel; the explorer takes a "
             "TwoBranchNet, for example from load_representation"
         )
+    x, shown, inside, names = pictures_to_explore(images, limit)
+    channels = x.shape[-1]
+    if channels != model.in_channels:
+        kinds = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
+        taken = kinds.get(model.in_channels, f"{model.in_channels} channels")
+        given = kinds.get(channels, f"{channels} channels")
+        raise DataError(f"this network takes {taken} and was given {given}")
+    embeddings, clusters = represent(model, np.asarray(x))
+    n_clusters = 0 if clusters is None else model.n_clusters
+    return Scene(names, shown, inside, embeddings, clusters, n_clusters)
+
+
+def pictures_to_explore(
+    images: Prepared | np.ndarray | list[np.ndarray], limit: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Images as the network takes them and as they are shown.
+
+    Args:
+        images: As in `embed_scene`.
+        limit: As in `embed_scene`.
+
+    Returns:
+        The network's input (N, H, W, C) uint8, what is shown (N, H, W, 3) uint8, the field of view
+        (N, H, W) bool, and a name for each image, no two of them equal.
+
+    Raises:
+        DataError: No images, images of several sizes, or images that cannot be shown.
+        ValueError: The limit is no positive number.
+    """
     is_list = hasattr(images, "__len__") and getattr(images, "shape", None) != ()
     if not is_list or isinstance(images, str | dict):
-        raise DataError(f"images must be Prepared or a list of arrays, not {images!r}")
+        found = type(images).__name__
+        raise DataError(f"images must be Prepared or a list of arrays, not a {found}")
     if len(images) == 0:
         raise DataError("there are no images to explore")
     limit = None if limit is None else whole(limit, "limit", 1)
@@ -192,18 +222,8 @@ def embed_scene(
             )
         x = shown = np.stack(arrays)  # (N, H, W, C)
         inside, names = x.any(-1), [f"image {i}" for i in range(1, len(x) + 1)]
-    channels = x.shape[-1]
-    if channels != model.in_channels:
-        kinds = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
-        taken = kinds.get(model.in_channels, f"{model.in_channels} channels")
-        given = kinds.get(channels, f"{channels} channels")
-        raise DataError(f"this network takes {taken} and was given {given}")
-    embeddings, clusters = represent(model, np.asarray(x))
-    return Scene(
-        numbered([name.encode(errors="replace").decode() for name in names]),
-        np.ascontiguousarray(np.broadcast_to(shown, (*x.shape[:3], 3))),
-        np.asarray(inside),
-        embeddings,
-        clusters,
-        0 if clusters is None else model.n_clusters,
-    )
+    if shown.shape[-1] not in (1, 3):
+        raise DataError(f"images of 1 or 3 channels can be shown, these have {shown.shape[-1]}")
+    names = numbered([name.encode(errors="replace").decode() for name in names])
+    shown = np.ascontiguousarray(np.broadcast_to(shown, (*x.shape[:3], 3)))
+    return x, shown, np.asarray(inside), names

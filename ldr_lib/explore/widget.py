@@ -4,6 +4,7 @@ similar.
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import anywidget
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ..data import checks
 from ..data.checks import instance, number
-from ..data.errors import DataError
+from ..data.errors import DataError, one_of
 from ..data.files import atomic_write
 from ..data.prepare import Prepared
 from ..network import TwoBranchNet
@@ -22,10 +23,11 @@ from ..runs.paths import runs_folder
 from ..runs.pictures import encode
 from .figures import explorer_figure
 from .find import Finder
-from .scene import Point, embed_scene
+from .scene import Point, Scene, embed_scene
+from .steps import embed_steps
 
 HERE = Path(__file__).parent
-SCRIPT = (HERE / "explorer.js").read_text(encoding="utf-8")
+SCRIPTS = ("explorer.js", "marks.js", "steps.js", "widget.js")
 HINT = "Click a pixel in any image, or reach an image with the tab key."
 
 
@@ -37,10 +39,13 @@ class SimilarityExplorer(anywidget.AnyWidget):
     similarity into a segmentation with its area. "find this point" marks in every image the place
     whose surroundings look most like the chosen one, or says that it is not there. Clusters can be
     shown one by one. Masks are saved as PNG files and points as JSON. Mouse, touch and keyboard all
-    work. Where images cannot be shown, the widget says why in a sentence.
+    work. Where images cannot be shown, the widget says why in a sentence. With the networks of
+    several training steps it has a slider over them, and all that is shown follows.
 
     Args:
-        model: A trained network.
+        model: A trained network; or several of them, training step to network, as
+            `explore.snapshots` returns them; or what was kept of them, as `explore.embed_steps`
+            takes it.
         images: As `prepare` returns them, or uint8 arrays (H, W, C) of one size.
         points: Points that are chosen when the widget appears.
         threshold: Similarity in [-1, 1] from which a pixel is marked.
@@ -52,6 +57,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
 
     Attributes:
         points: The chosen points, a dictionary of image, row, column and similar each; may be set.
+        step: Training step that is shown, 0 where there is only one network; may be set.
         threshold: May be set.
         finding: Whether the chosen point is looked for in all images; may be set.
         found: Where it was found: row, column, score and found for each image.
@@ -64,10 +70,12 @@ class SimilarityExplorer(anywidget.AnyWidget):
     Source: Chen et al. 2021, local similarity. Taught in notebook 03, section 3.
     """
 
-    _esm = SCRIPT + (HERE / "widget.js").read_text(encoding="utf-8")
+    _esm = "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     _css = (HERE / "explorer.css").read_text(encoding="utf-8")
     scene = traitlets.Dict().tag(sync=True)
     points = traitlets.List(traitlets.Dict()).tag(sync=True)
+    step = traitlets.Int(0).tag(sync=True)
+    clusters = traitlets.Bytes(b"").tag(sync=True)
     similarity = traitlets.Bytes(b"").tag(sync=True)
     threshold = traitlets.Float(0.7).tag(sync=True)
     finding = traitlets.Bool(False).tag(sync=True)
@@ -76,7 +84,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
 
     def __init__(
         self,
-        model: TwoBranchNet,
+        model: TwoBranchNet | dict[int, TwoBranchNet] | Sequence[tuple],
         images: Prepared | np.ndarray | list[np.ndarray],
         points: list[Point] = (),
         threshold: float = 0.7,
@@ -84,25 +92,32 @@ class SimilarityExplorer(anywidget.AnyWidget):
         limit: int | None = None,
     ):
         super().__init__(threshold=number(threshold, "threshold", -1, 1))
-        self.folder = checks.path(folder, "folder") if folder else runs_folder() / "explorer"
+        folder = folder if checks.given(folder) else runs_folder() / "explorer"
+        self.folder = checks.path(folder, "folder")
         for point in instance(points, (list, tuple), "points", "a list of Point"):
             instance(point, Point, "points", "a list of Point")
-        self.content = None
+        self.content = self.several = None
         try:
-            self.content = embed_scene(model, images, limit)
+            if isinstance(model, dict | list | tuple):
+                self.several = embed_steps(model, images, limit)
+                self.step = next(iter(self.several.embeddings))
+                content = self.several.scene(self.step)
+            else:
+                content = embed_scene(model, images, limit)
         except DataError as error:
             self.message = _sentence(error)
             return
-        self.finder = Finder(self.content)
-        n, height, width = self.content.inside.shape
+        self._show(content)
+        _, height, width = self.content.inside.shape
+        shown = (self.several or self.content).shown
         self.scene = {
             "names": self.content.names,
             "width": width,
             "height": height,
-            "images": [encode(image, "png") for image in self.content.shown],
+            "images": [encode(image, "png") for image in shown],
             "inside": self.content.inside.astype(np.uint8).tobytes(),
             "nClusters": self.content.n_clusters,
-            "clusters": self.content.cluster_bytes(),
+            "steps": list(self.several.embeddings) if self.several else [],
         }
         if self.content.clusters is None:
             self.message = (
@@ -112,13 +127,44 @@ class SimilarityExplorer(anywidget.AnyWidget):
         self.on_msg(lambda _, content, buffers: self.save() if content == "save" else None)
         self.points = [vars(point) for point in points]
 
+    def _show(self, content: Scene) -> None:
+        """Takes what one network makes of the images."""
+        self.content, self.finder = content, Finder(content)
+        self.clusters = content.cluster_bytes() or b""
+
+    @traitlets.observe("step")
+    def _go_to(self, change) -> None:
+        if self.content is None:
+            return
+        try:
+            content = self._of_step(change["new"])
+        except ValueError as error:
+            self.message = _sentence(error)
+            self.step = change["old"]
+            return
+        if content is self.content:
+            return
+        with self.hold_sync():
+            self._show(content)
+            self.similarity = self._similarity()
+            self._look_for(change)
+
+    def _of_step(self, step: int) -> Scene:
+        if self.several is None:
+            one_of(step, [0], "step")
+            return self.content
+        return self.several.scene(step)
+
+    def _similarity(self) -> bytes:
+        chosen = self._chosen()
+        return self.content.similarity(chosen).tobytes() if chosen else b""
+
     @traitlets.observe("points")
     def _answer(self, change) -> None:
         if not self.content:
             return
         try:
-            chosen = self._chosen()
-            self.similarity = self.content.similarity(chosen).tobytes() if chosen else b""
+            self.similarity = self._similarity()
         except DataError as error:
             self.message = _sentence(error)
             self.points = change["old"] if change["old"] is not traitlets.Undefined else []
@@ -146,10 +192,9 @@ class SimilarityExplorer(anywidget.AnyWidget):
                 with atomic_write(self.folder / name) as temporary:
                     temporary.write_bytes(encode(mask, "png"))
             with atomic_write(self.folder / "points.json") as temporary:
-                temporary.write_text(
-                    json.dumps(self.content.described(chosen, self.threshold), indent=1) + "\n",
-                    encoding="utf-8",
-                )
+                described = self.content.described(chosen, self.threshold)
+                described |= {"step": self.step} if self.several else {}
+                temporary.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         except DataError as error:
             self.message = _sentence(error)
             return None
@@ -178,6 +223,6 @@ class SimilarityExplorer(anywidget.AnyWidget):
         }, metadata
 
 
-def _sentence(error: DataError) -> str:
+def _sentence(error: Exception) -> str:
     words = str(error)
     return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")

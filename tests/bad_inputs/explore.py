@@ -1,11 +1,12 @@
 """Bad inputs. Room of notebook 03: colours, figures, explorer, probes."""
 
 import numpy as np
+import torch
 
-from ldr_lib import DataError, Encoder
+from ldr_lib import DataError, Encoder, TwoBranchNet
 from ldr_lib.explore import Point
 
-from .inputs import FOLDER, LABELS, MAP, MASK, NAN, OTHER, SMALLER, VECTORS, X, row
+from .inputs import FOLDER, INSIDE, LABELS, MAP, MASK, NAN, OTHER, SMALLER, VECTORS, X, row
 
 EXPLORE = [
     row(
@@ -158,6 +159,18 @@ EXPLORE = [
         limit=0,
     ),
     row(
+        "embed_steps",
+        "arrays of other pixels",
+        "32 x 20 pixels, which does not fit the 2 images of 32 x 32",
+        steps=[(0, VECTORS[:, :20], None)],
+    ),
+    row(
+        "embed_steps",
+        "an encoder among networks",
+        "the network of step 10 must be a TwoBranchNet, not a Encoder",
+        steps={10: Encoder(3)},
+    ),
+    row(
         "SimilarityExplorer",
         "a threshold of 5",
         "threshold must be a number from -1 to 1, not 5",
@@ -287,4 +300,26 @@ EXPLORE = [
     row(
         "health_table", "no networks", "nets must be a dictionary of a name to its network", nets={}
     ),
+    row("similarity_sheet", "a number for titles", "titles must be a list of titles", titles=3),
+    row("representation_sheet", "a list for a label", "label must be a text, not", label=["x"]),
+    row("anatomy_legend", "numbers for names", "a name of structures must be", structures=[1]),
+    row("anatomy_legend", "a text for a flag", "clusters must be True or False", clusters="x"),
+    row("label_colours", "an array for a palette", "palette must be the name of", palette=MAP),
+    row("pixels", "a field of view without a pixel", "inside holds no pixel", inside=~INSIDE),
+    row(
+        "embed_scene", "a class for a network", "gives no embedding", DataError, model=TwoBranchNet
+    ),
+    row(
+        "SimilarityExplorer",
+        "a tensor for a folder",
+        "folder must be a path, not torch.float32 of shape",
+        folder=torch.rand(2, 3),
+    ),
+    row(
+        "learning_curves",
+        "a table without rivals",
+        "must be a table and a dictionary of its rivals",
+        panels={"a": (1, 2)},
+    ),
+    row("learning_curves", "a text for one's own", "here must be a dictionary", here="x"),
 ]

@@ -8,7 +8,7 @@ import torch
 
 from ldr_lib import DataError, Encoder, TwoBranchNet, explore, prepare
 from ldr_lib.data.datasets import open_dataset
-from ldr_lib.explore.page import downsample, quantise
+from ldr_lib.explore.packing import downsample, pack, unpack
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,11 @@ def test_shrinking_keeps_directions_and_bytes_keep_cosines(scene):
     cell = scene.embeddings[1, 30:32, 24:26].mean((0, 1))
     np.testing.assert_allclose(small.embeddings[1, 15, 12], cell / np.linalg.norm(cell), atol=1e-5)
     assert downsample(scene, 64) is scene
-    exact, coarse = (
-        v.reshape(-1, 32).astype(np.float64)
-        for v in (small.embeddings, quantise(small.embeddings) / 127)
-    )
-    assert np.corrcoef(exact @ exact[500], coarse @ coarse[500])[0, 1] > 0.99
+    again = unpack(pack(small.embeddings, small.inside, 20), small.inside)
+    exact, coarse = (v[small.inside].astype(np.float64) for v in (small.embeddings, again))
+    assert np.corrcoef(exact @ exact[200], coarse @ coarse[200])[0, 1] > 0.99
+    assert np.abs(exact @ exact[200] - coarse @ coarse[200]).max() < 0.01
+    assert (again[~small.inside] == 0).all()
 
 
 def test_a_page_too_large_for_a_browser_is_refused(scene, tmp_path):
