@@ -546,6 +546,7 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             ),
         ),
         "embed_scene": (explore.embed_scene, dict(model=net, images=x, limit=None)),
+        "embed_steps": (explore.embed_steps, dict(steps={0: net, 10: net}, images=x, limit=None)),
         "SimilarityExplorer": (
             explore.SimilarityExplorer,
             dict(
