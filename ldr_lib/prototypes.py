@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from .data.checks import number, whole
-from .data.tensor_checks import bools, require, require_temperature
+from .data.tensor_checks import bools, require, require_one_type, require_temperature
 from .distributed import average, gather, own_share
 from .vectors import region_vectors
 
@@ -131,6 +131,13 @@ def prototype_discrimination(
     Taught in notebook 02, section 5.
     """
     require("ND", first=first, second=second)
+    require("KD", prototypes=prototypes)
+    require_one_type(first=first, second=second, prototypes=prototypes)
+    if prototypes.shape[1] != first.shape[1]:
+        raise ValueError(
+            f"prototypes must have the {first.shape[1]} dimensions of the patches, not "
+            f"{prototypes.shape[1]}"
+        )
     require_temperature(temperature)
     _require_assigned(assigned, len(first), len(prototypes))
     vectors = torch.cat([second, first])  # (2N, D): each row beside what its other view is

@@ -46,7 +46,19 @@ def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) 
 
     Returns:
         (..., D) float32 unit vectors.
+
+    Raises:
+        ValueError: The three do not fit each other.
     """
+    features, mean, deviation = (
+        array(values, name)
+        for name, values in dict(features=features, mean=mean, deviation=deviation).items()
+    )
+    if not features.ndim or not features.shape[-1:] == mean.shape == deviation.shape:
+        raise ValueError(
+            "features (..., D) must have a mean and a deviation (D,), not "
+            f"{features.shape}, {mean.shape} and {deviation.shape}"
+        )
     scaled = _scaled(features, mean, deviation)
     return scaled / np.maximum(np.linalg.norm(scaled, axis=-1, keepdims=True), 1e-12)
 

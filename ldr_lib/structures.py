@@ -8,6 +8,7 @@ import torch
 
 from .data.checks import flag, instance, several, text, whole
 from .data.errors import one_of
+from .data.tensor_checks import require
 
 READINGS = ("cluster", "prototype")
 """How a structure's map is computed: the sum of its clusters, or similarity to their region
@@ -52,7 +53,7 @@ class Structure:
         for name, low, high in (("clusters", 0, 4095), ("sizes", 16, 4096)):
             for one in several(getattr(self, name), name, "whole numbers"):
                 whole(one, name, low, high)
-        for axis in self.flips:
+        for axis in instance(self.flips, (tuple, list), "flips", "a list of 2 and 3"):
             whole(axis, "flips", 2, 3)
         if self.pieces is not None:
             whole(self.pieces, "pieces", 1)
@@ -120,7 +121,16 @@ class Guide:
 
         Returns:
             (B, n, H, W) in [0, 1], one map for each structure.
+
+        Raises:
+            ValueError: There are no such maps, or fewer than `n_clusters`.
         """
+        require("BKHW", assignments=assignments)
+        if assignments.shape[1] < self.n_clusters:
+            raise ValueError(
+                f"assignments must be maps of at least {self.n_clusters} clusters, not "
+                f"{assignments.shape[1]}"
+            )
         maps = [assignments[:, list(structure.clusters)].sum(1) for structure in self.structures]
         return torch.stack(maps, 1)  # n x (B, H, W) -> (B, n, H, W)
 

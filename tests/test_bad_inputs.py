@@ -60,8 +60,12 @@ def test_the_table_covers_every_room():
     assert all(len(rows) >= 12 for rows in TABLE.values())
 
 
-SLOW = {"train", "pretrain", "train_guided", "train_decoder", "fine_tune", "vessel_trees"}
-"""Calls that train or start processes; other tests make them."""
+SLOW = {"train", "pretrain", "train_guided", "train_decoder", "fine_tune", "vessel_trees"} | {
+    "open_gallery",
+    "choose",
+    "measure",
+}
+"""Calls that train, start processes or simulate many images; other tests make them."""
 
 
 def test_the_calls_that_are_changed_work_unchanged(calls):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 import ldr_lib
@@ -21,8 +22,10 @@ from ldr_lib import (
     evaluation,
     explore,
     guided,
+    landmarks,
     losses,
     metrics,
+    prototypes,
     runs,
     save_model,
     similarity,
@@ -42,6 +45,7 @@ from ldr_lib.tiers import PATCH_STAGE, TRAINING, values_for
 RNG = np.random.default_rng(0)
 N, S, D, K = 2, 32, 4, 3
 GUIDE = Guide("chest", (Structure("heart", (0,), sizes=(32,)),))
+TASK = next(iter(teaching.stored_values()))
 SMALL = dict(n_clusters=K, embedding_dim=D, pairs=1, view_size=32, grid=2, steps=1)
 
 
@@ -133,8 +137,37 @@ class OneImage:
         return Sample(images(1)[0, ..., 0], {"heart": mask()}, "one")
 
 
+def gallery() -> landmarks.Gallery:
+    pictures = images(3, N, 64)
+    inside = np.ones((N, 64, 64), bool)
+    places = [np.array([[30.0, 20.0]])] * N
+    return landmarks.Gallery(pictures, pictures, inside, places, np.ones(N), ["a", "b"], "0" * 32)
+
+
+def landmark_scores() -> pd.DataFrame:
+    return pd.DataFrame(0.5, ["this kit"], landmarks.study.MEASURES)
+
+
 def first_segmenter(**arguments) -> tuple[str, transfer.Segmenter]:
     return next(transfer.segmenters(**arguments))
+
+
+def example_of(shape, **options) -> torch.Tensor:
+    return teaching.example(*shape, **options)
+
+
+def gradient_of(function, inputs, **options) -> torch.Tensor:
+    return teaching.gradient(function, *inputs, **options)
+
+
+def checked_value(task: str, tolerance: float) -> None:
+    teaching.check_value(task, teaching.stored_values()[TASK]["value"], tolerance)
+
+
+def line_of(power: int) -> Figure:
+    figure = Figure()
+    figure.subplots().plot([0, power])
+    return figure
 
 
 def shown_source(function) -> None:
@@ -192,6 +225,8 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
     table = pd.DataFrame({"NMI": [0.1, 0.2]}, ["a", "b"])
     comparison = Comparison({"trained, clusters": table, "trained, k-means": table})
     bare = torch.rand(2, 1, 32, 32)
+    searches = landmarks.Searches("filter bank", gallery(), gallery(), "fundus")
+    found = ldr_lib.localise(net, x[0], (9, 9), list(x), ldr_lib.Kernel(1 / 16))
     return {
         "Encoder": (Encoder, dict(in_channels=3)),
         "TwoBranchNet": (TwoBranchNet, dict(in_channels=3, embedding_dim=4, n_clusters=3)),
@@ -790,6 +825,140 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
                 temperature=0.2,
             ),
         ),
+        "cluster_prototypes": (
+            prototypes.cluster_prototypes,
+            dict(embeddings=v, clusters=a),
+        ),
+        "balanced_assignment": (
+            prototypes.balanced_assignment,
+            dict(similarity=rows[:, :3], sharpness=0.05, rounds=3, counted=None),
+        ),
+        "prototype_discrimination": (
+            prototypes.prototype_discrimination,
+            dict(
+                first=rows,
+                second=rows,
+                prototypes=rows[:3],
+                assigned=torch.rand(12, 3),
+                temperature=0.1,
+            ),
+        ),
+        "cluster_prediction": (
+            prototypes.cluster_prediction,
+            dict(first=rows, second=rows, assigned=torch.rand(12, D)),
+        ),
+        "standardised": (
+            similarity.standardised,
+            dict(features=vectors, mean=np.zeros(D), deviation=np.ones(D)),
+        ),
+        "ViewMaker.channels_of": (ViewMaker().channels_of, dict(channels=3)),
+        "Structure": (
+            Structure,
+            dict(name="heart", clusters=(0,), sizes=(32,), pieces=1, flips=(3,)),
+        ),
+        "Guide": (
+            Guide,
+            dict(modality="chest", structures=(Structure("heart", (0,), (32,)),)),
+        ),
+        "Guide.maps": (GUIDE.maps, dict(assignments=a)),
+        "Kernel": (ldr_lib.Kernel, dict(width=1 / 32, members=3)),
+        "localise": (
+            ldr_lib.localise,
+            dict(
+                net=net,
+                support_image=x[0],
+                point=(9, 9),
+                images=list(x),
+                kernel=ldr_lib.Kernel(1 / 16),
+                mirrored=False,
+                scales=(1.0,),
+                least=0.5,
+            ),
+        ),
+        "open_gallery": (
+            landmarks.open_gallery,
+            dict(name="fovea_simulated", data_dir="", split="test", limit=1),
+        ),
+        "choose": (
+            landmarks.choose,
+            dict(landmark="fovea_simulated", rows=["filter bank"], kernels=landmarks.KERNELS),
+        ),
+        "measure": (
+            landmarks.measure,
+            dict(
+                landmark="fovea_simulated",
+                chosen=pd.DataFrame(dict(width=[0.1], members=[1]), ["filter bank"]),
+                rows=["filter bank"],
+                seeds=(0,),
+            ),
+        ),
+        "Searches": (
+            landmarks.Searches,
+            dict(
+                row="filter bank",
+                support=gallery(),
+                searched=gallery(),
+                modality="fundus",
+                seed=0,
+                described=None,
+            ),
+        ),
+        "Searches.scores": (
+            searches.scores,
+            dict(numbers=[0], kernel=ldr_lib.Kernel(1 / 16), tests=[1], seed=0),
+        ),
+        "errors_of": (
+            landmarks.errors_of,
+            dict(
+                searches=searches,
+                scores=searches.scores([0], ldr_lib.Kernel(1 / 16), [1]),
+                tests=[1],
+            ),
+        ),
+        "measured": (landmarks.measured, dict(landmark="fovea_simulated", what="table")),
+        "found_points": (
+            landmarks.found_points,
+            dict(
+                support_image=x[0],
+                point=(9, 9),
+                images=list(x),
+                found=found,
+                truth=[np.ones((1, 2))] * N,
+                titles=["a"],
+            ),
+        ),
+        "hit_bars": (landmarks.hit_bars, dict(tables={"a": landmark_scores()})),
+        "learning_curves": (
+            explore.learning_curves,
+            dict(
+                panels={
+                    "a": (
+                        pd.DataFrame(dict(way=["both"], steps=[10], seed=[0], value=[0.5])),
+                        {"filter bank": 0.4},
+                    )
+                },
+                here={},
+            ),
+        ),
+        "claim_of": (
+            runs.claim_of,
+            dict(notebook="no notebook", sentence="one"),
+        ),
+        "build_ledger": (runs.build_ledger, dict(tier="smoke")),
+        "GuidedNets.network": (
+            ldr_lib.GuidedNets([grey_net]).network,
+            dict(structure="heart"),
+        ),
+        "teaching.example": (example_of, dict(shape=(2, 3), turn=1.7, unit=True)),
+        "teaching.gradient": (
+            gradient_of,
+            dict(function=torch.square, inputs=[rows], of=0, at=(0, 0)),
+        ),
+        "check_value": (checked_value, dict(task=TASK, tolerance=1e-3)),
+        "hard_photographs": (teaching.hard_photographs, dict(seeds=[1], size=32)),
+        "own_work": (teaching.own_work, dict(function=mask)),
+        "Quiz": (teaching.Quiz, dict(notebook="00")),
+        "Sliders": (teaching.Sliders, dict(draw=line_of, start={"power": 2}, power=[1, 2])),
         "masked_reconstruction": (
             losses.masked_reconstruction,
             dict(filled=soft, images=soft, hidden=torch.ones_like(soft)),

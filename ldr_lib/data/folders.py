@@ -104,7 +104,8 @@ def _walk(root: Path, listing: Listing, deep: bool) -> list[Path]:
             if not trusted:
                 raise DataError(
                     f"{printable(root)} is not a folder of images: up to {printable(folder)} it "
-                    f"holds {others} other files and folders and {len(listing.images)} images. "
+                    f"holds {others} other files and folders and {len(listing.images)} images, and "
+                    f"{OTHERS} others, {OTHERS_AN_IMAGE} more for each image, are looked through. "
                     "Choose the folder of the images alone"
                 )
     return unknown

@@ -87,7 +87,8 @@ class Folder(ImageDataset):
 
     Raises:
         ValueError: Unknown split or modality.
-        DataError: The folder is missing, may not be listed, or holds no image.
+        DataError: The folder is missing, may not be listed, holds no image, or so much else that
+            it is no folder of images, as `list_folder` says.
     """
 
     name, title, folder = "folder", "A folder of images", ""

@@ -197,7 +197,11 @@ def learning_curves(
 
     Taught in notebook 00, section 7.
     """
-    panels, here = named(panels, "panels", "a table and its rivals"), here or {}
+    here = {} if here is None else instance(here, dict, "here", "a dictionary")
+    for title, panel in named(panels, "panels", "a table and its rivals").items():
+        pair = instance(panel, (tuple, list), f"panels[{title!r}]", "a table and its rivals")
+        if [type(one) for one in pair] != [pd.DataFrame, dict]:
+            raise ValueError(f"panels[{title!r}] must be a table and a dictionary of its rivals")
     figure, axes = plt.subplots(
         1, len(panels), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False
     )

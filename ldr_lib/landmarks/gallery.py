@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ..data.checks import number
+from ..data.checks import number, whole
 from ..data.datasets import open_dataset
 from ..data.errors import DataError, one_of
 from ..data.prepare import Prepared, prepare
@@ -146,12 +146,12 @@ def open_gallery(name: str, data_dir: str = "", split: str = "test", limit: int 
         limit: Largest number of images, evenly from all; 0 takes all.
 
     Raises:
-        ValueError: Unknown landmark.
+        ValueError: Unknown landmark, or a limit that is no number of images.
         DataError: The images cannot be opened, or none shows the landmark.
 
     Taught in notebook 07, section 3.
     """
-    landmark = LANDMARKS[one_of(name, LANDMARKS, "landmark")]
+    landmark, limit = LANDMARKS[one_of(name, LANDMARKS, "landmark")], whole(limit, "limit")
     prepared = prepare(open_dataset(landmark.dataset, data_dir or None, split), SIZE)
     shown = [_shown(landmark, prepared, i) for i in range(len(prepared))]
     shown = [one for one in shown if len(one[3])]

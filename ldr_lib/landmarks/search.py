@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from PIL import Image
 from scipy import ndimage
 
+from ..data.checks import equally_many, instance, several, whole
+from ..data.checks import seed as checked_seed
 from ..data.checksums import array_fingerprint
 from ..data.errors import one_of
 from ..evaluation import represent
@@ -87,6 +89,15 @@ def _imagenet_features(images: np.ndarray) -> np.ndarray:
     return torch.cat(maps, 1).permute(0, 2, 3, 1).numpy()
 
 
+A_GALLERY = "a Gallery, as open_gallery returns it"
+
+
+def _numbers(values, name: str, gallery: Gallery) -> list[int]:
+    """Numbers of images of a gallery."""
+    found = several(values, name, "numbers of images")
+    return [whole(one, f"each of {name}", 0, len(gallery) - 1) for one in found]
+
+
 class Searches:
     """Searches by one row, in which a support image of one gallery is given and the images of
     another are searched.
@@ -100,7 +111,7 @@ class Searches:
         described: Images that other searches have described; those of this one are added.
 
     Raises:
-        ValueError: Unknown row.
+        ValueError: Unknown row or modality, or no galleries.
 
     Taught in notebook 07, section 3.
     """
@@ -114,11 +125,14 @@ class Searches:
         seed: int = 0,
         described: dict | None = None,
     ):
-        self.row = one_of(row, ROWS, "row")
-        self.support, self.searched = support, searched
+        self.row, seed = one_of(row, ROWS, "row"), checked_seed(seed)
+        self.support = instance(support, Gallery, "support", A_GALLERY)
+        self.searched = instance(searched, Gallery, "searched", A_GALLERY)
+        one_of(modality, CHANNELS, "modality")
         self._features = features_of(row, modality, seed) if row in FEATURES else None
         self.seed = seed
-        self._described = {} if described is None else described
+        described = {} if described is None else described
+        self._described = instance(described, dict, "described", "a dictionary")
         self._blurred = {}
 
     def scores(
@@ -131,8 +145,14 @@ class Searches:
             kernel: Which surroundings count.
             tests: Numbers of the images to search.
             seed: Chooses the point where a support image has several.
+
+        Raises:
+            ValueError: There are no such images, or no kernel.
         """
-        rng = np.random.default_rng(seed)
+        numbers = _numbers(numbers, "numbers", self.support)
+        tests = _numbers(tests, "tests", self.searched)
+        instance(kernel, Kernel, "kernel", "a Kernel")
+        rng = np.random.default_rng(checked_seed(seed))
         points = [tuple(rng.permutation(self.support.places[i])[0]) for i in numbers]
         search = self._by_intensities if self.row == INTENSITIES else self._by_features
         return search(numbers, points, kernel, tests)
@@ -211,7 +231,15 @@ def errors_of(searches: Searches, scores: Scores | None, tests: list[int]) -> np
         searches: Of the row.
         scores: Of the images; None for a row without a search.
         tests: Numbers of the images.
+
+    Raises:
+        ValueError: There are no searches, no scores or no such images.
     """
+    instance(searches, Searches, "searches", "Searches")
+    tests = _numbers(tests, "tests", searches.searched)
+    if scores is not None:
+        maps = instance(scores, Scores, "scores", "Scores, as searches.scores returns them").maps
+        equally_many(tests=tests, scores=maps)
     fixed = searches.place() if scores is None else None
     found = [fixed] * len(tests) if scores is None else [best[:2] for best in scores.best()]
     return np.array([searches.searched.error(j, place) for j, place in zip(tests, found)])

@@ -4,10 +4,12 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from ..data.checks import equally_many, instance, named, several
-from ..explore.panels import colour_bar, panels, show
+from ..data.checks import array, equally_many, instance, named, several, shown
+from ..data.errors import one_of
+from ..explore.panels import colour_bar, panels, pictures, show
 from ..localisation import Localised
 from .study import MEASURES
 
@@ -40,8 +42,13 @@ def found_points(
     Taught in notebook 07, section 1.
     """
     instance(found, Localised, "found", "a Localised, as localise returns it")
-    images = several(images, "images", "images (H, W, C)")
+    (support_image,) = pictures([support_image], "support_image")
+    images, point = pictures(images, "images"), array(point, "point")
+    if point.shape != (2,):
+        raise ValueError(f"point must be a row and a column, not {shown(point)}")
+    instance(titles, (list, tuple), "titles", "a list")
     truth = [np.empty((0, 2))] * len(images) if truth is None else several(truth, "truth", "places")
+    truth = [array(places, "each of truth", "kX") for places in truth]
     equally_many(images=images, truth=truth, results=found.maps)
     figure, axes = panels(2, len(images) + 1, colour_bar=True)
     show(axes[0, 0], support_image, "chosen here")
@@ -81,6 +88,10 @@ def hit_bars(tables: dict) -> Figure:
     Taught in notebook 07, section 4.
     """
     columns = min(3, len(named(tables, "tables", "a table")))
+    for title, table in tables.items():
+        instance(table, pd.DataFrame, f"tables[{title!r}]", "a table, as measured returns it")
+        for name in MEASURES[:3]:
+            one_of(name, table.columns, f"column of tables[{title!r}]")
     rows = math.ceil(len(tables) / columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(12, 2.9 * rows), squeeze=False, layout="constrained"

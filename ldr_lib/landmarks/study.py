@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from ..data.checks import instance, several
+from ..data.checks import names as names_of
 from ..data.checks import seed as checked_seed
-from ..data.checks import several
 from ..data.errors import one_of
 from ..runs.intervals import paired_difference
 from ..runs.paths import runs_folder
@@ -60,9 +61,12 @@ def choose(
     Taught in notebook 07, section 3.
     """
     what = LANDMARKS[one_of(landmark, LANDMARKS, "landmark")]
+    for kernel in several(kernels, "kernels", "Kernel"):
+        instance(kernel, Kernel, "each of kernels", "a Kernel")
+    wanted = available_rows() if rows is None else names_of(rows, "rows", "rows")
     images = open_gallery(landmark, data_dir, "train", CHOSEN_ON)
     lines = {}
-    for row in available_rows() if rows is None else several(rows, "rows", "rows"):
+    for row in wanted:
         if row in PLACES:
             continue
         searches, tried = Searches(row, images, images, what.modality, 0, described), []
@@ -113,12 +117,17 @@ def measure(
     Taught in notebook 07, section 3.
     """
     what = LANDMARKS[one_of(landmark, LANDMARKS, "landmark")]
-    seeds = [checked_seed(seed) for seed in several(list(seeds), "seeds", "seeds")]
+    seeds = [checked_seed(seed) for seed in several(seeds, "seeds", "seeds")]
+    wanted = rows_with_several() if rows is None else names_of(rows, "rows", "rows")
+    instance(chosen, pd.DataFrame, "chosen", "a table, as choose returns it")
+    bases = {row.removesuffix(SEVERAL) for row in wanted} - set(PLACES)
+    if missing := sorted(bases - set(chosen.index)) or {"width", "members"} - set(chosen):
+        raise ValueError(f"chosen holds no {', '.join(missing)}; choose makes such a table")
     support, tests = (open_gallery(landmark, data_dir, split) for split in ("train", "test"))
     numbers = list(range(len(tests)))
     lines, found = {}, {}
     drawn = _drawn([i for i in range(len(support)) if support.is_clear(i)], len(seeds))
-    for row in rows_with_several() if rows is None else several(rows, "rows", "rows"):
+    for row in wanted:
         base, points = row.removesuffix(SEVERAL), SUPPORTS if row.endswith(SEVERAL) else 1
         searches = None
         errors, present, absent, decided = [], [], [], []

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ..data.checks import text
 from ..data.errors import DataError
 from ..runs.fingerprints import read_record
 from ..runs.paths import record_path
@@ -39,10 +40,12 @@ def measured(landmark: str, what: str = "table") -> pd.DataFrame:
 
     Raises:
         DataError: There is no such record or table.
+        ValueError: Landmark or table are no text.
 
     Taught in notebook 07, section 4.
     """
     metrics = read_record(record_path(NAME, landmark))["metrics"]
+    text(what, "what")
     if what not in metrics:
         raise DataError(f'the record of {landmark} holds no "{what}"; run the study again')
     return pd.DataFrame(metrics[what]).T.astype(float)

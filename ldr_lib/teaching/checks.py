@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import math
 import textwrap
 from collections import Counter
 from collections.abc import Callable
@@ -12,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..data.checks import flag, instance, number, several, shown, whole
 from ..data.errors import one_of
 
 STORED = Path(__file__).with_name("values.json")
 """Task to its stored value, the values that known mistakes give, and hints."""
+MOST_VALUES = 10**8
+"""Of an example."""
 _failed = Counter()
 """Task to the number of tries that failed in this session; decides which hint opens."""
 
@@ -40,6 +44,8 @@ def check(what: str, got, expected, mistakes: dict | None = None, tolerance: flo
         Traceback (most recent call last):
         AssertionError: half of it: 0.25 instead of 0.5. This is a quarter.
     """
+    tolerance = number(tolerance, "tolerance", 0)
+    mistakes = {} if mistakes is None else instance(mistakes, dict, "mistakes", "a dictionary")
     answer, right = _numbers(what, got), _numbers(what, expected)
     assert answer.shape == right.shape, (
         f"{what}: has shape {answer.shape}, and {right.shape} is expected"
@@ -52,7 +58,7 @@ def check(what: str, got, expected, mistakes: dict | None = None, tolerance: flo
     if _near(answer, right, tolerance):
         return
     difference = f"{what}: {_short(answer)} instead of {_short(right)}"
-    for explanation, wrong in (mistakes or {}).items():
+    for explanation, wrong in mistakes.items():
         if _near(answer, _numbers(what, wrong), tolerance):
             raise AssertionError(f"{difference}. {explanation}")
     raise AssertionError(difference)
@@ -135,11 +141,21 @@ def example(*shape: int, turn: float = 1.7, unit: bool = True) -> torch.Tensor:
     Returns:
         Tensor of single precision.
 
+    Raises:
+        ValueError: There is no such shape.
+
     Example:
         >>> example(2, 3).norm(dim=1)
         tensor([1., 1.])
     """
-    values = torch.arange(int(np.prod(shape)), dtype=torch.float64).mul(turn).cos().reshape(shape)
+    shape = [whole(side, "each of shape", 1, 10**6) for side in shape]
+    turn, unit = number(turn, "turn"), flag(unit, "unit")
+    if math.prod(shape) > MOST_VALUES or unit and len(shape) < 2:
+        raise ValueError(
+            f"shape must hold at most {MOST_VALUES} values, and for unit vectors two sides or "
+            f"more, not {tuple(shape)}"
+        )
+    values = torch.arange(math.prod(shape), dtype=torch.float64).mul(turn).cos().reshape(shape)
     return (torch.nn.functional.normalize(values, dim=1) if unit else values).float()
 
 
@@ -156,22 +172,38 @@ def gradient(function: Callable, *inputs, of: int = 0, at: tuple[int, ...] = ())
     Returns:
         Gradient of the shape of that input; zeros where nothing depends on it.
 
+    Raises:
+        ValueError: There is no function, no such input or no such element.
+        AssertionError: The function returns no tensor.
+
     Example:
         >>> gradient(lambda x: x**2, torch.tensor([1.0, 3.0]), at=(1,))
         tensor([0., 6.])
     """
     if hasattr(function, "gradient"):  # an answer that runs in another process
         return function.gradient(*inputs, of=of, at=list(at))
-    inputs = list(inputs)
+    if not callable(function):
+        raise ValueError(f"function must be a function, not {shown(function)}")
+    instance(at, (tuple, list), "at", "a list of indices")
+    inputs, of = list(several(inputs, "inputs", "tensors")), whole(of, "of", 0, len(inputs) - 1)
+    if not torch.is_tensor(inputs[of]) or not inputs[of].is_floating_point():
+        raise ValueError(f"input {of} must be a tensor of floats, not {shown(inputs[of])}")
     leaf = inputs[of] = inputs[of].detach().clone().requires_grad_()
     result = function(*inputs)
     assert torch.is_tensor(result), f"a tensor is expected, not {type(result).__name__}"
     if not result.requires_grad:
         return torch.zeros_like(leaf)
     weights = torch.arange(1, result.numel() + 1).to(result).reshape(result.shape)
-    looked_at = result[tuple(at)] if at else (result * weights).sum()
+    looked_at = result[_place(at, result)] if len(at) else (result * weights).sum()
     (found,) = torch.autograd.grad(looked_at, leaf, allow_unused=True)
     return torch.zeros_like(leaf) if found is None else found
+
+
+def _place(at, result: torch.Tensor) -> tuple[int, ...]:
+    """Indices of an element of a result."""
+    if len(at) != result.ndim:
+        raise ValueError(f"at must be {result.ndim} indices, one for each dimension, not {at}")
+    return tuple(whole(i, "each of at", 0, n - 1) for i, n in zip(at, result.shape))
 
 
 def own_work(function: Callable) -> None:
@@ -182,8 +214,11 @@ def own_work(function: Callable) -> None:
 
     Raises:
         AssertionError: It does.
+        ValueError: It is no function.
     """
-    source, name = getattr(function, "source", None), function.__name__
+    source, name = getattr(function, "source", None), getattr(function, "__name__", "")
+    if not name or source is None and not hasattr(function, "__code__"):
+        raise ValueError(f"function must be one that you wrote, not {shown(function)}")
     used = _used_by(function) if source is None else _used_in(source, name)
     assert not used, f"{name} calls {used[0]} of ldr_lib: write it out from the equation"
 

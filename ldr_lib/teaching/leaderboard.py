@@ -27,7 +27,8 @@ def leaderboard(course: Path | str, assignment: str = "project") -> pd.DataFrame
     Raises:
         DataError: Nothing has been graded yet.
     """
-    course, assignment = checks.path(course, "course"), checks.text(assignment, "assignment")
+    course = checks.path(course, "course")
+    checks.path(checks.text(assignment, "assignment"), "assignment")
     records = {path.stem: path for path in course.glob(f"records/{assignment}/*.json")}
     if not records:
         raise DataError(

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
+from ..data.checks import several, whole
 from ..data.simulate import fundus
 
 CONTRAST = 0.75
@@ -47,12 +48,17 @@ def hard_photographs(seeds: Sequence[int], size: int = 128) -> Photographs:
     Returns:
         The photographs with their masks.
 
+    Raises:
+        ValueError: There is no seed, or a number is out of range.
+
     Example:
         >>> one = hard_photographs([7], 64)
         >>> one.images.shape, round(float(one.vessels.sum() / one.inside.sum()), 1)
         ((1, 64, 64, 3), 0.2)
     """
-    return Photographs(*map(np.stack, zip(*(_photograph(int(seed), size) for seed in seeds))))
+    seeds = [whole(one, "each of seeds", 0, 2**62) for one in several(seeds, "seeds", "seeds")]
+    size = whole(size, "size", 16, 2048)
+    return Photographs(*map(np.stack, zip(*(_photograph(seed, size) for seed in seeds))))
 
 
 @cache

@@ -38,7 +38,9 @@ class Sliders(widgets.VBox):
     def __init__(self, draw: Callable[..., Figure], start: dict | None = None, **choices):
         if not choices:
             raise ValueError("Sliders needs at least one name with its values, as in share=[0, 1]")
-        start = start or {}
+        if not callable(draw):
+            raise ValueError(f"draw must be a function that returns a figure, not {shown(draw)}")
+        start = {} if start is None else instance(start, dict, "start", "a dictionary")
         for name in start:
             one_of(name, choices, "slider")
         self.draw, self.kept, self.inputs = draw, {}, {}

@@ -198,4 +198,27 @@ DATA = [
         cache=torch.rand(2, 3),
     ),
     row("crops", "a set of arrays", "arrays must be a list of tensors", arrays={1, 2}),
+    row("views", "None for a share", "share must be a Share, .* not None", share=None),
+    row("views", "a number for a share", "share must be a Share, .* not 2", share=2),
+    row("read_image", "a path that no file has", "path must be a path, not 'a.x00b'", path="a\0b"),
+    row(
+        "standardise",
+        "an image on no device",
+        r"images must be an array \(N, H, W, C\), not torch.uint8 of shape",
+        DataError,
+        images=torch.from_numpy(X).to("meta"),
+    ),
+    row(
+        "standardise",
+        "values behind a mask",
+        "inside hides 2048 of 2048 values behind a mask; fill them with .filled",
+        inside=np.ma.masked_array(INSIDE, mask=INSIDE),
+    ),
+    row(
+        "prepare",
+        "an array for a dataset",
+        "dataset must be one that open_dataset returned, not uint8 of shape",
+        dataset=X,
+    ),
+    row("ViewMaker.channels_of", "None for channels", "channels must be a whole", channels=None),
 ]

@@ -40,14 +40,14 @@ GUIDED = [
     row(
         "predict_structure",
         "a text for an image",
-        "the image must be an array of numbers, not 'photo.jpg'",
+        "photo.jpg does not exist",
         DataError,
         image="photo.jpg",
     ),
     row(
         "predict_structure",
         "an unknown structure",
-        'does not know "liver"; it knows heart',
+        'unknown structure of this network "liver"; known are heart',
         structure="liver",
     ),
     row(
@@ -155,6 +155,13 @@ GUIDED = [
         "mask 0 of the prior mine is empty",
         DataError,
         masks=[MASK & False],
+    ),
+    row(
+        "mask_bank",
+        "an inverted mask of a prior",
+        "mask 0 of the prior mine .* seems to be inverted",
+        DataError,
+        masks=[~MASK],
     ),
     row(
         "mask_bank",
@@ -314,4 +321,37 @@ GUIDED = [
         'no committed baseline "magic" of the structure "disc"',
         name="magic",
     ),
+    row("predict_structure", "0 for a reading", "unknown reading", by=0),
+    row("predict_structure", "a tensor for a reading", "unknown reading", by=torch.rand(2)),
+    row("predict_structure", "an array for a structure", "unknown structure", structure=MAP),
+    row(
+        "discriminator",
+        "maps in double precision",
+        "maps and the discriminator must be of one dtype",
+        maps=torch.rand(2, 1, 32, 32).double(),
+    ),
+    row(
+        "SimulatedPairs",
+        "lists for structures",
+        "each of structures must be a text that is not empty",
+        structures=[[1], [2]],
+    ),
+    row(
+        "SimulatedPairs",
+        "a structure twice",
+        'structures must be names of structures, each once, and "heart" is there twice',
+        structures=["heart", "heart"],
+    ),
+    row("study_images", "a tensor for a tier", "parameters must be numbers, texts", tier=MASK),
+    row("baseline_images", "a list for a name", "name must be a text", name=["x"]),
+    row("baseline_images", "an array for a structure", "structure must be a text", structure=MAP),
+    row("Structure", "None for flips", "flips must be a list of 2 and 3, not None", flips=None),
+    row("Guide", "a text for structures", "structures must be a list", structures="heart"),
+    row(
+        "Guide.maps",
+        "an array for maps of clusters",
+        "assignments must be a tensor of floats",
+        assignments=MAP,
+    ),
+    row("GuidedNets.network", "None for a structure", "unknown structure", structure=None),
 ]

@@ -29,19 +29,19 @@ LOSSES = [
     row(
         "patch_discrimination",
         "a temperature of zero",
-        "temperature must be a number above 0, not 0",
+        "temperature must be a number above 0 and at most 1e.06, not 0",
         temperature=0,
     ),
     row(
         "region_discrimination",
         "a negative temperature",
-        "temperature must be a number above 0, not -0.2",
+        "temperature must be a number above 0 and at most 1e.06, not -0.2",
         temperature=-0.2,
     ),
     row(
         "info_nce",
         "a temperature of nan",
-        "temperature must be a number above 0, not nan",
+        "temperature must be a number above 0 and at most 1e.06, not nan",
         temperature=NAN,
     ),
     row(
@@ -221,4 +221,55 @@ LOSSES = [
         "must be of one device, not meta and cpu",
         hidden=torch.ones(2, 1, 8, 8, device="meta"),
     ),
+    row(
+        "cluster_entropy",
+        "a number of what counts",
+        r"inside must be a tensor of floats \(N, K, H, W\), not 1",
+        inside=1,
+    ),
+    row(
+        "cluster_area",
+        "what counts of another size",
+        "inside and a map of clusters must be of one shape",
+        inside=torch.ones(2, 1, 4, 4),
+    ),
+    row(
+        "hypersphere_mixup",
+        "complex shares",
+        "lam must be a tensor of floats",
+        lam=torch.rand(2) * 1j,
+    ),
+    row(
+        "info_nce",
+        "a temperature of 10 to the 30",
+        "temperature must be a number above 0 and at most 1e.06",
+        temperature=10**30,
+    ),
+    row(
+        "prototype_discrimination",
+        "None for prototypes",
+        r"prototypes must be a tensor of floats \(K, D\), not None",
+        prototypes=None,
+    ),
+    row(
+        "prototype_discrimination",
+        "prototypes of 3 dimensions",
+        "prototypes must have the 4 dimensions of the patches, not 3",
+        prototypes=torch.rand(3, 3),
+    ),
+    row(
+        "prototype_discrimination",
+        "prototypes in double precision",
+        "first and second and prototypes must be of one dtype",
+        prototypes=torch.rand(3, 4).double(),
+    ),
+    row(
+        "cluster_prediction",
+        "shares of one view",
+        "assigned must be shares of 12 patches, those of both views",
+        assigned=torch.rand(6, 4),
+    ),
+    row("balanced_assignment", "no rounds", "rounds must be a whole number", rounds=0),
+    row("balanced_assignment", "numbers that count", "counted must be a tensor", counted=[1]),
+    row("cluster_prototypes", "clusters of one image", "images", clusters=torch.rand(1, 3, 8, 8)),
 ]

@@ -1,6 +1,7 @@
 """Bad inputs. Networks, representations, measures and files of weights."""
 
 import torch
+from pandas import DataFrame
 from valid_calls import network
 
 from ldr_lib import DataError, Encoder
@@ -18,6 +19,7 @@ from .inputs import (
     SMALLER,
     UNEVEN,
     WITH_NAN,
+    A,
     X,
     row,
 )
@@ -264,7 +266,7 @@ METHOD = [
         name=5,
     ),
     row(
-        "to_device", "no network for a device", "module must be a network, not a str", module="net"
+        "to_device", "no network for a device", "module must be a network, not .net.", module="net"
     ),
     row(
         "load_pretrained",
@@ -296,4 +298,60 @@ METHOD = [
         "this network is on cpu and the images are on meta; move one",
         x=torch.rand(1, 3, 32, 32, device="meta"),
     ),
+    row("pick_device", "an array for a device", "device must be a name .*, not float64", name=MAP),
+    row("describe", "a tensor for a device", "device must be one that pick_device", device=A),
+    row("to_device", "a name for a network", "module must be a network, not 'x'", module="x"),
+    row("save_model", "a list for an origin", "made_from must be a dictionary", made_from=[1]),
+    row(
+        "save_model",
+        "an origin that JSON cannot hold",
+        "made_from must be numbers, texts, lists or dictionaries of such, not a dict",
+        made_from={"data": {1, 2}},
+    ),
+    row("save_model", "the root for a file", "a folder of this name is there", DataError, path="/"),
+    row(
+        "structure_information",
+        "None for labels",
+        "labels must be an array of numbers, not None",
+        labels=None,
+    ),
+    row(
+        "structure_information",
+        "the anatomy of one image",
+        "labels and anatomy and inside must be of one shape",
+        anatomy=LABELS[:1],
+    ),
+    row("Comparison.best", "a tensor for a name", "name must be a text", name=A),
+    row(
+        "standardised",
+        "a mean of another length",
+        r"must have a mean and a deviation \(D,\), not",
+        mean=[0.0],
+    ),
+    row("Kernel", "an even number of members", "members must be an odd number", members=2),
+    row("localise", "a text for a kernel", "kernel must be a Kernel, not 'x'", kernel="x"),
+    row("localise", "a text for images", "images must be Prepared or", DataError, images="x"),
+    row("localise", "a point beside the image", "there is no pixel", DataError, point=(99, 0)),
+    row("localise", "no factors", "scales must be a list of factors", scales=[]),
+    row("localise", "a number for a network", "TwoBranchNet", net=3),
+    row("open_gallery", "a negative limit", "limit must be a whole number", limit=-1),
+    row("open_gallery", "an unknown landmark", "unknown landmark", name=None),
+    row("choose", "numbers for kernels", "each of kernels must be a Kernel", kernels=[1]),
+    row("choose", "a row twice", "each once", rows=["filter bank"] * 2),
+    row("measure", "None for kernels", "chosen must be a table, as choose", chosen=None),
+    row("measure", "a row without a kernel", "chosen holds no ImageNet", rows=["ImageNet"]),
+    row("measure", "numbers for rows", "each of rows must be a text", rows=[1]),
+    row("Searches", "an array for a gallery", "support must be a Gallery", support=X),
+    row("Searches", "an unknown modality", "unknown modality", modality="liver"),
+    row("Searches.scores", "an image that is not there", "each of numbers must be", numbers=[7]),
+    row("Searches.scores", "a number for a kernel", "kernel must be a Kernel", kernel=1),
+    row("errors_of", "a list for scores", "scores must be Scores", scores=[1]),
+    row("errors_of", "scores of other images", "must be equally many", tests=[0, 1]),
+    row("measured", "None for a landmark", "label must be a text", landmark=None),
+    row("measured", "a list for a table", "what must be a text", what=["table"]),
+    row("found_points", "a number for a point", "point must be a row and a column", point=3),
+    row("found_points", "a text for titles", "titles must be a list", titles="x"),
+    row("found_points", "texts for places", "each of truth must be an array", truth=["a", "b"]),
+    row("hit_bars", "a list for a table", "must be a table, as measured", tables={"a": [1]}),
+    row("hit_bars", "a table of another kind", "unknown column", tables={"a": DataFrame([1])}),
 ]

@@ -6,7 +6,7 @@ import torch
 
 from ldr_lib import DataError
 
-from .inputs import FOLDER, X, row
+from .inputs import FOLDER, MAP, X, row
 
 RUNS = [
     row(
@@ -102,7 +102,7 @@ RUNS = [
     row("Run.data", "no fingerprint", "train must be a text that is not empty", train=None),
     row("Run.figure", "an image for a figure", "figure must be one of matplotlib", figure=X),
     row("Run.figure", "a list for numbers", "numbers must be a DataFrame", numbers=[1]),
-    row("read_parameters", "None for a file", "None cannot be read", DataError, path=None),
+    row("read_parameters", "None for a file", "path must be a path, not None", path=None),
     row("run_sweep", "a text for jobs", "jobs must be a whole number of at least 1", jobs="2"),
     row("run_sweep", "no time", "timeout must be a number above 0, not 0", timeout=0),
     row("run_sweep", "one cell", "cells must be a list of the parameters", cells={"seed": 0}),
@@ -128,4 +128,35 @@ RUNS = [
     ),
     row("show_source", "a function in C", "functions must be written in Python", function=len),
     row("leaderboard", "no course", "course must be a path, not None", course=None),
+    row("Run", "a tensor for a folder", "out_dir must be a path, not torch", out_dir=torch.rand(2)),
+    row("Run", "a folder that nobody has", "out_dir must be a path, not", out_dir="a\0b"),
+    row("Run.claim", "texts for numbers", "better must be numbers of runs", better=["1", "2"]),
+    row("Run.claim", "complex numbers", "worse must be numbers of runs", worse=[1j, 2j]),
+    row("read_parameters", "an array for a file", "path must be a path, not float64", path=MAP),
+    row("all_claims", "a list for a file", "path must be a path, not ", path=["x"]),
+    row("parameters_of", "an array for a notebook", "notebook must be a path", notebook=MAP),
+    row("parameters_of", "300 letters", "longer than file systems allow", notebook="x" * 300),
+    row("check_parameters", "None for names", "needed must be a list of names", needed=None),
+    row("cell_folder", "a path that no file has", "notebook must be a path", notebook="a\0b"),
+    row("grid_of", "a tensor for a notebook", "notebook must be a path", notebook=torch.rand(2)),
+    row("earlier_run", "a tensor for a parameter", "parameters must be", seed=torch.rand(2)),
+    row("leaderboard", "300 letters", "longer than file systems", assignment="x" * 300),
+    row("teaching.check", "a text for a tolerance", "tolerance must be a number", tolerance="x"),
+    row("teaching.check", "a text for mistakes", "mistakes must be a dictionary", mistakes="x"),
+    row("claim_of", "None for a sentence", "sentence must be a text", sentence=None),
+    row("build_ledger", "a number for a tier", "tier must be a text", tier=3),
+    row("check_value", "an unknown task", "unknown task", task=None),
+    row("teaching.example", "a side of nothing", "each of shape must be", shape=(0,)),
+    row("teaching.example", "unit vectors in a row", "two sides or more", shape=(3,)),
+    row("teaching.example", "more than fits", "at most 100000000 values", shape=(10**6,) * 2),
+    row("teaching.gradient", "an input that is not there", "of must be a whole number", of=3),
+    row("teaching.gradient", "a text for an input", "input 0 must be a tensor", inputs=["x"]),
+    row("teaching.gradient", "an element that is not there", "each of at must be", at=(0, 99)),
+    row("teaching.gradient", "None for a function", "function must be a function", function=None),
+    row("hard_photographs", "no seed", "seeds must be a list of seeds", seeds=[]),
+    row("hard_photographs", "a side of 3 pixels", "size must be a whole number from 16", size=3),
+    row("own_work", "a number for a function", "function must be one that you wrote", function=3),
+    row("Quiz", "an unknown notebook", "unknown quiz", notebook=None),
+    row("Sliders", "a text for a function", "draw must be a function", draw="x"),
+    row("Sliders", "a list for a start", "start must be a dictionary", start=[1]),
 ]

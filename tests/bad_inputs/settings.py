@@ -252,4 +252,17 @@ SETTINGS = [
         "encoder_rate must be a number of at least 0, not -1",
         encoder_rate=-1,
     ),
+    row(
+        "values_for",
+        "a table without tiers",
+        "table must be a dictionary of a name to the values of its tiers",
+        table=None,
+    ),
+    row(
+        "values_for",
+        "a key without values",
+        "what table holds for fundus must be a dictionary of a name to values",
+        table={"fundus": None, "chest": None},
+    ),
+    row("Settings", "a set of stages", "stages must be", stages={"patch"}),
 ]

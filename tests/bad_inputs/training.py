@@ -1,5 +1,6 @@
 """Bad inputs. Trainings and their batches."""
 
+import torch
 from valid_calls import SMALL, network, pairs_of
 
 from ldr_lib import DataError, GuidedSettings, Settings, TwoBranchNet
@@ -157,4 +158,13 @@ TRAINING = [
         workers=-1,
     ),
     row("image_batches", "a number for a share", "share must be a Share, not 2", share=2),
+    row("stage_learner", "a text for rows", "rows must be a list that receives", rows="x"),
+    row("stage_learner", "a number for a log", "log must be a path, not 3", log=3),
+    row("guided_learner", "a text for rows", "rows must be a list that receives", rows="x"),
+    row(
+        "guided_learner",
+        "a tensor for a maker of pairs",
+        "make_teacher_pairs must be a PairMaker, not torch.float32",
+        make_teacher_pairs=torch.rand(2, 3),
+    ),
 ]

@@ -6,7 +6,7 @@ from valid_calls import network, transfer_rows
 from ldr_lib import DataError, Encoder
 from ldr_lib.transfer import Task
 
-from .inputs import MASK, SMALLER, X, row
+from .inputs import MAP, MASK, SMALLER, A, X, row
 
 TRANSFER = [
     row("task", "an unknown task", 'unknown task "liver"; known are vessel_rite', name="liver"),
@@ -158,4 +158,11 @@ TRANSFER = [
         chosen=[5],
     ),
     row("segmenters", "no prepared images", "prepared must be images as", prepared=[MASK]),
+    row("paired_images", "an array for a task", "task must be a text", task=MAP),
+    row("paired_images", "a tensor for labels", "labels must be a whole number", labels=A),
+    row("paired_images", "True for labels", "labels must be a whole number", labels=True),
+    row("gain_intervals", "lists for names", "each of inits must be a text", inits=[["ldr"]]),
+    row("gains_forest", "a name twice", "each once, and", inits=["ldr", "ldr"]),
+    row("label_curves", "unknown names alone", "none of x is measured", inits=["x"]),
+    row("transfer_markdown", "numbers for names", "each of inits must be a text", inits=[1]),
 ]

@@ -82,6 +82,18 @@ def test_what_is_of_another_kind_is_not_replaced(tmp_path):
     assert (tmp_path / "file").read_text() == "precious"
 
 
+@pytest.mark.parametrize("place", ["/", "."])
+def test_a_name_that_no_file_can_have_is_said(place):
+    with pytest.raises(DataError, match="a folder of this name is there"), atomic_write(place):
+        pass
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="no such folder on this system")
+def test_a_place_where_nothing_can_be_made_is_said_at_once():
+    with pytest.raises(DataError, match="Nothing can be made there"), atomic_write("/proc/x"):
+        pass
+
+
 def test_everything_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     done = []
     sync, replace = os.fsync, os.replace
