@@ -8,9 +8,12 @@ from ldr_lib.explore import learning
 from ldr_lib.explore.learning import (
     WAYS,
     curves,
+    image_values,
     judged,
+    last_common_step,
     learning_study,
     measures,
+    rival_means,
     settings_of,
     study_label,
     unlabelled,
@@ -34,6 +37,9 @@ def test_ways_differ_only_in_what_they_are_about():
         settings_of("none", "chest")
     with pytest.raises(ValueError, match="steps must be a whole number from 0 to 100000"):
         learning_study("both", "chest", -1)
+
+
+ROWS = ("clusters", "k-means")
 
 
 @pytest.fixture
@@ -73,6 +79,22 @@ def test_a_study_keeps_means_images_and_health_and_rivals_are_measured_alike(sma
     rows = records[3]["metrics"]["simulated_fundus means"]
     assert {"raw intensities", "locally normalised filter bank", "raw ImageNet"} <= set(rows)
     table = curves(records, "simulated_fundus", "clusters", "AP vessel")
+    found = image_values(records, "simulated_fundus", "AP vessel", "both", 10)
+    kept = records[1]["metrics"]["simulated_fundus clusters, images"]
+    np.testing.assert_array_equal(found, [[row["AP vessel"] for row in kept.values()]])
+    rival = image_values(records, "simulated_fundus", "AP vessel", "filter bank", 10)
+    best = max(rows[f"{way} filter bank"]["AP vessel"] for way in ("raw", "locally normalised"))
+    assert rival.shape == (1, 3) and rival.mean() == pytest.approx(best, abs=1e-4)
+    ious = [records[1]["metrics"]["simulated_fundus means"][row]["matched IoU"] for row in ROWS]
+    iou = image_values(records, "simulated_fundus", "matched IoU", "both", 10)
+    assert iou.mean() == pytest.approx(max(ious), abs=1e-4)
+    with pytest.raises(ValueError, match="no record holds AP vessel of both on eye after 10 steps"):
+        image_values(records, "eye", "AP vessel", "both", 10)
+    assert last_common_step(records, ["both"], seeds=1) == 30
+    assert last_common_step(records, ["both", "published"], seeds=1) == 0
+    means = rival_means(records, "simulated_fundus")
+    assert means["AP vessel"].to_dict() == {name: row["AP vessel"] for name, row in rows.items()}
+    assert rival_means(records[:3], "simulated_fundus").empty
     assert table["steps"].tolist() == [0, 10, 30] and table["value"].between(0, 1).all()
 
 
