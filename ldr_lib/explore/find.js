@@ -13,15 +13,17 @@ function pointFinder(embeddings, scene) {
     const pixels = Array.from({ length: area }, (_, p) => p).filter((p) => inside[image * area + p]);
     const vectors = new Map(pixels.map((p) => [p, embeddings.vector(image * area + p)]));
     const mean = new Float64Array(D), square = new Float64Array(D);
-    for (const vector of vectors.values()) vector.forEach((value, d) => { mean[d] += value / pixels.length; square[d] += value ** 2 / pixels.length; });
+    for (const vector of vectors.values()) {
+      for (let d = 0; d < D; d++) { mean[d] += vector[d] / pixels.length; square[d] += vector[d] ** 2 / pixels.length; }
+    }
     const spread = square.map((value, d) => Math.sqrt(Math.max(value - mean[d] ** 2, 1e-12)));
     const sums = new Float32Array(h * w * D), covered = new Float32Array(h * w);
     for (const [p, vector] of vectors) {
       const row = Math.floor(p / width / cell), column = Math.floor((p % width) / cell), c = row * w + column;
       if (row >= h || column >= w) continue;
-      const scaled = vector.map((value, d) => (value - mean[d]) / spread[d]);
-      divide(scaled, 0, Math.max(length(scaled, 0), 1e-12) * cell ** 2);
-      scaled.forEach((value, d) => { sums[c * D + d] += value; });
+      for (let d = 0; d < D; d++) vector[d] = (vector[d] - mean[d]) / spread[d];
+      divide(vector, 0, Math.max(length(vector, 0), 1e-12) * cell ** 2);
+      for (let d = 0; d < D; d++) sums[c * D + d] += vector[d];
       covered[c] += 1 / cell ** 2;
     }
     return { vectors: sums, inside: covered.map((share) => share > 0.5) };

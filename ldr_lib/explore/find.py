@@ -8,6 +8,7 @@ import numpy as np
 
 from ..template import (
     BETWEEN,
+    CELLS,
     Kernel,
     best_place,
     blurred,
@@ -36,9 +37,10 @@ class Finder:
 
     @cached_property
     def _described(self) -> list:
-        side = max(self.scene.inside.shape[1:])
+        sides, cell = self.scene.inside.shape[1:], cell_side(self.scene)
+        whole = tuple(slice(side // cell * cell) for side in sides)
         return [
-            blurred(describe_cells(vectors, inside), KERNEL.width * side)
+            blurred(describe_cells(vectors[whole], inside[whole], cell), KERNEL.width * max(sides))
             for vectors, inside in zip(self.scene.embeddings, self.scene.inside)
         ]
 
@@ -72,6 +74,13 @@ class Finder:
         return found
 
 
+def cell_side(scene: Scene) -> int:
+    """Side of a cell in pixels, of which 64 to 128 fit along the longer side of an image; pixels at
+    the far rims that fill no whole cell are left out.
+    """
+    return 2 ** max(0, int(np.log2(max(scene.inside.shape[1:]) / CELLS)))
+
+
 def constants(scene: Scene) -> dict[str, float]:
     """What the page without a kernel needs to find points as `Finder` does (`find.js`).
 
@@ -83,9 +92,7 @@ def constants(scene: Scene) -> dict[str, float]:
         pixels, nearer than which no place is another one; and "between", where the bound of a
         finding lies between another place, 0, and the point itself, 1.
     """
-    side = max(scene.inside.shape[1:])
-    inside = np.ones(scene.inside.shape[1:], bool)
-    cell = describe_cells(np.zeros((*inside.shape, 1)), inside).cell
+    side, cell = max(scene.inside.shape[1:]), cell_side(scene)
     return {
         "cell": cell,
         "deviation": KERNEL.width * side / cell,

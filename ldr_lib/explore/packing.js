@@ -20,7 +20,11 @@ async function unpackedEmbeddings(packed, scene) {
     shorten[p] = 1 / Math.max(Math.sqrt(square), 1e-9);
     number++;
   }
-  const vector = (p) => Float32Array.from(mean, (value, d) => (value + step * bytes[p * dimension + d]) * shorten[p]);
+  const vector = (p) => {
+    const values = new Float32Array(dimension);
+    for (let d = 0; d < dimension; d++) values[d] = (mean[d] + step * bytes[p * dimension + d]) * shorten[p];
+    return values;
+  };
 
   // the cosine of every pixel to L2(mean of similar points - weight * mean of dissimilar ones); 0 stands for -1, 255 for 1
   function similarityTo(points) {
