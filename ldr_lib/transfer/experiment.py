@@ -304,6 +304,7 @@ def cells(
     names = [name for given in tasks for name in (REAL_TASKS if given == "real" else (given,))]
     for name in names:
         task(name)
+    labels = [whole(n, "labels") for n in labels]
     todo, threads = (
         missing_cells(names, inits, labels, seeds, tier),
         max(1, (os.cpu_count() or 1) // jobs),

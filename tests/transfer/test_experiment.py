@@ -228,3 +228,9 @@ def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
         initial_encoder("magic", one, 0)
     with pytest.raises(DataError, match="does not fit the encoder"):
         initial_encoder(str(tmp_path / "own.safetensors"), task("lungs_covid19_cxr_seg"), 0)
+
+
+def test_fewer_labels_than_none_are_refused_before_anything_starts(capsys):
+    with pytest.raises(ValueError, match="labels must be a whole number of at least 0, not -1"):
+        cells(["disc_drions"], ["random"], [1, -1], [0], "", "smoke", 1)
+    assert not capsys.readouterr().out
