@@ -93,6 +93,16 @@ def test_every_command_has_help():
             "data_dir absent does not exist or is no folder",
         ),
         (["predict", "absent", "notebooks", "--out", "absent/found"], "absent does not exist. py"),
+        (["predict", "absent", "--out", "x"], "a segmenter and a folder of images without, not 1"),
+        (["predict", "a", "b", "--structure", "disc", "--out", "x"], "not 2 paths with it"),
+        (
+            ["predict", "absent", "--structure", "liver", "--out", "x"],
+            'unknown structure "liver"; known are vessel, disc, fovea, lungs, heart',
+        ),
+        (
+            ["predict", "absent", "--structure", "lungs", "--out", "x", "--device", "cpu"],
+            "the folder absent does not exist",
+        ),
         (
             ["records", "all"],
             'unknown group of runs "all"; known are records, learning, priors, transfer',

@@ -8,6 +8,8 @@ from .classical import mean_mask as mean_mask
 from .classical import otsu_lungs as otsu_lungs
 from .classical import resize_mask as resize_mask
 from .classical import vesselness as vesselness
+from .confidence import Confidence as Confidence
+from .folder import predict_folder as predict_folder
 from .predict import predict_structure as predict_structure
 from .predict import structure_maps as structure_maps
 from .priors import MaskBank as MaskBank

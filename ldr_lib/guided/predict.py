@@ -1,18 +1,21 @@
 """Finding a named structure in an image of any size with a guided network."""
 
+from collections.abc import Sequence
 from itertools import combinations
+from os import PathLike
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from ..data import checks
 from ..data.augment import standardise
-from ..data.checks import as_bytes, instance, shown
+from ..data.checks import as_bytes, flag, instance, several, shown
 from ..data.crop import prepare_sample, to_original
-from ..data.errors import DataError, one_of
+from ..data.errors import DataError, one_of, printable
 from ..data.files import progress
-from ..data.read import as_colour, as_grey
+from ..data.read import as_colour, as_grey, read_image
 from ..data.simulate import Sample
 from ..data.xray import Pose, as_upright
 from ..device import mixed_precision
@@ -20,7 +23,11 @@ from ..losses import region_vectors
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets
 from ..structures import READINGS, Structure
+from .confidence import Confidence, Found, judge
 from .postprocess import best_ellipse, fill_convex_hulls, largest_components
+
+NEARLY_WHITE, NEARLY_FLAT = 250, 2
+"""An image is saturated if hardly any value lies below, and flat if hardly any differ by more."""
 
 
 @torch.no_grad()
@@ -96,11 +103,50 @@ def _constrained(map_: np.ndarray, structure: Structure) -> np.ndarray:
     return best_ellipse(map_) if structure.ellipse else map_
 
 
-def _checked(image: np.ndarray, channels: int) -> np.ndarray:
+def is_list_of_images(image) -> bool:
+    """Whether a list holds images or paths. Rows of pixels make one image, also as a list.
+
+    Args:
+        image: What was given for an image.
+
+    Example:
+        >>> is_list_of_images(["a.png"]), is_list_of_images([[0, 1], [1, 0]])
+        (True, False)
+    """
+    if not isinstance(image, list | tuple) or not image:
+        return isinstance(image, list | tuple)
+    first = image[0]
+    if isinstance(first, str | PathLike | Image.Image):
+        return True
+    shape = np.shape(first) if hasattr(first, "shape") else ()
+    return len(shape) == 3 or len(shape) == 2 and shape[1] not in (1, 3)
+
+
+def opened(image: np.ndarray | str | PathLike) -> tuple[np.ndarray, str]:
+    """An image as numbers, and how messages call it.
+
+    Args:
+        image: Pixels, or the path of an image file.
+
+    Raises:
+        DataError: The file cannot be read, or is a folder.
+    """
+    if not isinstance(image, str | PathLike):
+        return image, "the image"
+    path = checks.path(image, "image").expanduser()
+    if path.is_dir():
+        raise DataError(
+            f"{printable(path)} is a folder. predict_folder goes through its images, and so does "
+            "python -m ldr_lib predict FOLDER"
+        )
+    return read_image(path), printable(path)
+
+
+def _checked(image: np.ndarray, name: str, channels: int) -> np.ndarray:
     """The image with the number of channels that the network takes, or an error that says what is
     wrong.
     """
-    image = as_bytes(image, "the image")
+    image = as_bytes(image, name)
     if not (image.ndim == 2 or image.ndim == 3 and image.shape[2] in (1, 3)):
         raise DataError(
             f"an image is a uint8 array (H, W, 3) or (H, W), not {image.dtype} {image.shape}; "
@@ -108,20 +154,32 @@ def _checked(image: np.ndarray, channels: int) -> np.ndarray:
         )
     if min(image.shape[:2]) < 32:
         raise DataError(
-            f"the image measures {image.shape[1]} x {image.shape[0]} pixels; at least 32 are needed"
+            f"{name} measures {image.shape[1]} x {image.shape[0]} pixels; at least 32 are needed"
         )
     image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    image = (as_colour if channels == 3 else as_grey)(image, "the image")
+    image = (as_colour if channels == 3 else as_grey)(image, name)
     if image.max() == image.min():
         raise DataError(
-            f"the image is all of one value ({image.max()}): there is nothing to find in it"
+            f"{name} is all of one value ({image.max()}): there is nothing to find in it"
+        )
+    step = max(1, min(image.shape[:2]) // 256)
+    low, high = np.percentile(image[::step, ::step], (0.5, 99.5))
+    if low >= NEARLY_WHITE or low > 0 and high - low <= NEARLY_FLAT:
+        what = "saturated" if low >= NEARLY_WHITE else "nearly flat"
+        raise DataError(
+            f"{name} is {what}: its values lie between {low:g} and {high:g} of 255. Expose or "
+            "export it again."
         )
     return image
 
 
 def predict_structure(
-    model: TwoBranchNet | GuidedNets, image: np.ndarray, structure: str, by: str | None = None
-) -> np.ndarray:
+    model: TwoBranchNet | GuidedNets,
+    image: np.ndarray | str | PathLike | Sequence,
+    structure: str,
+    by: str | None = None,
+    confidence: bool = False,
+) -> np.ndarray | tuple[np.ndarray, Confidence] | list:
     """Finds a structure in an image, at the image's own size.
 
     An X-ray that is certainly turned or inverted is put right first, and borders are left out.
@@ -134,18 +192,22 @@ def predict_structure(
     Args:
         model: A guided network, or several, for example from `load_pretrained`.
         image: (H, W, 3) photograph of the retina or (H, W) X-ray, uint8 or floats in [0, 1], of
-            any size of 32 pixels and more.
+            any size of 32 pixels and more; or the path of an image file; or a list of images and
+            paths.
         structure: "vessel", "disc" or "fovea" in photographs, "lungs" or "heart" in X-rays. The
             lungs include what lies behind the heart.
         by: "cluster" or "prototype", as in `structure_maps`; None takes the guide's.
+        confidence: Also say how far the map can be believed. A map in which nothing counts as
+            found is empty then.
 
     Returns:
-        (H, W) float32 in [0, 1], 0 outside the field of view; above 0.5 counts as structure.
+        (H, W) float32 in [0, 1], 0 outside the field of view; above 0.5 counts as structure. With
+        `confidence` the map and its `Confidence`. Of a list of images, a list of these.
 
     Raises:
         ValueError: The network does not find this structure; unknown `by`; no network.
-        DataError: The network has no guide; the image has another type, channel count or size, or
-            no field of view.
+        DataError: The network has no guide; a file cannot be read; the image has another type,
+            channel count or size, or no field of view.
 
     Example:
         >>> photograph = open_dataset("simulated_fundus")[0].image
@@ -156,22 +218,78 @@ def predict_structure(
     Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
     """
     net = _guided(model).network(structure)
-    image, guided = _checked(image, net.in_channels), net.guide[structure]
-    image, pose = as_upright(image) if net.guide.modality == "chest" else (image, Pose())
+    flag(confidence, "confidence")
+    if not is_list_of_images(image):
+        return _predicted(net, image, structure, by, confidence)
+    found = []
+    for i, one in enumerate(several(image, "image", "images or paths")):
+        try:
+            found.append(_predicted(net, one, structure, by, confidence))
+        except DataError as error:
+            raise DataError(f"image {i} of {len(image)}: {error}") from error
+    return found
+
+
+def _predicted(
+    net: TwoBranchNet,
+    image: np.ndarray | str | PathLike,
+    structure: str,
+    by: str | None,
+    confidence: bool,
+) -> np.ndarray | tuple[np.ndarray, Confidence]:
+    """The map of one image, with its confidence if that is asked for."""
+    pixels, name = opened(image)
+    found = found_in(net, pixels, structure, by, name)
+    if not confidence:
+        return found.whole
+    judged = judge(found, net.guide, structure)
+    return found.whole if judged.found else np.zeros_like(found.whole), judged
+
+
+def found_in(
+    net: TwoBranchNet,
+    image: np.ndarray,
+    structure: str,
+    by: str | None = None,
+    name: str = "the image",
+) -> Found:
+    """What a network finds in one image, and the maps that led to it.
+
+    Args:
+        net: A guided network.
+        image: As in `predict_structure`, pixels only.
+        structure: One of its guide's.
+        by: As in `predict_structure`.
+        name: How messages call the image.
+
+    Raises:
+        DataError: The image cannot be used.
+    """
+    guided, modality = net.guide[structure], net.guide.modality
+    by = guided.by if by is None else by
+    image, pose = upright_of(_checked(image, name, net.in_channels), modality)
     finest, maps, device = max(guided.sizes), [], next(net.parameters()).device
     for size in guided.sizes:
-        small, masks, box = prepare_sample(Sample(image), size, net.guide.modality)
+        small, masks, box = prepare_sample(Sample(image), size, modality)
         inside = masks["field_of_view"]  # (S, S)
         x = torch.from_numpy(standardise(small[None], inside[None])).to(device)
         x = x.permute(0, 3, 1, 2).float() / 255  # (1, C, S, S)
         fov = torch.from_numpy(inside)[None].to(device)  # (1, S, S)
-        map_ = structure_maps(net, x, structure, by or guided.by, fov)[0].float().cpu().numpy()
+        map_ = structure_maps(net, x, structure, by, fov)[0].float().cpu().numpy()
         resizable = Image.fromarray(map_ * inside)  # (S, S)
         maps.append(np.asarray(resizable.resize((finest, finest), Image.Resampling.BILINEAR)))
     # Bilinear interpolation does not overshoot, so it keeps the shape of an organ.
     smooth = Image.Resampling.BICUBIC if guided.is_thin else Image.Resampling.BILINEAR
-    map_ = to_original(_constrained(np.mean(maps, 0), guided), box, image.shape[:2], smooth)
-    return pose.turn_back(map_)
+    mean = np.mean(maps, 0)  # (S, S)
+    shaped = _constrained(mean, guided)  # (S, S)
+    whole = pose.turn_back(to_original(shaped, box, image.shape[:2], smooth))  # (H, W)
+    inside = np.asarray(Image.fromarray(inside).resize((finest, finest)))  # (S, S)
+    return Found(whole, mean, shaped > 0.5, inside, image)
+
+
+def upright_of(image: np.ndarray, modality: str) -> tuple[np.ndarray, Pose]:
+    """An X-ray of the chest as `as_upright` gives it, a photograph as it is."""
+    return as_upright(image) if modality == "chest" else (image, Pose())
 
 
 def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:

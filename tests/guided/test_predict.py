@@ -169,3 +169,41 @@ def test_unknown_names_are_listed_with_the_known_ones(untrained, photograph):
     unknown = 'unknown reading of a map "magic"; known are cluster, prototype'
     with pytest.raises(ValueError, match=unknown):
         predict_structure(untrained, photograph(), "vessel", by="magic")
+
+
+def test_paths_and_lists_give_what_their_pixels_give(untrained, photograph, save, tmp_path):
+    images = [photograph(i, 60 + i, 70) for i in range(2)]
+    paths = [save(tmp_path / f"{i}.png", image) for i, image in enumerate(images)]
+    expected = [predict_structure(untrained, image, "vessel") for image in images]
+    for given in (images, tuple(images), paths, [str(paths[0]), images[1]]):
+        found = predict_structure(untrained, given, "vessel")
+        assert isinstance(found, list) and all(map(np.array_equal, found, expected))
+    assert np.array_equal(predict_structure(untrained, paths[0], "vessel"), expected[0])
+    rows = [list(row) for row in images[0]]
+    assert np.array_equal(predict_structure(untrained, rows, "vessel"), expected[0])
+    assert np.array_equal(predict_structure(untrained, list(images[0]), "vessel"), expected[0])
+
+
+def test_files_that_cannot_be_searched_are_named(untrained, photograph, tmp_path):
+    with pytest.raises(DataError, match="absent.png does not exist"):
+        predict_structure(untrained, tmp_path / "absent.png", "vessel")
+    with pytest.raises(DataError, match="is a folder. predict_folder goes through its images"):
+        predict_structure(untrained, tmp_path, "vessel")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(DataError, match="image 1 of 2: .*text.png cannot be read as an image"):
+        predict_structure(untrained, [photograph(), tmp_path / "text.png"], "vessel")
+    with pytest.raises(ValueError, match="a list of images or paths and holds none"):
+        predict_structure(untrained, [], "vessel")
+
+
+@pytest.mark.parametrize(
+    "low, high, message",
+    [
+        (251, 256, "saturated: its values lie between 25"),
+        (90, 92, "nearly flat: .* between 90 and"),
+    ],
+)
+def test_exposures_without_content_are_named(untrained, low, high, message):
+    image = np.random.default_rng(0).integers(low, high, (64, 64, 3), dtype=np.uint8)
+    with pytest.raises(DataError, match=message):
+        predict_structure(untrained, image, "vessel")
