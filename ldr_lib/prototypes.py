@@ -39,8 +39,9 @@ def cluster_prototypes(embeddings: torch.Tensor, clusters: torch.Tensor) -> torc
 
     Source: Chen et al. 2021, section 3.3 (definition of c_k). Taught in notebook 02, section 5.
     """
-    regions = region_vectors(embeddings.detach(), clusters.detach())  # (B, K, D)
-    return F.normalize(average(regions.mean(0)), dim=1)
+    with torch.no_grad():
+        regions = region_vectors(embeddings, clusters)  # (B, K, D)
+        return F.normalize(average(regions.mean(0)), dim=1)
 
 
 def balanced_assignment(
@@ -74,7 +75,7 @@ def balanced_assignment(
     Source: Caron et al., NeurIPS 2020. Taught in notebook 02, section 5.
     """
     require("NK", similarity=similarity)
-    number(sharpness, "sharpness", 0, above=True)
+    number(sharpness, "sharpness", 0, 1e6, above=True)
     rounds = whole(rounds, "rounds", 1, 1000)
     everywhere = gather(similarity.detach().float())  # (M, K), the patches of all processes
     shares = (everywhere / sharpness - everywhere.max() / sharpness).exp()

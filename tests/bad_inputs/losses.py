@@ -269,6 +269,13 @@ LOSSES = [
         "assigned must be shares of 12 patches, those of both views",
         assigned=torch.rand(6, 4),
     ),
+    row("cluster_prototypes", "None for vectors", "embeddings must be a tensor", embeddings=None),
+    row(
+        "balanced_assignment",
+        "a sharpness of 10 to the 30",
+        "sharpness must be a number above 0 and at most 1e.06",
+        sharpness=10**30,
+    ),
     row("balanced_assignment", "no rounds", "rounds must be a whole number", rounds=0),
     row("balanced_assignment", "numbers that count", "counted must be a tensor", counted=[1]),
     row("cluster_prototypes", "clusters of one image", "images", clusters=torch.rand(1, 3, 8, 8)),
