@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..structures import Guide
-from .familiar import description, load_familiar
+from .familiar import load_familiar, strangeness
 
 KINDS = {"fundus": "not a retina", "chest": "not a chest X-ray"}
 """Modality to the words for an image of another kind."""
@@ -54,7 +54,8 @@ class Confidence:
         agreement: Overlap of the network's map with the mask that was made of it, soft Dice from 0
             to 1. It is low where the map is undecided, lies in many places, or has another shape
             than the structure.
-        strangeness: How unlike the training images the image is; above 1 it is of another kind.
+        strangeness: How unlike the training images the image is; above 1 it is of another kind
+            (see `ldr_lib.guided.familiar.strangeness`).
         words: Why nothing counts as found, for example "not a retina" or "no disc found"; empty
             where the structure was found.
     """
@@ -97,14 +98,13 @@ def judge(found: Found, guide: Guide, structure: str) -> Confidence:
         guide: Of the network.
         structure: One of the guide's.
     """
-    familiar, bounds = load_familiar(guide.modality)
-    about = description(found.image, guide.modality)
-    strangeness = float(familiar.distances(about[None])[0] / familiar.bound)
+    _, bounds = load_familiar(guide.modality)
+    strange = strangeness(found.image, guide.modality)
     words = ""
-    if strangeness > 1:
+    if strange > 1:
         words = KINDS[guide.modality]
     elif found.agreement < bounds.get(structure, LEAST_AGREEMENT):
         words = f"no {NAMES.get(structure, structure)} found"
     elif guide[structure].ellipse and is_cut_off(found.mask, found.inside):
         words = f"no {structure} found: it is cut off by the rim of the field of view"
-    return Confidence(found.agreement, strangeness, words)
+    return Confidence(found.agreement, strange, words)

@@ -30,6 +30,7 @@ from .familiar import (
     encoder_fingerprint,
     fit_familiar,
     load_familiar,
+    strangeness,
 )
 from .predict import found_in, predict_structure, upright_of
 from .study import NAME, UNLABELLED
@@ -173,12 +174,11 @@ def _row(modality, belongs, name, structure, images, outcome) -> dict:
 
 def _kind(modality: str, image: np.ndarray) -> str:
     """Whether an image is of the modality's kind; no structure is searched."""
-    familiar, _ = load_familiar(modality)
     try:
-        about = description(upright_of(image, modality)[0], modality)
+        strange = strangeness(upright_of(image, modality)[0], modality)
     except DataError:
         return "stopped"
-    return "another kind" if familiar.distances(about[None])[0] > familiar.bound else "accepted"
+    return "another kind" if strange > 1 else "accepted"
 
 
 def _outcome(nets: GuidedNets, structure: str, image: np.ndarray) -> str:

@@ -1,6 +1,7 @@
 """Whether an image is of the kind that the networks were trained on: a retina, a chest X-ray."""
 
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..checkpoint import load_model
 from ..data.augment import standardise
 from ..data.crop import prepare_sample
 from ..data.errors import DataError
+from ..data.read import is_plain_grey
 from ..data.simulate import Sample
 from ..network import Encoder
 from ..pretrained import WEIGHTS
@@ -26,6 +28,8 @@ SIDE = 128
 """Side in pixels to which the field of view is resized."""
 AXES = 8
 """Principal axes along which training images differ; in all other directions they differ alike."""
+LIT = 20
+"""Grey level above which a pixel of a photograph is lit, as in `field_of_view`."""
 MARGIN = 2.0
 """How much stranger than 99 % of the training images a picture is before it counts as another kind.
 """
@@ -90,6 +94,32 @@ def fit_familiar(sets: Iterable[np.ndarray], axes: int = AXES) -> Familiar:
     found = Familiar(mean, scale, directions[:axes], variances[:axes], rest, 0.0)
     bound = MARGIN * np.percentile(found.distances(rows), 99)
     return Familiar(mean, scale, directions[:axes], variances[:axes], rest, float(bound))
+
+
+def strangeness(image: np.ndarray, modality: str) -> float:
+    """How unlike the training images an image is.
+
+    Args:
+        image: As in `description`.
+        modality: "fundus" or "chest".
+
+    Returns:
+        Its distance from them as a share of the bound: above 1 it is of another kind. Infinite for
+        a photograph without colour.
+
+    Raises:
+        DataError: There is no field of view, or the statistics do not fit.
+    """
+    if modality == "fundus" and not _has_colour(image):
+        return math.inf
+    familiar, _ = load_familiar(modality)
+    return float(familiar.distances(description(image, modality)[None])[0] / familiar.bound)
+
+
+def _has_colour(image: np.ndarray) -> bool:
+    """Whether the lit pixels of a photograph have a colour."""
+    lit = image[image.max(2) > LIT]  # (n, 3)
+    return bool(len(lit)) and not is_plain_grey(lit[None])
 
 
 @torch.no_grad()
