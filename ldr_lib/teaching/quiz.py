@@ -14,7 +14,7 @@ from ..data.errors import one_of
 from .sealing import seal, unseal  # noqa: F401 sealed by the course
 
 STORED = Path(__file__).with_name("quiz.json")
-"""Questions by notebook; `make quiz` writes them from notebooks/course/quiz/questions.yaml."""
+"""Questions by notebook; `make quiz` writes them from notebooks/course/material/questions.yaml."""
 WAYS = {"one": "Choose one.", "many": "Tick all that apply.", "number": ""}
 """Kind of question to what its reader is asked to do."""
 

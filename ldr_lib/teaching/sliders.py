@@ -1,5 +1,8 @@
 """Figures with sliders: what is drawn follows them; without a kernel a still picture is shown."""
 
+import base64
+import html
+import inspect
 import io
 from collections.abc import Callable
 
@@ -18,7 +21,9 @@ class Sliders(widgets.VBox):
     of the first choice is shown.
 
     Args:
-        draw: Takes one value of each name in `choices`, by name, and returns a figure.
+        draw: Takes one value of each name in `choices`, by name, and returns a figure. The first
+            line of its docstring and the chosen values describe the picture to those who do not
+            see it.
         start: Name to the value that is shown first; the first value where a name is missing.
         choices: Name to the list of its values. Numbers become a slider, texts become buttons.
 
@@ -53,7 +58,7 @@ class Sliders(widgets.VBox):
                 raise ValueError(f"start of {name} must be one of its values, not {shown(first)}")
             self.inputs[name] = _input(name, values, first)
             self.inputs[name].observe(lambda _: self.show(), "value")
-        self.image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self.image = widgets.HTML()
         super().__init__([*self.inputs.values(), self.image])
         self.add_class("ldr-sliders")
         self.show()
@@ -63,17 +68,33 @@ class Sliders(widgets.VBox):
         """Name to the value that is chosen now."""
         return {name: control.value for name, control in self.inputs.items()}
 
-    def show(self) -> None:
-        """Shows the picture of the values that are chosen now."""
+    @property
+    def picture(self) -> bytes:
+        """The picture of the values that are chosen now, a PNG file."""
         chosen = tuple(self.values.values())
         if chosen not in self.kept:
             self.kept[chosen] = _png(self.draw(**self.values))
-        self.image.value = self.kept[chosen]
+        return self.kept[chosen]
+
+    @property
+    def words(self) -> str:
+        """What the picture shows, in words."""
+        told = inspect.isroutine(self.draw) and inspect.getdoc(self.draw) or ""
+        what = told.partition("\n")[0].rstrip(".")
+        chosen = ", ".join(f"{name} {value}" for name, value in self.values.items())
+        return f"{what} at {chosen}".lstrip()
+
+    def show(self) -> None:
+        """Shows the picture of the values that are chosen now."""
+        data = base64.b64encode(self.picture).decode("ascii")
+        self.image.value = (
+            f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.words)}" '
+            'style="max-width: 100%">'
+        )
 
     def _repr_mimebundle_(self, **kwargs):
         data = super()._repr_mimebundle_(**kwargs)
-        words = ", ".join(f"{name} {value}" for name, value in self.values.items())
-        return data | {"image/png": bytes(self.image.value), "text/plain": f"at {words}"}
+        return data | {"image/png": self.picture, "text/plain": self.words}
 
 
 def _input(name: str, values: list, first) -> widgets.Widget:

@@ -92,7 +92,8 @@ def test_kit_holds_what_students_need_and_no_answers(course, tmp_path):
         assert (kit / name).is_file()
     assert (kit / "assignments" / "patches" / "patches.ipynb").is_file()
     assert len(list((kit / "notebooks").glob("*.ipynb"))) >= 7
-    for name in ("quiz.ipynb", "sliders.ipynb", "GLOSSARY.md", "claims.yaml"):
+    students = ("course/students/quiz.ipynb", "course/students/sliders.ipynb")
+    for name in (*students, "GLOSSARY.md", "claims.yaml"):
         assert (kit / "notebooks" / name).is_file()
     names = {path.name for path in kit.rglob("*")}
     assert not names & {"questions.yaml", "material", "slides"}

@@ -45,6 +45,15 @@ def test_without_a_kernel_there_is_a_still_picture(draw):
     )
 
 
+def test_the_picture_is_described_to_those_who_do_not_see_it(draw):
+    draw.__doc__ = 'A curve of "powers".'
+    sliders = Sliders(draw, power=[1, 2])
+    assert 'alt="A curve of &quot;powers&quot; at power 1"' in sliders.image.value
+    sliders.inputs["power"].value = 2
+    assert 'powers&quot; at power 2"' in sliders.image.value
+    assert sliders._repr_mimebundle_()["text/plain"] == 'A curve of "powers" at power 2'
+
+
 def test_figures_are_closed(draw):
     before = plt.get_fignums()
     Sliders(draw, power=[1, 2]).inputs["power"].value = 2

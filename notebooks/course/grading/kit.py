@@ -12,8 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 COURSE = ROOT / "notebooks" / "course"
 SHARED = ("ldr_lib", "figures", "pyproject.toml", "constraints.txt", "environment.yml")
-SHARED += ("README.md", "LICENSE")
-WITH_NOTEBOOKS = ("0*.ipynb", "GLOSSARY.md", "claims.yaml", "course/students/*.ipynb")
+SHARED += ("README.md", "LICENSE", "CITATION.cff")
+WITH_NOTEBOOKS = ("0*.ipynb", "GLOSSARY.md", "claims.yaml", "runs.yaml")
+STUDENTS = Path("notebooks", "course", "students")
+"""Quiz and sliders lie where they lie here, so that links of the notebooks lead to them."""
 
 
 def write_kit(released: Path, folder: Path) -> Path:
@@ -38,6 +40,9 @@ def write_kit(released: Path, folder: Path) -> Path:
     for pattern in WITH_NOTEBOOKS:
         for path in (ROOT / "notebooks").glob(pattern):
             shutil.copy(path, folder / "notebooks")
+    shutil.copytree(
+        ROOT / STUDENTS, folder / STUDENTS, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
+    )
     shutil.copy(COURSE / "STUDENTS.md", folder)
     shutil.copytree(released, folder / "assignments")
     return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
