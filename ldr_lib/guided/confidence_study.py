@@ -40,13 +40,13 @@ TABLE = project_root() / "figures" / NAME / "confidence.csv"
 SIMULATORS = {"fundus": fundus, "chest": chest}
 DESCRIBED = 300
 """Most images of a training collection that are described."""
-JUDGED = {"vessel": 3, "disc": 8, "fovea": 8, "lungs": 20, "heart": 20}
+JUDGED = {"vessel": 3, "disc": 4, "fovea": 4, "lungs": 20, "heart": 20}
 """Images of each training collection from which a structure's bound is taken."""
 SHARE, OF_IMAGES = 0.8, 5
 """A bound is this share of the agreement that all but so many per cent of training images reach."""
-LOOKED_AT = {"yes": 100, "no": 40}
+LOOKED_AT = {"yes": 300, "no": 40}
 """Most images of a test collection whose kind is decided, by whether they belong."""
-MEASURED = {"vessel": 3, "disc": 20, "fovea": 6, "lungs": 60, "heart": 60}
+MEASURED = {"vessel": 8, "disc": 40, "fovea": 20, "lungs": 300, "heart": 300}
 """Most of these in which a structure is searched."""
 NO_PICTURES = {"retina", "microaneurysms", "multipage", "multipage_rgb"}
 """Of scikit-image's pictures those that show a retina, or one picture again."""
