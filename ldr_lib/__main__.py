@@ -480,7 +480,7 @@ def page(
         ),
     ] = None,
     modality: Annotated[
-        str, typer.Option(help="fundus or chest; default: what the snapshots take.")
+        str, typer.Option(help="fundus, chest or other; default: what the snapshots take.")
     ] = "",
     dataset: Annotated[
         str, typer.Option(help="Images that are shown; default: real ones that come with the kit.")

@@ -25,7 +25,12 @@ from .metrics import (
 from .network import TwoBranchNet, require_embedding
 from .similarity import retrieval
 
-ANATOMY = {"fundus": ("disc", "fovea", "vessel"), "chest": ("lungs", "heart", "clavicles")}
+ANATOMY = {
+    "fundus": ("disc", "fovea", "vessel"),
+    "chest": ("lungs", "heart", "clavicles"),
+    "other": (),
+}
+"""Modality to the structures that count; of images of another kind none is known."""
 
 
 @torch.no_grad()
@@ -128,7 +133,7 @@ def anatomy_of(prepared: Prepared, modality: str) -> tuple[np.ndarray, list[str]
 
     Args:
         prepared: Prepared images with masks.
-        modality: "fundus" or "chest"; which structures count.
+        modality: "fundus", "chest" or "other"; which structures count.
 
     Returns:
         (N, S, S) int64, 0 for pixels of no structure, and the names of structures 1, 2, ...
@@ -158,7 +163,7 @@ def query_pixel(prepared: Prepared, modality: str) -> tuple[int, int, int, str]:
 
     Args:
         prepared: Prepared images.
-        modality: "fundus" or "chest".
+        modality: "fundus", "chest" or "other".
 
     Returns:
         Number of the image, row, column, and what was chosen in words.
@@ -282,7 +287,7 @@ def agreement(
         features: (N, S, S, D) pixel features, for `retrieval`.
         labels: (N, S, S) cluster of every pixel.
         prepared: The images' masks.
-        modality: "fundus" or "chest".
+        modality: "fundus", "chest" or "other".
         seed: Fixes the query pixels.
 
     Returns:
@@ -377,7 +382,7 @@ def compare(
     Args:
         nets: Row name to network.
         prepared: Held-out images with masks.
-        modality: "fundus" or "chest".
+        modality: "fundus", "chest" or "other".
         seed: Fixes k-means and the query pixels.
 
     Returns:

@@ -41,6 +41,7 @@ _SHORT_VIEWS = dict(antialias=True, field_of_view=True)
 _PHOTOGRAPHS = dict(views=_SHORT_VIEWS | dict(appearances=2))
 _X_RAYS = dict(pairs=4, grid=4, views=_SHORT_VIEWS | dict(colour=0.2))
 """Organs are larger than vessels, so are the patches, and their brightness tells them apart."""
+_OTHERS = dict(pairs=4, grid=4, views=_SHORT_VIEWS)
 _PUBLISHED = dict(image_size=512, view_size=448, epochs=(20, 80), steps=1000, schedule="published")
 
 TRAINING = {
@@ -52,6 +53,11 @@ TRAINING = {
     "chest": {
         "smoke": _SMOKE | _X_RAYS,
         "class": _CLASS | _X_RAYS | dict(image_size=128, crop_scale=(0.5, 1.0)),
+        "full": _PUBLISHED,
+    },
+    "other": {
+        "smoke": _SMOKE | _OTHERS,
+        "class": _CLASS | _OTHERS | dict(image_size=128, crop_scale=(0.25, 0.5)),
         "full": _PUBLISHED,
     },
 }

@@ -14,7 +14,7 @@ from .adapter import SPLITS, ImageDataset, Item, cut
 from .errors import DataError, one_of, printable
 from .folders import below, images_in, stem_of
 from .masks import bits, by_histogram
-from .own_images import Folder
+from .own_images import Folder, OtherFolder
 from .paper_datasets import (
     ChestXray8,
     Drishti,
@@ -28,6 +28,7 @@ from .paper_datasets import (
     Stare,
 )
 from .simulate import Sample
+from .tissue import Immunohistochemistry
 
 
 class ChaseDB1(ImageDataset):
@@ -328,7 +329,9 @@ DATASETS: dict[str, type] = {
         Scr,
         SiimAcr,
         ChestXray8,
+        Immunohistochemistry,
         Folder,
+        OtherFolder,
     )
 }
 
@@ -338,7 +341,7 @@ def open_dataset(
     data_dir: Path | str | None = None,
     split: str = "train",
     modality: str | None = None,
-) -> ImageDataset | Simulated:
+) -> ImageDataset | Simulated | Immunohistochemistry:
     """Opens a dataset by name.
 
     Args:
@@ -346,7 +349,7 @@ def open_dataset(
         data_dir: The dataset's folder, or the folder that holds it; None for simulated images.
         split: "train", "test" or "all".
         modality: Of "folder" only: "fundus", "chest" or "other"; None decides for one of the first
-            two by looking at the images.
+            two by looking at the images. "folder_other" is "folder" with "other".
 
     Returns:
         A sequence of `Sample`s with the attributes `channels`, `modality`, `structures` and

@@ -93,6 +93,8 @@ class Folder(ImageDataset):
 
     name, title, folder = "folder", "A folder of images", ""
     modality = "own images"
+    known: str | None = None
+    """The modality where the dataset's name says it."""
     source = "your own folder"
     terms = "your own"
     layout = (
@@ -101,13 +103,14 @@ class Folder(ImageDataset):
     )
 
     def __init__(self, data_dir, split: str = "train", modality: str | None = None):
-        self.asked = one_of(modality, MODALITIES, "modality") if given(modality) else None
+        modality = modality if given(modality) else self.known
+        self.asked = None if modality is None else one_of(modality, MODALITIES, "modality")
         self.opened_by_name = self.asked == "chest"
         super().__init__(data_dir, split)
 
     def _find_root(self, data_dir):
         if not given(data_dir):
-            raise DataError('dataset "folder" needs data_dir, the folder of your images')
+            raise DataError(f'dataset "{self.name}" needs data_dir, the folder of your images')
         root = checks.path(data_dir, "data_dir").expanduser()
         if not root.is_dir():
             raise DataError(
@@ -186,8 +189,9 @@ class Folder(ImageDataset):
         picture = read_picture(path, self.ranges)
         if self.modality == "other" and picture.frames > 1:
             raise DataError(
-                f"{printable(path)} is a volume or a series of {picture.frames} images. This kit "
-                "looks at single images: export each slice as a file of its own."
+                f"{printable(path)} is a volume or a series of {picture.frames} images (slices, "
+                "times or channels). This kit looks at single images: export each slice as a file "
+                "of its own."
             )
         if self.modality == "other" and self.channels == 1 and picture.pixels.ndim == 3:
             if not is_plain_grey(picture.pixels[::4, ::4]):
@@ -208,6 +212,22 @@ class Folder(ImageDataset):
         if self.channels == 1 and self.modality == "other" and image.ndim == 3:
             return image.mean(2).round().astype(np.uint8)
         return super().to_channels(image, path)
+
+
+class OtherFolder(Folder):
+    """A folder of your own images that show neither the retina nor an X-ray: histology, skin, or
+    anything else.
+
+    It is `Folder` with modality "other", under a name of its own that notebooks and commands take.
+
+    Args:
+        data_dir: The folder of your images.
+        split: "train", "test" or "all".
+        modality: As in `Folder`; None takes "other".
+    """
+
+    name, title = "folder_other", "A folder of images of another kind"
+    modality = known = "other"
 
 
 def _mostly_in_colour(seen: list[Seen]) -> bool:

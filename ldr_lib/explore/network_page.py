@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..data.datasets import open_dataset
+from ..data.datasets import DATASETS, open_dataset
 from ..data.errors import DataError, one_of
 from ..data.prepare import prepare
 from ..pretrained import CHANNELS, load_representation
@@ -10,6 +10,9 @@ from ..settings import Settings
 from .page import write_page
 from .scene import embed_scene
 from .steps import embed_steps, snapshots
+
+SAMPLES = {"fundus": "sample_fundus", "chest": "sample_chest", "other": "immunohistochemistry"}
+"""Modality to the dataset that comes with the package."""
 
 
 def network_page(
@@ -28,7 +31,8 @@ def network_page(
         path: The file.
         folder: Of a training with snapshots, over which the page gets a slider; None shows the
             network that comes with the package.
-        modality: "fundus" or "chest"; "" takes the one of the snapshots, or "fundus".
+        modality: "fundus", "chest" or "other"; "" takes that of the snapshots, or "fundus", or
+            "other" where the dataset is of other images.
         dataset: Name of a dataset; "" takes the small sample of real images that comes with the
             package.
         data_dir: Its folder, or the folder that holds it.
@@ -40,16 +44,25 @@ def network_page(
         The path.
 
     Raises:
-        DataError: The snapshots or the images cannot be used, or do not belong to each other.
+        DataError: The snapshots or the images cannot be used, or do not belong to each other; or
+            there are no snapshots, and no network comes with the package.
         ValueError: Unknown modality, dataset or split.
     """
     nets = {} if folder is None else snapshots(folder)
-    if nets:
+    if not modality and getattr(DATASETS.get(dataset), "modality", "") == "other":
+        modality = "other"
+    modality = modality and one_of(modality, SAMPLES, "modality")
+    if modality == "other" and not nets:
+        raise DataError(
+            "no network for images of another kind comes with the kit: train one, and give its "
+            "snapshots (--snapshots)"
+        )
+    if nets and modality != "other":
         modality = _modality_of(folder, next(iter(nets.values())).in_channels, modality)
-    modality = one_of(modality or "fundus", CHANNELS, "modality")
+    modality = modality or "fundus"
     size = Settings.for_tier("class", modality, seed=0).image_size
     own = modality if dataset == "folder" else None
-    opened = open_dataset(dataset or f"sample_{modality}", data_dir or None, split, own)
+    opened = open_dataset(dataset or SAMPLES[modality], data_dir or None, split, own)
     images = prepare(opened, size)
     if nets:
         return write_page(embed_steps(nets, images, limit), path, side=side)
@@ -59,7 +72,7 @@ def network_page(
 def _modality_of(folder: Path | str, channels: int, modality: str) -> str:
     """The modality of networks by their channels, which one that was named must fit."""
     found = next((name for name, taken in CHANNELS.items() if taken == channels), None)
-    if found is None or modality and one_of(modality, CHANNELS, "modality") != found:
+    if found is None or modality and modality != found:
         kind = f"{found} images" if found else f"images of {channels} channels"
         raise DataError(
             f"the networks of {folder} take {kind}, not {modality or ' or '.join(CHANNELS)} images"

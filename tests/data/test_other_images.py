@@ -74,7 +74,7 @@ def test_volumes_are_refused(tmp_path, save):
     volume = np.random.default_rng(0).integers(0, 255, (7, 40, 40)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "volume.tif", volume)
     images = open_dataset("folder", tmp_path, "all", modality="other")
-    sentence = "volume.tif is a volume or a series of 7 images.*export each slice"
+    sentence = "volume.tif is a volume or a series of 7 images.*export each slice as a file"
     with pytest.raises(DataError, match=sentence):
         images[0]
     assert check(tmp_path, modality="other").problems == 1

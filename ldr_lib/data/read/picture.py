@@ -11,6 +11,7 @@ LARGE, LARGEST = 200, 1000
 """Megapixels from which an image is called large, and up to which it is read."""
 LIMIT = "LDR_MAX_MEGAPIXELS"
 """The environment variable that sets another limit."""
+NO_ALPHA = "its last channel, which is not marked as transparency, is left out"
 
 
 @dataclass

@@ -14,7 +14,7 @@ from ..errors import DataError, printable
 from .depth import to_bytes
 from .dicom import read_dicom
 from .ordinary import read_ordinary
-from .picture import Picture
+from .picture import NO_ALPHA, Picture
 from .tiff import read_tiff
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -30,6 +30,7 @@ PICTURE_HEADS = (
 )
 """How files begin that Pillow or tifffile read."""
 COPY = "Copy it again or remove it."
+SLICES = "Export each slice as png or tif."
 OTHERS = {
     b"": ("it is empty", COPY),
     b"%PDF": ("it is a PDF document", "Export its pictures as png."),
@@ -43,6 +44,12 @@ OTHERS = {
     b"version https://git-lfs": ("it is a pointer of Git LFS", "Fetch it with: git lfs pull"),
     b"\x93NUMPY": ("it is a NumPy array", "Save it as png or tif."),
     b"\x89HDF": ("it is an HDF5 file", "Save its pictures as png or tif."),
+    b"\x5c\x01\0\0": ("it is a NIfTI volume", SLICES),
+    b"\0\0\x01\x5c": ("it is a NIfTI volume", SLICES),
+    b"NRRD0": ("it is an NRRD volume", SLICES),
+    b"ObjectType =": ("it is a MetaImage volume", SLICES),
+    b"ZISRAWFILE": ("it is a microscope's CZI file", "Export its images as tif."),
+    b"\x0a\xbe\xce\xda": ("it is a microscope's ND2 file", "Export its images as tif."),
 }
 """How files begin that are no pictures: what they are, and the way out."""
 HEAD = 1024
@@ -196,7 +203,7 @@ def _explained(error: Exception, path: Path) -> tuple[str, str]:
         head = _head(path)
         if head.startswith(PICTURE_HEADS):
             return "its header is damaged", COPY
-        if head.isascii():
+        if head.isascii() and b"\0" not in head:
             return "its content is text", "Remove it, or put the image in its place."
         return "its content is of no known format", "Export it as png, jpg, tif or DICOM."
     advice = (("it holds no picture", "Remove it."), ("export it again", "Nothing was guessed."))
@@ -212,6 +219,8 @@ def _finished(picture: Picture, name: str, common: dict | None) -> Picture:
     if pixels.ndim == 3 and pixels.shape[2] == 2:
         pixels = pixels[..., 0]
     elif pixels.ndim == 3 and pixels.shape[2] in (1, 4):
+        if pixels.shape[2] == 4:
+            picture.doubt(NO_ALPHA)
         pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]
     if pixels.ndim not in (2, 3) or pixels.ndim == 3 and pixels.shape[2] != 3 or not pixels.size:
         raise DataError(

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage.color import lab2rgb
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage
 
-from .picture import Picture, check_size
+from .picture import NO_ALPHA, Picture, check_size
 
 ORIENTATION = 274
 ALPHA = (1, 2)  # values of the tag ExtraSamples: associated and unassociated
@@ -60,6 +60,8 @@ def _resolve_colours(picture: Picture, page: TiffPage) -> None:
     if pixels.ndim == 3 and len(extra) == 1 and pixels.shape[2] in (2, 4, 5):
         if extra[0] in ALPHA:
             picture.alpha = pixels[..., -1]
+        else:
+            picture.doubt(NO_ALPHA)
         pixels = pixels[..., :-1]
     if kind == PHOTOMETRIC.PALETTE and page.colormap is not None:
         colours = page.colormap
