@@ -199,7 +199,7 @@ def similarity_sheet(
     parts |= {} if truth is None else {"truth": truth}
     parts = {name: several(part, name, "arrays (H, W)") for name, part in parts.items()}
     usual = ["the chosen pixel"] + (len(images) - 1) * ["another image"]
-    titles = usual if titles is None else several(titles, "titles", "titles")
+    titles = usual if titles is None else instance(titles, LISTS, "titles", "a list of titles")
     equally_many(images=images, titles=titles, **parts)
     similarity = [array(one, "similarity", "HW") for one in parts["similarity"]]
     similarity = [finite(one, "similarity") for one in similarity]

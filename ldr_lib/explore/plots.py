@@ -198,6 +198,8 @@ def learning_curves(
     Taught in notebook 00, section 7.
     """
     here = {} if here is None else instance(here, dict, "here", "a dictionary")
+    for title, runs in here.items():
+        instance(runs, dict, f"here[{title!r}]", "a dictionary of a way to steps and value")
     for title, panel in named(panels, "panels", "a table and its rivals").items():
         pair = instance(panel, (tuple, list), f"panels[{title!r}]", "a table and its rivals")
         if [type(one) for one in pair] != [pd.DataFrame, dict]:

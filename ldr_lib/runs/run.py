@@ -135,6 +135,7 @@ class Run:
                 f'parameters must be a dictionary that holds "seed", not {checks.shown(parameters)}'
             )
         parameters = {key: _plain(one, f"parameter {key}") for key, one in parameters.items()}
+        checks.text(name, "name")
         chosen = checks.path(out_dir, "out_dir") if checks.given(out_dir) else run_folder(name)
         self.folder = writable(chosen)
         self.started = time.perf_counter()

@@ -321,5 +321,7 @@ EXPLORE = [
         "must be a table and a dictionary of its rivals",
         panels={"a": (1, 2)},
     ),
+    row("learning_curves", "None for one's own runs", "must be a dictionary", here={"a": None}),
+    row("similarity_sheet", "a tensor for titles", "titles must be a list", titles=torch.rand(2)),
     row("learning_curves", "a text for one's own", "here must be a dictionary", here="x"),
 ]

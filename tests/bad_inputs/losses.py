@@ -278,5 +278,10 @@ LOSSES = [
     ),
     row("balanced_assignment", "no rounds", "rounds must be a whole number", rounds=0),
     row("balanced_assignment", "numbers that count", "counted must be a tensor", counted=[1]),
-    row("cluster_prototypes", "clusters of one image", "images", clusters=torch.rand(1, 3, 8, 8)),
+    row(
+        "cluster_prototypes",
+        "clusters of one image",
+        "must agree in N, H",
+        clusters=torch.rand(1, 3, 8, 8),
+    ),
 ]

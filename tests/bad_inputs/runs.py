@@ -143,6 +143,7 @@ RUNS = [
     row("leaderboard", "300 letters", "longer than file systems", assignment="x" * 300),
     row("teaching.check", "a text for a tolerance", "tolerance must be a number", tolerance="x"),
     row("teaching.check", "a text for mistakes", "mistakes must be a dictionary", mistakes="x"),
+    row("Run", "None for a name", "name must be a text that is not empty, not None", name=None),
     row("claim_of", "None for a sentence", "sentence must be a text", sentence=None),
     row("build_ledger", "a number for a tier", "tier must be a text", tier=3),
     row("check_value", "an unknown task", "unknown task", task=None),
