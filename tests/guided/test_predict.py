@@ -171,29 +171,37 @@ def test_unknown_names_are_listed_with_the_known_ones(untrained, photograph):
         predict_structure(untrained, photograph(), "vessel", by="magic")
 
 
-def test_paths_and_lists_give_what_their_pixels_give(untrained, photograph, save, tmp_path):
+@pytest.fixture
+def small(untrained):
+    """A network that looks at small images, so that many calls are quick."""
+    net = deepcopy(untrained)
+    net.guide = Guide("fundus", (replace(guide_for("vessel")["vessel"], sizes=(64,)),))
+    return net
+
+
+def test_paths_and_lists_give_what_their_pixels_give(small, photograph, save, tmp_path):
     images = [photograph(i, 60 + i, 70) for i in range(2)]
     paths = [save(tmp_path / f"{i}.png", image) for i, image in enumerate(images)]
-    expected = [predict_structure(untrained, image, "vessel") for image in images]
+    expected = [predict_structure(small, image, "vessel") for image in images]
     for given in (images, tuple(images), paths, [str(paths[0]), images[1]]):
-        found = predict_structure(untrained, given, "vessel")
+        found = predict_structure(small, given, "vessel")
         assert isinstance(found, list) and all(map(np.array_equal, found, expected))
-    assert np.array_equal(predict_structure(untrained, paths[0], "vessel"), expected[0])
+    assert np.array_equal(predict_structure(small, paths[0], "vessel"), expected[0])
     rows = [list(row) for row in images[0]]
-    assert np.array_equal(predict_structure(untrained, rows, "vessel"), expected[0])
-    assert np.array_equal(predict_structure(untrained, list(images[0]), "vessel"), expected[0])
+    assert np.array_equal(predict_structure(small, rows, "vessel"), expected[0])
+    assert np.array_equal(predict_structure(small, list(images[0]), "vessel"), expected[0])
 
 
-def test_files_that_cannot_be_searched_are_named(untrained, photograph, tmp_path):
+def test_files_that_cannot_be_searched_are_named(small, photograph, tmp_path):
     with pytest.raises(DataError, match="absent.png does not exist"):
-        predict_structure(untrained, tmp_path / "absent.png", "vessel")
+        predict_structure(small, tmp_path / "absent.png", "vessel")
     with pytest.raises(DataError, match="is a folder. predict_folder goes through its images"):
-        predict_structure(untrained, tmp_path, "vessel")
+        predict_structure(small, tmp_path, "vessel")
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(DataError, match="image 1 of 2: .*text.png cannot be read as an image"):
-        predict_structure(untrained, [photograph(), tmp_path / "text.png"], "vessel")
+        predict_structure(small, [photograph(), tmp_path / "text.png"], "vessel")
     with pytest.raises(ValueError, match="a list of images or paths and holds none"):
-        predict_structure(untrained, [], "vessel")
+        predict_structure(small, [], "vessel")
 
 
 @pytest.mark.parametrize(
