@@ -8,8 +8,19 @@ import tifffile
 from PIL import Image
 from skimage import data as pictures
 
-from ldr_lib import DataError, open_dataset, prepare
+from ldr_lib import (
+    DataError,
+    Settings,
+    evaluation,
+    explore,
+    load_model,
+    open_dataset,
+    prepare,
+    train,
+)
 from ldr_lib.data.check import check
+from ldr_lib.data.read import read_picture
+from ldr_lib.explore.network_page import network_page
 
 
 @pytest.fixture
@@ -107,3 +118,89 @@ def test_the_check_calls_them_by_their_name(tissue):
 def test_an_unknown_modality_lists_the_known_ones(tissue):
     with pytest.raises(ValueError, match="known are fundus, chest, other"):
         open_dataset("folder", tissue, modality="skin")
+
+
+def test_a_folder_is_of_another_kind_by_its_name(tissue, cache):
+    by_name, asked = (
+        open_dataset("folder_other", tissue),
+        open_dataset("folder", tissue, "train", "other"),
+    )
+    assert (by_name.modality, by_name.channels, len(by_name)) == ("other", 3, len(asked))
+    assert (by_name[3].image == asked[3].image).all()
+    with pytest.raises(DataError, match='"folder_other" needs data_dir'):
+        open_dataset("folder_other")
+
+
+def test_tiles_of_stained_tissue_cover_the_slide_once(cache):
+    train_set, test_set = (open_dataset("immunohistochemistry", split=s) for s in ("train", "test"))
+    rows = [
+        np.concatenate([part[i].image for i in range(first, first + 4)], 1)
+        for part, first in ((train_set, 0), (train_set, 4), (train_set, 8), (test_set, 0))
+    ]
+    assert (np.concatenate(rows) == pictures.immunohistochemistry()).all()
+    assert prepare(test_set, 64, cache).images.shape == (4, 64, 64, 3)
+    with pytest.raises(ValueError, match='split "dev"; known are train, test, all'):
+        open_dataset("immunohistochemistry", split="dev")
+
+
+def test_other_images_are_trained_measured_and_explored(tmp_path, cache, monkeypatch):
+    """Everything that notebooks and the command `page` do, without any known structure."""
+    monkeypatch.setenv("LDR_CACHE", str(cache))
+    tiles = prepare(open_dataset("immunohistochemistry", split="test"), 64)
+    settings = Settings.for_tier("smoke", "other", epochs=(1, 1, 1), steps=1)
+    train(tiles, settings, tmp_path / "run", snapshots=True)
+    net = load_model(sorted((tmp_path / "run").glob("after_*"))[-1])
+    assert evaluation.anatomy_of(tiles, "other")[1] == []
+    table = evaluation.compare({"trained": net}, tiles, "other").table
+    assert list(table.index) == [
+        "raw intensities, k-means",
+        "trained, clusters",
+        "trained, k-means",
+    ]
+    assert table["NMI"].notna().all() and not any("AUC" in column for column in table)
+    picked, row, column, what = evaluation.query_pixel(tiles, "other")
+    assert "darkest pixel" in what and tiles.masks["field_of_view"][picked, row, column]
+    embeddings, clusters = evaluation.represent(net, tiles.images)
+    inside = np.asarray(tiles.masks["field_of_view"])
+    painted = explore.cluster_colours(clusters, None, net.n_clusters, inside)
+    assert painted.shape == (4, 64, 64, 3)
+    page = explore.write_page(explore.embed_scene(net, tiles, 2), tmp_path / "page.html", side=32)
+    assert page.stat().st_size > 10_000
+
+
+def test_the_page_of_other_images_needs_snapshots(tmp_path):
+    for choice in (dict(modality="other"), dict(dataset="immunohistochemistry")):
+        with pytest.raises(DataError, match="no network for images of another kind comes"):
+            network_page(tmp_path / "page.html", **choice)
+
+
+@pytest.mark.parametrize("channels, left", [(2, 1), (4, 3)])
+def test_a_channel_that_is_left_out_is_said(tmp_path, channels, left):
+    stack = np.random.default_rng(0).integers(0, 255, (40, 40, channels)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "x.tif", stack, photometric="minisblack", planarconfig="contig")
+    picture = read_picture(tmp_path / "x.tif")
+    assert (np.atleast_3d(picture.pixels) == stack[..., :left]).all()
+    assert picture.doubts == ["its last channel, which is not marked as transparency, is left out"]
+
+
+def test_a_narrow_range_of_sixteen_bits_fills_the_bytes(tmp_path):
+    """Bytes are made after the range is known, so that no level is lost before."""
+    values = np.random.default_rng(0).permutation(np.arange(1000, 1256).repeat(16)).reshape(64, 64)
+    tifffile.imwrite(tmp_path / "dark.tif", values.astype(np.uint16))
+    assert len(np.unique(read_picture(tmp_path / "dark.tif").pixels)) == 256
+
+
+@pytest.mark.parametrize(
+    "name, head, words",
+    [
+        ("x.nii", b"\x5c\x01\0\0", "a NIfTI volume.*Export each slice as png or tif"),
+        ("x.nrrd", b"NRRD0004\n", "an NRRD volume.*Export each slice"),
+        ("x.mha", b"ObjectType = Image\n", "a MetaImage volume.*Export each slice"),
+        ("x.czi", b"ZISRAWFILE", "CZI file.*Export its images as tif"),
+        ("x.raw", b"\x00\x01\x00", "of no known format"),
+    ],
+)
+def test_volumes_of_other_formats_are_called_by_their_name(tmp_path, name, head, words):
+    (tmp_path / name).write_bytes(head + bytes(600))
+    with pytest.raises(DataError, match=words):
+        read_picture(tmp_path / name)
