@@ -12,6 +12,7 @@ import torch
 
 from .data.errors import DataError
 from .data.files import atomic_write
+from .explore.learning_table import learning_records, learning_table
 from .guided import study_markdown
 from .landmarks.table import study_markdown as landmarks_markdown
 from .runs.cell import run_cell
@@ -32,6 +33,7 @@ DATA_TITLES = {
 }
 QUICKSTART_TITLES = {SAMPLE: "Real photographs of the retina, the included sample"} | DATA_TITLES
 NETWORKS = ("untrained", "trained")
+LONG_TRAININGS = {"fundus": "photographs of CHASE_DB1", "chest": "X-rays of COVID19_CXR_SEG"}
 COMPARED = {
     "AP vessel": "Average precision of vessels by similarity to one pixel",
     "Dice vessel": "Dice of vessels and the best cluster",
@@ -187,6 +189,18 @@ def all_tables() -> str:
     )
     sections += [
         _section(
+            f"Longer trainings without labels, {images} (notebook 02)",
+            "Ways of training and what needs no training, by one distance. Mean ± standard "
+            "deviation over three seeds. All ways see the same views at the same learning rates. A "
+            "network counts with the better of its two clusterings, a rival with the better of its "
+            "inputs.",
+            "python -m ldr_lib records learning",
+            _long_trainings(modality),
+        )
+        for modality, images in LONG_TRAININGS.items()
+    ]
+    sections += [
+        _section(
             f"Probes of the representation: {title} (notebook 03)",
             "NMI of k-means of the features; then how well structures are found by similarity to "
             "one pixel of them (*retrieval*; *across*: a pixel of another image), by a linear "
@@ -246,6 +260,15 @@ def all_tables() -> str:
     return "\n".join([HEAD, *sections, LIMITS])
 
 
+def _long_trainings(modality: str) -> str:
+    """The table of long trainings, after how many steps."""
+    steps, table = learning_table(learning_records(modality), modality)
+    if not steps:
+        return PENDING
+    rows = [[name, *table.loc[name]] for name in table.index]
+    return f"After {steps:,} steps:\n\n{as_markdown(['way', *table.columns], rows)}"
+
+
 def _measured_text(name: str) -> str:
     """What a command printed, as it was kept under figures/."""
     text = (project_root() / "figures" / name).read_text(encoding="utf-8").strip()
@@ -279,6 +302,14 @@ def _result_rows_of_notebooks() -> list[tuple[str, ...]]:
             others = f"untrained {real.loc['untrained', column]}; "
             others += f"intensities {_best(real, 'intensities', column)}"
             rows.append((what, "CHASE_DB1", real.loc["trained", column], others))
+    steps, table = learning_table(learning_records("fundus"), "fundus")
+    if steps:
+        others = "; ".join(
+            f"{name} {table.loc[name, 'AP vessel']}"
+            for name in ("embedding only", "filter bank", "ImageNet")
+        )
+        what = f"Average precision of vessels by similarity, {steps:,} steps (02)"
+        rows.append((what, "CHASE_DB1", table.loc["both", "AP vessel"], others))
     if _recorded(BRANCHES, "simulated_fundus"):
         column, branches = "AP vessel", _cells(summary(BRANCHES, dataset="simulated_fundus"))
         others = f"embedding only {branches.loc['embedding only', column]}; "
