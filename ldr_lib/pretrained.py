@@ -14,6 +14,9 @@ from .network import Encoder, TwoBranchNet, init_weights
 from .tensor_files import read_tensors
 
 CHANNELS = {"fundus": 3, "chest": 1}
+"""Channels of the images of each modality for which weights come with the package; for images of
+another kind ("other") none do.
+"""
 WEIGHTS = Path(__file__).with_name("weights")
 PRETRAINED = {"fundus": ("vessel", "disc"), "chest": ("chest",)}
 """Modality to the names of its guided networks."""
