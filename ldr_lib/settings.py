@@ -236,7 +236,7 @@ class Settings:
             tier: "smoke" (seconds, to test that everything runs), "class" (minutes on two cores) or
                 "full" (the published schedule, for a GPU). The environment variable LDR_TIER
                 overrides it.
-            modality: "fundus" or "chest".
+            modality: "fundus", "chest" or "other".
             seed: Fixes the initial weights, the order of images and their views.
             changes: Further attributes to set; None takes the tier's value.
 

@@ -207,7 +207,7 @@ def record_label(parameters: dict) -> str:
         ('hrf_1', 'k=8,seed=1')
     """
     chosen = {name: value for name, value in parameters.items() if name != "out_dir"}
-    if chosen.get("dataset", "folder") != "folder":
+    if chosen.get("dataset", "folder") not in ("folder", "folder_other"):
         chosen.pop("data_dir", None)
     if set(chosen) in ({"seed"}, {"dataset", "seed"}) and type(chosen["seed"]) is int:
         dataset = [safe_name(chosen["dataset"])] if "dataset" in chosen else []
