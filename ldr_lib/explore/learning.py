@@ -308,22 +308,28 @@ def curves(records: list[dict], dataset: str, row: str, column: str) -> pd.DataF
     return pd.DataFrame(rows, columns=["way", "steps", "seed", "value"])
 
 
+RIVALS = ("intensities", "filter bank", "ImageNet")
+"""What needs no training; each was made of one or two inputs."""
+
+
 def rival_means(records: list[dict], dataset: str) -> pd.DataFrame:
-    """What needs no training: means over images.
+    """What needs no training: means over images, of the better input in each measure.
 
     Args:
         records: Of `learning_study`, one of them of the way "rivals".
         dataset: One of those judged.
 
     Returns:
-        A row for each, with the columns of `ldr_lib.evaluation.agreement`; empty where no record
-        holds it.
+        A row for each of `RIVALS`, with the columns of `ldr_lib.evaluation.agreement`; empty where
+        no record holds it.
 
     Taught in notebook 02, section 10.
     """
     rivals = [record for record in records if record["parameters"]["way"] == "rivals"]
     found = [record["metrics"].get(f"{dataset} means", {}) for record in rivals]
-    return pd.DataFrame(found[0] if found else {}).T
+    rows = pd.DataFrame(found[0] if found else {}).T
+    ends = {name: [row for row in rows.index if row.endswith(name)] for name in RIVALS}
+    return pd.DataFrame({name: rows.loc[kind].max() for name, kind in ends.items() if kind}).T
 
 
 def last_common_step(records: list[dict], ways: Sequence[str], seeds: int = 3) -> int:

@@ -11,7 +11,6 @@ from .learning import NAME, WAYS, image_values, last_common_step, rival_means
 ASKED = {"fundus": ("chase_db1", "vessel"), "chest": ("covid19_cxr_seg", "lungs")}
 """Modality to the test images and their main structure."""
 COMPARED = ("both", "embedding only")
-RIVALS = ("intensities", "filter bank", "ImageNet")
 
 
 def learning_records(modality: str) -> list[dict]:
@@ -36,10 +35,9 @@ def learning_table(records: list[dict], modality: str) -> tuple[int, pd.DataFram
     dataset, main = ASKED[modality]
     steps = last_common_step(records, COMPARED)
     columns = (f"AP {main}", f"AP {main} across", f"Dice {main}", "matched IoU", "NMI")
-    rivals = rival_means(records, dataset).index
     trained = {record["parameters"]["way"] for record in records} & set(WAYS)
     rows = [way for way in WAYS if way in trained]
-    rows += [name for name in RIVALS if any(row.endswith(name) for row in rivals)]
+    rows += list(rival_means(records, dataset).index)
     found = {}
     for way in rows if steps else ():
         with suppress(ValueError):  # a way may have been trained for fewer steps
