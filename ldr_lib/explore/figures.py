@@ -119,7 +119,7 @@ def anatomy_legend(figure: Figure, structures: list[str], clusters: bool = False
     """
     instance(figure, Figure, "figure", "a figure of matplotlib")
     for name in instance(structures, LISTS, "structures", "a list of names"):
-        checks.text(name, "a name of structures")
+        checks.instance(name, str, "a name of structures", "a text")
     clusters = checks.flag(clusters, "clusters")
     colours = [*structure_colours(len(structures)), NO_STRUCTURE]
     names = [*structures, "no structure"]
