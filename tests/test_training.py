@@ -139,7 +139,7 @@ def test_a_training_that_is_stopped_after_some_steps_goes_on_to_the_same_end(
         saved = load_model(tmp_path / "parts" / "model.safetensors", "cpu")
         assert same(saved.state_dict(), part.state_dict())
     assert same(part.state_dict(), whole.state_dict())
-    with pytest.raises(ValueError, match="until must be a whole number from 1"):
+    with pytest.raises(ValueError, match="until must be a whole number of at least 1"):
         train(images, settings, tmp_path / "parts", until=0)
 
 

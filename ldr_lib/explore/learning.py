@@ -342,8 +342,6 @@ def last_common_step(records: list[dict], ways: Sequence[str], seeds: int = 3) -
 
     Returns:
         The number of steps; 0 where no other is common to all.
-
-    Taught in notebook 02, section 10.
     """
     found = Counter((r["parameters"]["way"], r["parameters"]["steps"]) for r in records)
     common = [n for n in (0, *AT) if all(found[way, n] >= seeds for way in ways)]

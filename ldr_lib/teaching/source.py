@@ -20,8 +20,7 @@ def show_source(*functions: Callable) -> None:
     Example:
         >>> from ldr_lib.losses import cluster_area
         >>> show_source(cluster_area)
-        def cluster_area(clusters: torch.Tensor) -> torch.Tensor:
-            ...
+        def cluster_area(clusters: torch.Tensor, ...
             return (areas - 1 / clusters.shape[1]).square().mean()
 
     Taught in notebook 02, section 3.

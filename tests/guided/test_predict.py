@@ -161,7 +161,7 @@ def test_more_mistakes_are_named(untrained, photograph):
 
 
 def test_unknown_names_are_listed_with_the_known_ones(untrained, photograph):
-    with pytest.raises(ValueError, match='"liver"; it knows vessel'):
+    with pytest.raises(ValueError, match='"liver"; known are vessel'):
         predict_structure(untrained, photograph(), "liver")
     unknown = 'unknown pretrained network "knee"; known are fundus, chest'
     with pytest.raises(ValueError, match=unknown):

@@ -16,7 +16,7 @@ def listed(tmp_path, monkeypatch):
     def write(text):
         path = tmp_path / "claims.yaml"
         path.write_text(text)
-        monkeypatch.setattr(claims, "all_claims", lambda: all_claims.__wrapped__(path))
+        monkeypatch.setattr(claims, "all_claims", lambda: claims._all_claims.__wrapped__(path))
         return path
 
     return write
@@ -73,7 +73,7 @@ def test_a_claim_holds_only_beyond_its_bound(listed, tmp_path):
 def test_a_wrong_list_is_refused_with_its_entry(listed, text, words):
     path = listed(text)
     with pytest.raises(DataError, match=words):
-        all_claims.__wrapped__(path)
+        claims._all_claims.__wrapped__(path)
 
 
 def test_every_claim_names_a_notebook_that_draws_its_figure():
