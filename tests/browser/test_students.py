@@ -52,15 +52,19 @@ def test_sliders_and_quiz(page, lab, tmp_path, monkeypatch):  # noqa: F811
         handle = sliders.locator(".noUi-handle").first
         handle.focus()
         page.keyboard.press("ArrowRight")
-        page.wait_for_function(
-            "([part, before]) => part.src !== before", arg=[picture.element_handle(), before]
+        page.wait_for_function(  # the picture may be another element after the move
+            "([part, before]) => part.querySelector('img')?.src !== before"
+            " && part.querySelector('img')?.complete",
+            arg=[sliders.element_handle(), before],
         )
         page.wait_for_function(
-            "part => part.complete && part.naturalWidth > 300", arg=picture.element_handle()
+            "part => part.querySelector('img')?.naturalWidth > 300", arg=sliders.element_handle()
         )
         screenshot(sliders, f"sliders_{number + 1}")
 
-    page.evaluate("window.jupyterapp.commands.execute('docmanager:open', {path: 'quiz.ipynb'})")
+    page.evaluate(
+        "void window.jupyterapp.commands.execute('docmanager:open', {path: 'quiz.ipynb'})"
+    )
     page.wait_for_function(
         "window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'"
         " && window.jupyterapp.shell.currentWidget.title.label === 'quiz.ipynb'",
