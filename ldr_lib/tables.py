@@ -191,9 +191,9 @@ def all_tables() -> str:
         _section(
             f"Longer trainings without labels, {images} (notebook 02)",
             "Ways of training and what needs no training, by one distance. Mean ± standard "
-            "deviation over three seeds. All ways see the same views at the same learning rates. A "
-            "network counts with the better of its two clusterings, a rival with the better of its "
-            "inputs.",
+            "deviation over three seeds. *both* and *embedding only* are one training for 600 "
+            "steps and then have the same learning rate. A network counts with the better of its "
+            "two clusterings, a rival with the better of its inputs.",
             "python -m ldr_lib records learning",
             _long_trainings(modality),
         )

@@ -1,8 +1,9 @@
 """What a network has learned after n steps, in several ways of training: the experiment behind the
 claims that similarity finds structures and that the two branches help each other.
 
-A training is one long run, of which the network is kept after 0, 10, 30, 100, ... steps. All ways
-see the same views at the same learning rates; they differ in their losses only.
+A training is one long run, of which the network is kept after 0, 10, 30, 100, ... steps. The ways
+"both" and "embedding only" are one training in their first stage; then they have the same learning
+rate and the same kind of views, and differ in their losses only.
 """
 
 import os
@@ -32,10 +33,8 @@ from .health import health
 from .rivals import rival_features
 
 NAME = "learning"
-AT = tuple(n * 10**k for k in range(1, 6) for n in (1, 3) if n * 10**k <= 100_000)
-"""Numbers of steps, 10, 30, 100, 300 and so on, after which the network is kept and measured; so is
-the untrained one.
-"""
+AT = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+"""Numbers of steps after which the network is kept and measured; so is the untrained one."""
 PER_EPOCH, LONGEST = 10, 100_000
 """Steps of an epoch, after which an interrupted training goes on, and of the longest training."""
 UNLABELLED = {
@@ -109,8 +108,8 @@ def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str
         size: Side in pixels.
 
     Returns:
-        (N, S, S, C) uint8, for photographs raw and locally normalised one after the other along
-        the channels, C = 6.
+        (N, S, S, C) uint8, what the class tier's views are made of: of photographs raw and locally
+        normalised colours and the field of view, C = 7, of X-rays grey and the field of view.
 
     Raises:
         DataError: A dataset is missing.
@@ -193,7 +192,7 @@ def study_label(
     return "_".join([modality, way.replace(" ", "-"), f"{steps:06d}", str(seed), split])
 
 
-def snapshots(
+def networks_after(
     way: str, modality: str, steps: int, seed: int, images: np.ndarray, fingerprint: str
 ) -> Iterator[tuple[int, TwoBranchNet]]:
     """Trains a network and yields it as it was after 0, 10, 30, 100, ... steps. A training that
@@ -262,7 +261,7 @@ def learning_study(
         return _keep(parameters | dict(steps=0), found, {}, {})
     images, fingerprint = unlabelled(modality, data_dir, size)
     settings = settings_of(way, modality, seed)
-    for n, net in snapshots(way, modality, steps, seed, images, fingerprint):
+    for n, net in networks_after(way, modality, steps, seed, images, fingerprint):
         found = {name: measures(net, one, modality, seed) for name, one in sets}
         signs = {name: health(net, one.images, settings, seed) for name, one in sets}
         path = _keep(parameters | dict(steps=n), found, signs, dict(train=fingerprint))

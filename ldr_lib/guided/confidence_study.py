@@ -257,7 +257,7 @@ def _patterns(n: int) -> Images:
         fills.append((noise - noise.min()) / np.ptp(noise))
     for colour in ((0.8, 0.45, 0.25), (0.5, 0.5, 0.5), (0.25, 0.4, 0.8)):
         fills.append(np.broadcast_to(colour, (side, side, 3)))
-        fills.append(np.linspace(0.3, 1, side)[:, None, None] * np.array(colour))
+        fills.append(np.linspace(0.3, 1, side)[:, None, None] * fills[-1])
     for i, fill in enumerate(fills * 2):
         if i < n:
             shown = fill if i < len(fills) else fill * round_[..., None]

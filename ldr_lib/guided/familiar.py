@@ -139,6 +139,8 @@ def description(image: np.ndarray, modality: str) -> np.ndarray:
     """
     small, masks, _ = prepare_sample(Sample(image), SIDE, modality)
     inside = masks["field_of_view"]  # (S, S)
+    if not inside.any():
+        raise DataError("the image has no field of view")
     x = torch.from_numpy(standardise(small[None], inside[None]))
     x = x.permute(0, 3, 1, 2).float() / 255  # (1, C, S, S)
     deepest = _encoder(modality)(x)[-1]  # (1, 128, S / 16, S / 16)

@@ -152,3 +152,9 @@ def test_a_disc_outside_the_photograph_is_not_found(eye):
 def test_words_decide_what_counts_as_found():
     assert Confidence(0.9, 0.5).found and not Confidence(0.2, 0.5, "no disc found").found
     assert Confidence(0.9, 1.5, "not a retina").value == 0
+
+
+def test_a_strip_without_field_of_view_is_refused_with_a_sentence():
+    strip = np.repeat(np.linspace(40, 255, 300)[:, None], 1, axis=1).astype(np.uint8)
+    with pytest.raises(DataError, match="the image has no field of view"):
+        familiar.description(strip, "chest")
