@@ -266,7 +266,7 @@ def found_in(
         DataError: The image cannot be used.
     """
     guided, modality = net.guide[structure], net.guide.modality
-    by = by or guided.by
+    by = guided.by if by is None or isinstance(by, str) and not by else by
     image, pose = upright_of(_checked(image, name, net.in_channels), modality)
     finest, maps, device = max(guided.sizes), [], next(net.parameters()).device
     for size in guided.sizes:
