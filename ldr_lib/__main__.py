@@ -58,14 +58,14 @@ def _one_process_unless(together: bool) -> None:
 
 
 def command(function: Callable) -> Callable:
-    """Registers a command whose wrong arguments and unusable files end with one sentence and status
-    2.
+    """Registers a command. Wrong arguments and unusable files end it with one sentence and status
+    2; where some of several things failed, they are named and the status is 1.
     """
 
     @wraps(function)
     def guarded(*arguments, **options):
         from .data.errors import DataError
-        from .runs.processes import Ended
+        from .runs.processes import Ended, SomeFailed
 
         for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is escaped
             if hasattr(stream, "reconfigure"):
@@ -75,7 +75,7 @@ def command(function: Callable) -> Callable:
             return function(*arguments, **options)
         except (DataError, ValueError) as error:
             _say_once(str(error))
-            raise typer.Exit(2) from error
+            raise typer.Exit(1 if isinstance(error, SomeFailed) else 2) from error
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -90,14 +90,38 @@ def command(function: Callable) -> Callable:
     return app.command()(guarded)
 
 
+def _one_by_one(work: Callable, items: list, what: str) -> None:
+    """Does a piece of work for each item and prints what it gives; one that fails stops none."""
+    from .data.errors import DataError
+    from .runs.processes import SomeFailed
+
+    failed = {}
+    for item in items:
+        try:
+            typer.echo(work(item))
+        except DataError as error:
+            failed[str(item)] = str(error)
+            typer.echo(f"failed: {item}", err=True)
+    if failed:
+        raise SomeFailed(failed, len(items), what)
+
+
 @command
 def execute(notebooks: Annotated[list[Path], typer.Argument(help="Notebooks to run.")]) -> None:
-    """Run notebooks in place: their outputs are rewritten and figures/ is redrawn."""
+    """Run notebooks in place: their outputs are rewritten and figures/ is redrawn. One that fails
+    stays as it was and does not stop the others; the status is then 1.
+    """
     from .runs.notebooks import execute_in_place, keep_figures
+    from .runs.parameters import parameters_of
 
     for notebook in notebooks:
+        parameters_of(notebook)
+
+    def execute_one(notebook: Path) -> Path:
         execute_in_place(notebook)
-        typer.echo(keep_figures(notebook.stem))
+        return keep_figures(notebook.stem)
+
+    _one_by_one(execute_one, notebooks, "notebooks")
 
 
 @command
@@ -133,6 +157,7 @@ def sweep(
     """
     from .runs.cell import sweep_folder
     from .runs.parameters import given_parameters, grid_of, read_parameters
+    from .runs.processes import SomeFailed
     from .runs.sweep import keep_records, run_sweep
 
     given, axes = given_parameters(p, notebook), grid_of(grid, notebook)
@@ -145,7 +170,9 @@ def sweep(
     typer.echo(f"this table and the runs: {sweep_folder(notebook)}")
     if keep:
         typer.echo(f"{len(keep_records(notebook, cells))} records kept")
-    raise typer.Exit(int((table["state"] == "failed").any()))
+    failed = table[table["state"] == "failed"]
+    if len(failed):
+        raise SomeFailed(dict(zip(failed["folder"], failed["error"])), len(table), "runs")
 
 
 @command
@@ -336,7 +363,7 @@ def transfer(
     ] = False,
 ) -> None:
     """Measure segmentation with few labels: of your own images, or of the kit's tasks (notebook
-    05). What is measured already is not measured again.
+    05). What is measured already is not measured again. The status is 1 where some of it failed.
 
     Own images: python -m ldr_lib transfer my_images --masks my_masks --out my_result
 
@@ -438,7 +465,9 @@ def records(
     dry_run: Annotated[bool, typer.Option(help="Only say what would run.")] = False,
     data_dir: DataDir = DATA,
 ) -> None:
-    """Make the records of a declared list of runs; those with a current record are skipped."""
+    """Make the records of a declared list of runs; those with a current record are skipped. The
+    status is 1 where a run failed.
+    """
     from .reproduce import run_group
 
     run_group(group, data_dir, jobs, dry_run)
@@ -511,31 +540,37 @@ def localise(
     data_dir: DataDir = DATA,
 ) -> None:
     """Measure how well one chosen point finds a landmark in other images, beside what else could
-    find it, and keep the records (notebook 07).
+    find it, and keep the records (notebook 07). The status is 1 where one could not be measured.
 
     Example: python -m ldr_lib localise fovea_simulated disc_drions
     """
+    from .data.errors import one_of
     from .landmarks import LANDMARKS
     from .landmarks.study import study
 
-    for path in study(landmark or list(LANDMARKS), data_dir):
-        typer.echo(path)
+    names = [one_of(name, LANDMARKS, "landmark") for name in landmark or LANDMARKS]
+    _one_by_one(lambda name: study([name], data_dir)[0], names, "landmarks")
 
 
 @command
 def ship(
-    what: Annotated[str, typer.Argument(help="encoders, vessel, disc, chest, or figure.")],
+    what: Annotated[
+        str, typer.Argument(help="encoders, representations, vessel, disc, chest, or figure.")
+    ],
     data_dir: DataDir = DATA,
 ) -> None:
     """Put trained weights and their cards into the package, or draw what they find (figure)."""
     from .data.errors import one_of
+    from .explore.shipping import ship as ship_representations
     from .guided.shipping import SHIPPED_RUNS, real_figure
     from .guided.shipping import ship as ship_guided
     from .transfer.pretraining import ship as ship_encoders
 
-    one_of(what, ("encoders", "figure", *SHIPPED_RUNS), "thing to ship")
+    one_of(what, ("encoders", "representations", "figure", *SHIPPED_RUNS), "thing to ship")
     if what == "encoders":
         typer.echo(ship_encoders())
+    elif what == "representations":
+        typer.echo(ship_representations())
     elif what == "figure":
         typer.echo(real_figure(data_dir))
     else:

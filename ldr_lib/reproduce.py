@@ -21,7 +21,7 @@ from .runs.fingerprints import is_current
 from .runs.locks import Taken, claimed
 from .runs.parameters import check_parameters
 from .runs.paths import project_root, record_path, runs_folder
-from .runs.processes import in_own_processes
+from .runs.processes import SomeFailed, in_own_processes
 from .runs.sweep import keep_records, run_sweep
 from .transfer import experiment, pretraining
 
@@ -103,7 +103,7 @@ def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -
         The runs that were to make.
 
     Raises:
-        DataError: Some of them failed.
+        SomeFailed: Runs failed; they are named.
         ValueError: No job.
     """
     if jobs < 1:
@@ -116,17 +116,18 @@ def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -
             print(f"would run: {run}")
         return todo
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    failed = 0
+    failed = {}
     for command in dict.fromkeys(
         run.command for run in todo
     ):  # pretraining comes before what starts from it
         of_command = [run for run in todo if run.command == command]
         attempt = partial(_attempt, data_dir=data_dir, threads=threads)
         for run, said, error in in_own_processes(attempt, of_command, jobs):
-            failed += bool(error)
-            print(f"{'failed: ' + error if error else said}  {run}", flush=True)
+            print(f"{'failed' if error else said}  {run}", flush=True)
+            if error:
+                failed[str(run)] = error
     if failed:
-        raise DataError(f"{failed} of {len(todo)} runs failed; the others have their records")
+        raise SomeFailed(failed, len(todo), "runs")
     return todo
 
 

@@ -21,6 +21,22 @@ MARK = "LDR_MARK"
 KILLED = "its process was killed, as happens when the memory is full"
 
 
+class SomeFailed(DataError):
+    """Some of several pieces of work failed. The message names them and says why; the others are
+    kept.
+
+    Args:
+        failed: Name of each, and why.
+        n: How many there were.
+        what: They are, in a word.
+    """
+
+    def __init__(self, failed: dict[str, str], n: int, what: str):
+        lines = "".join(f"\n- {name}: {why}" for name, why in failed.items())
+        kept = ", what the others gave is kept" if len(failed) < n else ""
+        super().__init__(f"{len(failed)} of {n} {what} failed{kept}:{lines}")
+
+
 class Ended(SystemExit):
     """The program was asked to end. The code is that of a process that the signal ended."""
 

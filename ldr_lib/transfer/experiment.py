@@ -6,12 +6,12 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from ..data import checks
 from ..data.augment import LabelledPairs, Pairs
@@ -34,6 +34,7 @@ from ..pretrained import (
 )
 from ..runs.fingerprints import is_current, read_record
 from ..runs.paths import record_path, runs_folder
+from ..runs.processes import SomeFailed, in_own_processes
 from ..runs.run import Run
 from .pretraining import METHODS, NAME, pretrained_folder
 from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
@@ -281,12 +282,9 @@ def _is_measured(one: tuple, tier: str) -> bool:
     return is_current(path) and own.items() <= read_record(path)["data"].items()
 
 
-def _one_of_many(number: int, threads: int, *arguments) -> str:
+def _one_of_many(one: tuple, data_dir: str, tier: str, threads: int) -> str:
     torch.set_num_threads(threads)
-    try:
-        return f"{number:4d}  {cell(*arguments).stem}"
-    except DataError as error:
-        return f"{number:4d}  {arguments[0]} {arguments[1]}: {error}"
+    return cell(*one, data_dir, tier).stem
 
 
 def cells(
@@ -298,20 +296,35 @@ def cells(
     tier: str,
     jobs: int,
 ) -> None:
-    """Measures the missing cells of a grid in parallel processes; one that fails says why and does
-    not stop the others.
+    """Measures the missing cells of a grid, each in a process of its own. One that fails or whose
+    process is killed says why and does not stop the others.
+
+    Args:
+        tasks: Their names; "real" stands for those on real images.
+        inits: As in `initial_encoder`.
+        labels: Numbers of labelled images; 0 takes all.
+        seeds: As in `cell`.
+        data_dir: Folder of the datasets.
+        tier: As in `TransferSettings.for_tier`.
+        jobs: Cells at once.
+
+    Raises:
+        SomeFailed: Cells failed; they are named.
+        ValueError: A task or a number of labels makes no sense.
     """
     names = [name for given in tasks for name in (REAL_TASKS if given == "real" else (given,))]
     for name in names:
         task(name)
     labels = [whole(n, "labels") for n in labels]
-    todo, threads = (
-        missing_cells(names, inits, labels, seeds, tier),
-        max(1, (os.cpu_count() or 1) // jobs),
-    )
+    todo = missing_cells(names, inits, labels, seeds, tier)
     print(f"{len(todo)} cells to measure, {jobs} at once")
-    work = (
-        delayed(_one_of_many)(i, threads, *one, data_dir, tier) for i, one in enumerate(todo, 1)
-    )
-    for line in Parallel(n_jobs=jobs, return_as="generator")(work):
-        print(line, flush=True)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    measure = partial(_one_of_many, data_dir=data_dir, tier=tier, threads=threads)
+    failed = {}
+    for number, (one, _, error) in enumerate(in_own_processes(measure, todo, jobs), 1):
+        label = cell_label(*one, tier)
+        print(f"{number:4d}  {'failed  ' if error else ''}{label}", flush=True)
+        if error:
+            failed[label] = error
+    if failed:
+        raise SomeFailed(failed, len(todo), "cells")

@@ -15,10 +15,12 @@ import pandas as pd
 from ..data import checks
 from ..data.checks import several, whole
 from ..data.checksums import sealed, unsealed
+from ..data.errors import DataError
 from ..data.files import atomic_write
 from ..data.names import safe_name, safe_text
 from ..data.own_images import MODALITIES
 from ..pretrained import SHIPPED
+from ..runs.processes import SomeFailed
 from .experiment import cell_label, own_weights, segmenters
 from .own_masks import LabelledFolder
 from .own_plan import OwnStudy, keep_plan, open_study, plan_of, require_masks, results_folder, start
@@ -94,6 +96,7 @@ def own_study(
 
     Raises:
         DataError: Images, masks, starts or `out` cannot be used; the message says why.
+        SomeFailed: Trainings failed; the others are kept, and the same call tries these again.
         ValueError: An argument makes no sense.
 
     Taught in notebook 05, section 6.
@@ -158,9 +161,14 @@ def _measure_all(study: OwnStudy, cells: list[tuple], say: Callable[[str], None]
                 say(f"{cell[2]} has changed since it was measured: fold {cell[3]} is repeated")
     done = f", {len(cells) - len(todo)} of them done before" if len(todo) < len(cells) else ""
     say(f"{len(cells)} trainings{done}")
-    began = time.monotonic()
+    began, failed = time.monotonic(), {}
     for i, cell in enumerate(todo, 1):
-        found = _measure(study, *cell)
+        try:
+            found = _measure(study, *cell)
+        except (DataError, OSError, RuntimeError, MemoryError) as error:
+            failed[_words(*cell)] = str(error) or type(error).__name__
+            say(f"{i} of {len(todo)}: failed: {_words(*cell)}")
+            continue
         left = (time.monotonic() - began) / i * (len(todo) - i) / 60
         dice = ", ".join(
             f"{np.mean([row['Dice'] for row in rows.values()]):.3f} {protocol}"
@@ -170,6 +178,8 @@ def _measure_all(study: OwnStudy, cells: list[tuple], say: Callable[[str], None]
         path = _cell_path(study, *cell)
         with atomic_write(path) as temporary:
             temporary.write_text(sealed(found), encoding="utf-8")
+    if failed:
+        raise SomeFailed(failed, len(todo), "trainings")
 
 
 def _words(labels: int, seed: int, init: str, fold: str) -> str:

@@ -12,6 +12,7 @@ from ldr_lib.data.datasets import DATASETS
 from ldr_lib.data.errors import DataError
 from ldr_lib.pretrained import random_encoder
 from ldr_lib.runs import paths
+from ldr_lib.runs.processes import SomeFailed
 from ldr_lib.transfer import experiment as transfer
 from ldr_lib.transfer.experiment import (
     cell,
@@ -118,14 +119,31 @@ def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(proj
     assert first == again and "frozen" not in first and "fine-tuned" in first
 
 
-def test_a_grid_goes_on_after_a_cell_that_fails(project, capsys):
-    cells(["disc_simulated_fundus"], ["patch", "random"], [1], [0], "", "smoke", 1)
-    said = capsys.readouterr().out
-    assert (
-        "patch" in said
-        and "python -m ldr_lib pretrain fundus --method patch --seed 0 makes it" in said
-    )
+def in_this_process(function, items, jobs):
+    """As `in_own_processes`, where the project of the test is."""
+    for item in items:
+        try:
+            yield item, function(item), ""
+        except DataError as error:
+            yield item, None, str(error)
+
+
+def test_a_grid_goes_on_after_a_cell_that_fails_and_names_it(project, monkeypatch, capsys):
+    monkeypatch.setattr(transfer, "in_own_processes", in_this_process)
+    with pytest.raises(SomeFailed, match="1 of 2 cells failed, what the others") as failed:
+        cells(["disc_simulated_fundus"], ["patch", "random"], [1], [0], "", "smoke", 1)
+    assert "disc_simulated_fundus_patch_1_smoke_0: " in str(failed.value)
+    assert "pretrain fundus --method patch --seed 0 makes it" in str(failed.value)
+    assert "2  disc_simulated_fundus_random_1_smoke_0" in capsys.readouterr().out
     assert len(transfer_records("smoke")) == 2
+
+
+def test_cells_are_measured_in_processes_of_their_own(tmp_path):
+    """A start that is no file of weights fails in its process, before anything is trained."""
+    broken = tmp_path / "broken.safetensors"
+    broken.write_text("no weights")
+    with pytest.raises(SomeFailed, match="1 of 1 cells failed:\n.*broken.safetensors"):
+        cells(["disc_simulated_fundus"], [str(broken)], [1], [0], "", "smoke", 1)
 
 
 def test_the_table_shows_mean_and_spread_over_seeds(project):
