@@ -21,6 +21,14 @@ WEIGHTS = Path(__file__).with_name("weights")
 PRETRAINED = {"fundus": ("vessel", "disc"), "chest": ("chest",)}
 """Modality to the names of its guided networks."""
 SHIPPED = ("ldr", "instance", "dense", "autoencoder")
+REPRESENTATIONS = {
+    "fundus": {"both": (1_000, 10_000), "embedding only": (1_000, 10_000)},
+    "chest": {"both": (3_000,)},
+}
+"""Modality to way of training to the steps after which its network comes with the package. The
+first step of "both" is the one after which similarity found the main structure best on images with
+masks of the training splits.
+"""
 
 
 def random_encoder(in_channels: int, seed: int = 0) -> Encoder:
@@ -62,36 +70,56 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
 
 
 def shipped_file(modality: str, method: str) -> Path:
-    """Where the weights of an encoder lie in the package; that of "ldr" is part of the whole
-    two-branch network.
-    """
-    name = f"representation_{modality}" if method == "ldr" else f"encoder_{modality}_{method}"
-    return WEIGHTS / f"{name}.safetensors"
+    """Where the weights of an encoder lie in the package."""
+    return WEIGHTS / f"encoder_{modality}_{method}.safetensors"
 
 
-def load_representation(modality: str, device: str = "auto") -> TwoBranchNet:
-    """The two-branch network that comes with the package, trained by local discrimination on
+def representation_file(modality: str, way: str, step: int) -> Path:
+    """Where a two-branch network trained without labels lies in the package."""
+    return WEIGHTS / f"representation_{modality}_{way.replace(' ', '-')}_{step}.safetensors"
+
+
+def load_representation(
+    modality: str, device: str = "auto", step: int | None = None, way: str = "both"
+) -> TwoBranchNet:
+    """A two-branch network that comes with the package, trained by local discrimination on
     unlabelled images.
 
     Args:
         modality: "fundus" (3 channels) or "chest" (1 channel).
         device: As in `pick_device`.
+        step: Number of training steps, 1,000 or 10,000 for photographs; None takes the number
+            after which similarity found structures best on training images.
+        way: "both" branches, or "embedding only", whose clustering branch was never trained.
 
     Returns:
-        The network in evaluation mode, whose encoder is `load_encoder(modality, "ldr")`;
-        `weights/encoders.md` says how it was made.
+        The network in evaluation mode; `weights/representations.md` says how it was made.
 
     Raises:
-        ValueError: Unknown modality.
+        ValueError: Unknown modality, or no such way or step comes with the package; the message
+            lists those that do.
+        DataError: The file is damaged, or holds a network for other images.
 
     Example:
         >>> load_representation("fundus").n_clusters
         16
+        >>> load_representation("fundus", step=1_000, way="embedding only").embedding_dim
+        32
 
     Taught in notebook 03, section 1.
     """
-    one_of(modality, CHANNELS, "modality")
-    return load_model(shipped_file(modality, "ldr"), device).eval()
+    ways = REPRESENTATIONS[one_of(modality, REPRESENTATIONS, "modality")]
+    steps = ways[one_of(way, ways, f'way of training of a network for "{modality}"')]
+    step = steps[0] if step is None else step
+    step = int(one_of(step, steps, f'step of the way "{way}" for "{modality}"'))
+    path = representation_file(modality, way, step)
+    net = load_model(path, device).eval()
+    if net.in_channels != CHANNELS[modality]:
+        raise DataError(
+            f"{path} holds a network for images of {net.in_channels} channels, not for "
+            f"{modality} images: install the package again"
+        )
+    return net
 
 
 def load_weights(encoder: Encoder, path: Path | str) -> Encoder:

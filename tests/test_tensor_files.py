@@ -124,7 +124,7 @@ def test_damage_is_noticed_and_the_file_named(whole, tmp_path, kind, damage):
     "name, load",
     [
         ("vessel", lambda: load_pretrained("fundus", "cpu")),
-        ("representation_fundus", lambda: load_representation("fundus", "cpu")),
+        ("representation_fundus_both_1000", lambda: load_representation("fundus", "cpu")),
         ("encoder_chest_dense", lambda: load_encoder("chest", "dense", "cpu")),
     ],
 )

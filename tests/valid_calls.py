@@ -289,7 +289,10 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             ldr_lib.load_encoder,
             dict(modality="chest", method="ldr", device="cpu"),
         ),
-        "load_representation": (ldr_lib.load_representation, dict(modality="chest", device="cpu")),
+        "load_representation": (
+            ldr_lib.load_representation,
+            dict(modality="fundus", device="cpu", step=10_000, way="embedding only"),
+        ),
         "load_pretrained": (ldr_lib.load_pretrained, dict(name="chest", device="cpu")),
         "pick_device": (ldr_lib.pick_device, dict(name="cpu")),
         "to_device": (ldr_lib.to_device, dict(module=net, device=torch.device("cpu"))),
@@ -581,6 +584,7 @@ def valid_calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             ),
         ),
         "embed_scene": (explore.embed_scene, dict(model=net, images=x, limit=None)),
+        "shipped_steps": (explore.shipped_steps, dict(way="embedding only")),
         "embed_steps": (explore.embed_steps, dict(steps={0: net, 10: net}, images=x, limit=None)),
         "SimilarityExplorer": (
             explore.SimilarityExplorer,

@@ -17,6 +17,7 @@ from .figures import view_pairs as view_pairs
 from .health import alignment_and_uniformity as alignment_and_uniformity
 from .health import health as health
 from .health import health_table as health_table
+from .kept_steps import shipped_steps as shipped_steps
 from .learning import curves as curves
 from .learning import image_values as image_values
 from .learning import last_common_step as last_common_step

@@ -192,6 +192,11 @@ def study_label(
     return "_".join([modality, way.replace(" ", "-"), f"{steps:06d}", str(seed), split])
 
 
+def training_folder(way: str, modality: str, seed: int) -> Path:
+    """Where a training leaves its networks."""
+    return runs_folder() / NAME / f"{modality}_{way.replace(' ', '-')}_{seed}"
+
+
 def networks_after(
     way: str, modality: str, steps: int, seed: int, images: np.ndarray, fingerprint: str
 ) -> Iterator[tuple[int, TwoBranchNet]]:
@@ -213,7 +218,7 @@ def networks_after(
         DataError: An interrupted run had other images.
     """
     settings = settings_of(way, modality, seed)
-    folder = runs_folder() / NAME / f"{modality}_{way.replace(' ', '-')}_{seed}"
+    folder = training_folder(way, modality, seed)
     options = dict(data=fingerprint, resume=True, snapshots=[0, *AT])
     if steps:
         train(images, settings, folder, until=steps, **options)

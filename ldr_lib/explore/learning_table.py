@@ -18,13 +18,16 @@ def learning_records(modality: str) -> list[dict]:
     return committed_records(NAME, modality=modality, split="test")
 
 
-def learning_table(records: list[dict], modality: str) -> tuple[int, pd.DataFrame]:
-    """What was reached after the largest number of steps that three seeds of *both* and of
-    *embedding only* have.
+def learning_table(
+    records: list[dict], modality: str, steps: int | None = None
+) -> tuple[int, pd.DataFrame]:
+    """What was reached after n steps.
 
     Args:
         records: Of `learning_study`.
         modality: "fundus" or "chest".
+        steps: Their number; None takes the largest that three seeds of *both* and of *embedding
+            only* have.
 
     Returns:
         The number of steps, 0 where there is none; and a row for each way of training and each
@@ -33,7 +36,7 @@ def learning_table(records: list[dict], modality: str) -> tuple[int, pd.DataFram
     Taught in notebook 02, section 10.
     """
     dataset, main = ASKED[modality]
-    steps = last_common_step(records, COMPARED)
+    steps = last_common_step(records, COMPARED) if steps is None else steps
     columns = (f"AP {main}", f"AP {main} across", f"Dice {main}", "matched IoU", "NMI")
     trained = {record["parameters"]["way"] for record in records} & set(WAYS)
     rows = [way for way in WAYS if way in trained]

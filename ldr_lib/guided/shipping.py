@@ -101,7 +101,7 @@ def card(guided: str, record: dict, label: str) -> str:
         f"- **Data** training splits of {', '.join(kind.title for kind in sets)}, "
         f"without any label; {shapes}.",
         f"- **Terms** {'; '.join(terms)}.",
-        f"- **Initialisation** {_initialisation(guide.modality, parameters)}.",
+        f"- **Initialisation** {_initialisation(parameters)}.",
         f"- **Steps** {_steps(record, label)}",
         f"- **Seed** {parameters['seed']}; not chosen among seeds. "
         "Weights rounded to half precision.",
@@ -125,9 +125,9 @@ def card(guided: str, record: dict, label: str) -> str:
     return "\n".join([*lines, "For research and teaching, not for diagnosis.", ""])
 
 
-def _initialisation(modality: str, parameters: dict) -> str:
+def _initialisation(parameters: dict) -> str:
     if parameters["control"] == "from representation":
-        return f'`load_representation("{modality}")`, itself trained without labels'
+        return "the representation that then came with the package, itself trained without labels"
     return "random weights"
 
 

@@ -12,7 +12,7 @@ import torch
 from fastai.learner import Learner
 
 from ..callbacks import LossLog, MakeViews, SeedEpoch
-from ..checkpoint import begin_anew_if_finished, identity, load_model, save_model
+from ..checkpoint import begin_anew_if_finished, identity
 from ..data import checks
 from ..data.batches import image_batches
 from ..data.checksums import array_fingerprint
@@ -301,13 +301,7 @@ def ship(tier: str = "study") -> Path:
             encoder = load_weights(
                 random_encoder(CHANNELS[modality]), folder / "encoder.safetensors"
             )
-            if method == "ldr":
-                save_model(
-                    load_model(folder / "model.safetensors", "cpu").half(),
-                    shipped_file(modality, method),
-                )
-            else:
-                save_encoder(encoder, shipped_file(modality, method), half=True)
+            save_encoder(encoder, shipped_file(modality, method), half=True)
             record = read_record(folder)
             settings, metrics = record["metrics"]["settings"], record["metrics"]
             steps = settings["steps"] * sum(settings["epochs"])
@@ -326,8 +320,7 @@ def ship(tier: str = "study") -> Path:
     card = f"""{head}
 # Pretrained encoders
 
-Weights of `ldr_lib.load_encoder(modality, method)`, and for the method ldr of the whole
-two-branch network, `ldr_lib.load_representation(modality)`; trained without labels: {used}.
+Weights of `ldr_lib.load_encoder(modality, method)`; trained without labels: {used}.
 
 | modality | method | images | steps | views a step | minutes on one core |
 |---|---|---|---|---|---|

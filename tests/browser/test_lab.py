@@ -104,7 +104,7 @@ def click_and_measure(page, canvas, side, row, column):
     Returns:
         The similarity that is shown then, and the milliseconds until it was shown.
     """
-    page.get_by_role("button", name="clear").click()
+    page.get_by_role("button", name="clear").first.click()
     page.wait_for_function(f"{LENGTH} === 0")
     page.evaluate(
         """() => {
@@ -164,7 +164,7 @@ def test_a_click_on_a_vessel_changes_the_map_and_peaks_there(page, lab, tmp_path
         }
     )
     assert "outside the field of view" in page.locator(".ldr-message").first.inner_text()
-    page.get_by_role("button", name="save masks").click()
+    page.get_by_role("button", name="save masks").first.click()
     page.get_by_text(re.compile(r"masks and points\.json were saved")).wait_for()
     assert not page.locator(".jp-OutputArea-output[data-mime-type*=error]").count()
 
