@@ -12,7 +12,9 @@ from .repository import repository
 parser = argparse.ArgumentParser(prog="python -m website", description="Write the kit as pages.")
 parser.add_argument("folder", type=Path, help="where the pages are written; its pages are replaced")
 parser.add_argument(
-    "--repository", default=repository(), help="address of the repository that pages point to"
+    "--repository",
+    default=repository(),
+    help="address of the public repository; default: that of pyproject.toml",
 )
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from .links import Links, check_fragments
 from .notebooks import image_descriptions, notebook_page
 from .page import Page, adopted, markdown_page, relative, text_page
 from .reference import reference_pages
-from .repository import HERE, ROOT
+from .repository import HERE, ROOT, owner_and_name
 
 BUNDLED = {
     "mathjax/es5/tex-svg.js": "assets/mathjax.js",
@@ -33,8 +33,9 @@ TEXTS = {"notebooks/claims.yaml": "yaml", "notebooks/runs.yaml": "yaml"}
 TEXTS |= {"CITATION.cff": "yaml", "LICENSE": "text"}
 
 
-def all_pages() -> list[Page]:
+def all_pages(repository: str) -> list[Page]:
     """All pages in the order of the navigation."""
+    notebooks = sorted((ROOT / "notebooks").glob("0*.ipynb"))
     cards = [
         markdown_page(f"ldr_lib/weights/{name}.md", f"weights/{name}.html", "Weights")
         for name in CARDS
@@ -42,7 +43,7 @@ def all_pages() -> list[Page]:
     return [
         markdown_page("README.md", "index.html", "Start", "About the kit"),
         markdown_page("notebooks/GLOSSARY.md", "glossary.html", "Start", "Glossary"),
-        *(notebook_page(path) for path in sorted((ROOT / "notebooks").glob("0*.ipynb"))),
+        *(notebook_page(path, repository) for path in notebooks),
         *explorer_pages(),
         markdown_page("figures/README.md", "results/tables.html", "Results", "All tables"),
         _ledger_page(),
@@ -66,7 +67,7 @@ def build(folder: Path, repository: str) -> Path:
 
     Args:
         folder: Where it is written; an older site there is replaced.
-        repository: Address of the public repository.
+        repository: Address of the public repository; "" where it is not known.
 
     Returns:
         The first page.
@@ -74,10 +75,13 @@ def build(folder: Path, repository: str) -> Path:
     Raises:
         DataError: The folder holds something else, a link leads nowhere, a figure is not described,
             or npm is missing.
+        ValueError: The address is none of GitHub.
     """
+    if repository:
+        owner_and_name(repository)
     _refuse_other_files(folder)
     bundled = browser_packages()
-    pages = all_pages()
+    pages = all_pages(repository)
     links = Links(pages, repository)
     documents = {page.url: _document(page, links) for page in pages}
     check_fragments(documents)

@@ -1,7 +1,8 @@
 """Notebooks on Google Colab: a badge that opens them there, and a cell that fetches the kit there.
 
-`python -m website.colab` writes both into all notebooks; run again it changes nothing. After the
-repository has got another address, `python -m website.colab --repository ADDRESS` writes that one.
+Both need the address of the public repository, which stands in pyproject.toml. `python -m
+website.colab` writes both into all notebooks; run again it changes nothing. Without an address
+there is no badge, and the cell says on Colab what is missing.
 """
 
 import argparse
@@ -34,15 +35,31 @@ if "google.colab" in sys.modules and find_spec("ldr_lib") is None:
     for command in (clone, install):
         subprocess.run(command, check=True)
     sys.path.insert(0, kit)"""
+WITHOUT_ADDRESS = """\
+# On Google Colab this says what is missing there; elsewhere it does nothing.
+import sys
+from importlib.util import find_spec
+
+if "google.colab" in sys.modules and find_spec("ldr_lib") is None:
+    raise ImportError(
+        "ldr_lib is not installed here, and this copy of the kit does not know its address. Put "
+        "it under Repository in pyproject.toml and run: python -m website.colab"
+    )"""
 
 
 def guard_of(address: str) -> str:
-    """Source of the cell that fetches the kit from a repository."""
-    return GUARD.format(repository=address)
+    """Source of the cell that fetches the kit from a repository; without an address it only says
+    so, on Colab.
+    """
+    return GUARD.format(repository=address) if address else WITHOUT_ADDRESS
 
 
 def badge_of(address: str, name: str) -> str:
-    """The badge that opens a notebook of a repository in Colab, in Markdown."""
+    """The badge that opens a notebook of a repository in Colab, in Markdown; none without an
+    address.
+    """
+    if not address:
+        return ""
     place = f"{owner_and_name(address)}/blob/main/notebooks/{name}"
     return f"[![Open in Colab]({PICTURE})](https://colab.research.google.com/github/{place})\n\n"
 
@@ -53,7 +70,7 @@ def equip(notebook: NotebookNode, name: str, address: str) -> None:
     Args:
         notebook: Begins with a Markdown cell whose first line is its title; changed in place.
         name: Its file.
-        address: Of the repository.
+        address: Of the repository; "" where it is not known.
     """
     title, _, text = BADGE.sub("", notebook.cells[0].source).partition("\n\n")
     notebook.cells[0].source = f"{title}\n\n{badge_of(address, name)}{text}"
@@ -90,7 +107,7 @@ def equip_files(paths: list[Path], address: str) -> list[Path]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m website.colab", description=__doc__)
-    parser.add_argument("--repository", default=repository(), help="address of the repository")
+    parser.add_argument("--repository", default=repository(), help="its address")
     try:
         for path in equip_files(NOTEBOOKS, parser.parse_args().repository):
             print(f"{path.name}: badge and cell for Colab written")

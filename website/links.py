@@ -20,7 +20,8 @@ class Links:
 
     Args:
         pages: All pages.
-        repository: Address of the public repository, for files that are no page.
+        repository: Address of the public repository, for files that are no page; without one,
+            links to them become their places in the kit.
 
     Attributes:
         pictures: Files of the project that pages show, by their place on the site.
@@ -43,24 +44,30 @@ class Links:
             if tag.name == "img" and re.match("https?:", address):
                 _as_words(tag)
             elif page.source and not _is_elsewhere(address, page):
-                tag[name] = self._resolved(address, page)
+                target = _target(address, page)
+                tag[name] = self._resolved(target, urlsplit(address).fragment, page)
+                if not tag[name]:
+                    _as_place(tag, target)
 
-    def _resolved(self, address: str, page: Page) -> str:
-        parts = urlsplit(address)
-        folder = posixpath.dirname(page.source)
-        target = posixpath.normpath(posixpath.join(folder, unquote(parts.path)))
-        fragment = f"#{parts.fragment}" if parts.fragment else ""
+    def _resolved(self, target: str, fragment: str, page: Page) -> str:
+        """Where a file of the project is found; "" where no address is known."""
         if target in self.places:
-            return relative(self.places[target], page.url) + fragment
-        if target.startswith("..") or not (ROOT / target).exists():
-            raise DataError(
-                f"{page.source} links to {address}, which does not exist: mend the link"
-            )
+            place = relative(self.places[target], page.url)
+            return f"{place}#{fragment}" if fragment else place
         if target.endswith(PICTURES):
             self.pictures[f"files/{target}"] = target
             return relative(f"files/{target}", page.url)
         kind = "tree" if (ROOT / target).is_dir() else "blob"
-        return f"{self.repository}/{kind}/main/{target}"
+        return f"{self.repository}/{kind}/main/{target}" if self.repository else ""
+
+
+def _target(address: str, page: Page) -> str:
+    """The file of the project to which a page's link leads."""
+    folder = posixpath.dirname(page.source)
+    target = posixpath.normpath(posixpath.join(folder, unquote(urlsplit(address).path)))
+    if target.startswith("..") or not (ROOT / target).exists():
+        raise DataError(f"{page.source} links to {address}, which does not exist: mend the link")
+    return target
 
 
 def _is_elsewhere(address: str, page: Page) -> bool:
@@ -74,6 +81,12 @@ def _as_words(picture: Tag) -> None:
     if picture.parent.name == "a":
         picture.parent["class"] = "button"
     picture.replace_with(picture.get("alt", ""))
+
+
+def _as_place(link: Tag, target: str) -> None:
+    """A link that leads nowhere here gives way to its text and its place in the kit."""
+    link.append(f" (in the kit: {target})")
+    link.unwrap()
 
 
 def check_fragments(documents: dict[str, BeautifulSoup]) -> None:

@@ -18,6 +18,7 @@ from traitlets.config import Config
 from ldr_lib import DataError
 from ldr_lib.runs.notebooks import COLAB
 
+from .colab import equip
 from .page import Page, first_heading
 from .repository import HERE, ROOT
 
@@ -26,16 +27,18 @@ ALTERNATIVES = HERE / "alternatives.yaml"
 IMAGES = ("image/png", "image/jpeg")
 
 
-def notebook_page(path: Path) -> Page:
+def notebook_page(path: Path, repository: str) -> Page:
     """A notebook of the kit as a page.
 
     Args:
         path: The notebook, below the project's folder.
+        repository: Address of the public repository, from which Colab opens it; "" for none.
 
     Raises:
         DataError: A figure has no alternative text, or is not the one that the record lists.
     """
     notebook = nbformat.read(path, as_version=4)
+    equip(notebook, path.name, repository)
     title = first_heading(notebook.cells[0].source).partition(":")[0]
     files = _take_figures(notebook, path.stem)
     url = f"notebooks/{path.stem}.html"

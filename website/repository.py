@@ -8,9 +8,10 @@ HERE = Path(__file__).resolve().parent
 
 
 def repository() -> str:
-    """Address of the public repository, as pyproject.toml gives it."""
+    """Address of the public repository, as pyproject.toml gives it; "" where it gives none."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    return re.search(r'^Repository = "(.*)"$', text, re.M).group(1)
+    found = re.search(r'^Repository = "(.*)"$', text, re.M)
+    return found.group(1) if found else ""
 
 
 def owner_and_name(address: str) -> str:

@@ -6,7 +6,6 @@ import pytest
 
 from ldr_lib import DataError
 from website.build import browser_packages, build
-from website.repository import repository
 
 
 @pytest.fixture(scope="session")
@@ -19,5 +18,5 @@ def site(tmp_path_factory, own_folders):
     folder = tmp_path_factory.mktemp("pages") / "site"
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        build(folder, repository())
+        build(folder, "https://github.com/someone/eyes")
     return folder

@@ -71,10 +71,43 @@ def test_committed_notebooks_are_equipped(path, tmp_path):
     again = "run python -m website.colab to write badge and cell"
     assert colab.equip_files([copy], repository()) == [], again
     title, guard = nbformat.read(path, 4).cells[:2]
-    place = f"github/{owner_and_name(repository())}/blob/main/notebooks/{path.name}"
-    assert title.source.startswith("# ") and f"{place})\n\n" in title.source
+    assert title.source.startswith("# ") and colab.badge_of(repository(), path.name) in title.source
+    assert title.source.count("colab") == 2 * bool(repository())
     assert guard.metadata.tags == [COLAB] and not guard.outputs
     ast.parse(guard.source)
+
+
+def test_without_an_address_there_is_no_badge_and_the_cell_says_what_is_missing(
+    tmp_path, on_colab, commands
+):
+    copy = tmp_path / NOTEBOOKS[0].name
+    shutil.copy(NOTEBOOKS[0], copy)
+    colab.equip_files([copy], ADDRESS)
+    given = nbformat.read(copy, 4)
+    assert colab.equip_files([copy], "") == [copy]
+    title, guard = nbformat.read(copy, 4).cells[:2]
+    assert "colab" in given.cells[0].source and "colab" not in title.source
+    with pytest.raises(ImportError, match="Repository in pyproject.toml"):
+        exec(guard.source, {})
+    assert not commands
+    colab.equip_files([copy], ADDRESS)
+    assert nbformat.read(copy, 4) == given
+
+
+def test_without_an_address_the_cell_touches_no_other_machine(monkeypatch):
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    exec(colab.guard_of(""), {})
+
+
+@pytest.mark.parametrize(
+    "text, address",
+    [('[project.urls]\nRepository = "' + ADDRESS + '"\n', ADDRESS), ("[project]\n", "")],
+)
+def test_the_address_stands_in_one_place(text, address, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr("website.repository.ROOT", tmp_path)
+    assert repository() == address
 
 
 def test_another_address_replaces_badge_and_cell_and_no_more(tmp_path):

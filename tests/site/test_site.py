@@ -128,7 +128,23 @@ def test_the_cell_for_colab_is_not_shown_and_its_badge_is(documents):
     page = documents["notebooks/00_quickstart.html"]
     assert "find_spec" not in page.main.get_text()
     badge = page.main.find("a", class_="button")
-    assert badge.get_text() == "Open in Colab" and "00_quickstart.ipynb" in badge["href"]
+    assert badge.get_text() == "Open in Colab"
+    assert badge["href"].endswith("/github/someone/eyes/blob/main/notebooks/00_quickstart.ipynb")
+
+
+def test_without_an_address_no_badge_and_no_link_is_shown():
+    page = notebooks.notebook_page(ROOT / "notebooks/04_prior_guided_clustering.ipynb", "")
+    assert "Open in Colab" not in page.body and "colab.research" not in page.body
+    soup = BeautifulSoup(page.body, "html.parser")
+    links.Links([page], "").rewrite(page, soup)
+    assert "(in the kit: notebooks/course/students/sliders.ipynb)" in soup.get_text()
+    assert not soup.find_all("a", href=re.compile("sliders|^$"))
+
+
+def test_an_address_that_is_none_is_refused_before_anything_is_built(tmp_path):
+    with pytest.raises(ValueError, match="OWNER/NAME"):
+        build(tmp_path / "site", "https://github.com/-account-")
+    assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_tests_run_on_three_systems_with_the_oldest_and_the_newest_versions():
 
 def test_the_site_is_built_for_the_repository_that_publishes_it():
     jobs = workflow("site")["jobs"]
-    assert commands(jobs["build"]).count('--repository "$ADDRESS"') == 2
+    assert commands(jobs["build"]).count('--repository "$ADDRESS"') == 1
     assert ".[site]" in commands(jobs["build"]) and re.search(r"^site = \[", PYPROJECT, re.M)
     assert jobs["publish"]["needs"] == "build"
     assert jobs["publish"]["permissions"] == {"pages": "write", "id-token": "write"}
