@@ -16,7 +16,9 @@ WRONG = [
         "views",
         G,
         "no normalisation after averaging",
-        function("patch_grid(v, grid)", "return F.adaptive_avg_pool2d(v, grid)"),
+        function(
+            "patch_grid(v, inside, grid)", "return F.adaptive_avg_pool2d(v * inside[:, None], grid)"
+        ),
         ["patch_grid_test"],
     ),
     (
@@ -24,7 +26,8 @@ WRONG = [
         G,
         "normalised over the grid instead of the vector",
         function(
-            "patch_grid(v, grid)", "return F.normalize(F.adaptive_avg_pool2d(v, grid), dim=2)"
+            "patch_grid(v, inside, grid)",
+            "return F.normalize(F.adaptive_avg_pool2d(v * inside[:, None], grid), dim=2)",
         ),
         ["patch_grid_test"],
     ),
@@ -33,7 +36,8 @@ WRONG = [
         G,
         "largest instead of mean",
         function(
-            "patch_grid(v, grid)", "return F.normalize(F.adaptive_max_pool2d(v, grid), dim=1)"
+            "patch_grid(v, inside, grid)",
+            "return F.normalize(F.adaptive_max_pool2d(v * inside[:, None], grid), dim=1)",
         ),
         ["patch_grid_test"],
     ),
@@ -42,7 +46,9 @@ WRONG = [
         G,
         "calls the kit",
         "from ldr_lib import losses\n"
-        + function("patch_grid(v, grid)", "return losses.patch_grid(v, grid)"),
+        + function(
+            "patch_grid(v, inside, grid)", "return losses.patch_grid(v * inside[:, None], grid)"
+        ),
         ["patch_grid_test"],
     ),
     (
@@ -51,19 +57,19 @@ WRONG = [
         "wrong quarter-turn direction",
         function(
             "turn_back(z, quarter_turns, mirrored)",
-            "z = torch.rot90(z, quarter_turns, (2, 3))",
-            "return z.flip(3) if mirrored else z",
+            "z = z.flip(2) if mirrored else z",
+            "return torch.rot90(z, quarter_turns, (2, 3))",
         ),
         ["turn_back_test"],
     ),
     (
         "views",
         T,
-        "mirror undone first",
+        "turn undone first",
         function(
             "turn_back(z, quarter_turns, mirrored)",
-            "z = z.flip(3) if mirrored else z",
-            "return torch.rot90(z, -quarter_turns, (2, 3))",
+            "z = torch.rot90(z, -quarter_turns, (2, 3))",
+            "return z.flip(2) if mirrored else z",
         ),
         ["turn_back_test"],
     ),
@@ -98,7 +104,8 @@ WRONG = [
         "softmax over the wrong axis",
         function(
             "probabilities(z, temperature=0.1)",
-            "logits = (z @ z.detach().T / temperature).masked_fill(torch.eye(len(z), "
+            "t = torch.as_tensor(temperature).reshape(-1, 1)",
+            "logits = (z @ z.detach().T / t).masked_fill(torch.eye(len(z), "
             "dtype=torch.bool), -torch.inf)",
             "return logits.softmax(0)",
         ),
@@ -110,8 +117,8 @@ WRONG = [
         "forgot stop-gradient",
         function(
             "probabilities(z, temperature=0.1)",
-            "logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z), dtype=torch.bool), "
-            "-torch.inf)",
+            "t = torch.as_tensor(temperature).reshape(-1, 1)",
+            "logits = (z @ z.T / t).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)",
             "return logits.softmax(1)",
         ),
         ["probabilities_test"],
@@ -122,7 +129,7 @@ WRONG = [
         "chooses itself",
         function(
             "probabilities(z, temperature=0.1)",
-            "return (z @ z.detach().T / temperature).softmax(1)",
+            "return (z @ z.detach().T / torch.as_tensor(temperature).reshape(-1, 1)).softmax(1)",
         ),
         ["probabilities_test", "patch_loss_test"],
     ),
@@ -132,7 +139,8 @@ WRONG = [
         "multiplied by the temperature",
         function(
             "probabilities(z, temperature=0.1)",
-            "logits = (z @ z.detach().T * temperature).masked_fill(torch.eye(len(z), "
+            "t = torch.as_tensor(temperature).reshape(-1, 1)",
+            "logits = (z @ z.detach().T * t).masked_fill(torch.eye(len(z), "
             "dtype=torch.bool), -torch.inf)",
             "return logits.softmax(1)",
         ),
@@ -144,7 +152,8 @@ WRONG = [
         "overflows",
         function(
             "probabilities(z, temperature=0.1)",
-            "e = torch.exp(z @ z.detach().T / temperature) * (1 - torch.eye(len(z)))",
+            "t = torch.as_tensor(temperature).reshape(-1, 1)",
+            "e = torch.exp(z @ z.detach().T / t) * (1 - torch.eye(len(z)))",
             "return e / e.sum(1, keepdim=True)",
         ),
         ["probabilities_test"],
@@ -154,12 +163,12 @@ WRONG = [
         L,
         "positives left among negatives",
         function(
-            "patch_loss(anchors, positives, temperature=0.1)",
+            "patch_loss(anchors, positives, temperature=0.1, weight=1.0)",
             "z = torch.cat([anchors, positives])",
             "p = probabilities(z, temperature)",
             "i = torch.arange(len(z))",
             "j = i.roll(len(anchors))",
-            "return -(p[i, j].log() + torch.log1p(-p.clamp(max=1 - 1e-6)).sum(1)).mean()",
+            "return -(p[i, j].log() + weight * torch.log1p(-p.clamp(max=1 - 1e-6)).sum(1)).mean()",
         ),
         ["patch_loss_test"],
     ),
@@ -168,7 +177,7 @@ WRONG = [
         L,
         "no negatives",
         function(
-            "patch_loss(anchors, positives, temperature=0.1)",
+            "patch_loss(anchors, positives, temperature=0.1, weight=1.0)",
             "p = probabilities(torch.cat([anchors, positives]), temperature)",
             "i = torch.arange(len(p))",
             "return -p[i, i.roll(len(anchors))].log().mean()",
@@ -180,12 +189,12 @@ WRONG = [
         L,
         "sum instead of mean",
         function(
-            "patch_loss(anchors, positives, temperature=0.1)",
+            "patch_loss(anchors, positives, temperature=0.1, weight=1.0)",
             "p = probabilities(torch.cat([anchors, positives]), temperature)",
             "i = torch.arange(len(p))",
             "j = i.roll(len(anchors))",
             "n = torch.log1p(-p.clamp(max=1 - 1e-6))",
-            "return -(p[i, j].log() + n.sum(1) - n[i, j]).sum()",
+            "return -(p[i, j].log() + weight * (n.sum(1) - n[i, j])).sum()",
         ),
         ["patch_loss_test"],
     ),
@@ -194,12 +203,12 @@ WRONG = [
         L,
         "the neighbour is the partner",
         function(
-            "patch_loss(anchors, positives, temperature=0.1)",
+            "patch_loss(anchors, positives, temperature=0.1, weight=1.0)",
             "p = probabilities(torch.cat([anchors, positives]), temperature)",
             "i = torch.arange(len(p))",
             "j = i.roll(1)",
             "n = torch.log1p(-p.clamp(max=1 - 1e-6))",
-            "return -(p[i, j].log() + n.sum(1) - n[i, j]).mean()",
+            "return -(p[i, j].log() + weight * (n.sum(1) - n[i, j])).mean()",
         ),
         ["patch_loss_test"],
     ),
@@ -230,7 +239,8 @@ WRONG = [
         R,
         "no normalisation",
         function(
-            "region_vectors(v, a)", "return torch.einsum('ndhw,nkhw->nkd', v, a) / v[0, 0].numel()"
+            "region_vectors(v, a, inside)",
+            "return torch.einsum('ndhw,nkhw->nkd', v, a * inside[:, None]) / v[0, 0].numel()",
         ),
         ["region_vectors_test"],
     ),
@@ -239,8 +249,8 @@ WRONG = [
         R,
         "normalised over clusters",
         function(
-            "region_vectors(v, a)",
-            "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=1)",
+            "region_vectors(v, a, inside)",
+            "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a * inside[:, None]), dim=1)",
         ),
         ["region_vectors_test"],
     ),
@@ -249,9 +259,9 @@ WRONG = [
         R,
         "hard clusters",
         function(
-            "region_vectors(v, a)",
+            "region_vectors(v, a, inside)",
             "a = F.one_hot(a.argmax(1), a.shape[1]).permute(0, 3, 1, 2).float()",
-            "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=2)",
+            "return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a * inside[:, None]), dim=2)",
         ),
         ["region_vectors_test"],
     ),
@@ -260,8 +270,8 @@ WRONG = [
         D,
         "softmax over images",
         function(
-            "region_loss(r, temperature=0.2)",
-            "c = F.normalize(r.mean(0), dim=1)",
+            "region_loss(r, areas, temperature=0.2)",
+            "c = F.normalize((areas[..., None] * r).sum(0), dim=1)",
             "return -(r @ c.T / temperature).log_softmax(0).diagonal(dim1=1, dim2=2).mean()",
         ),
         ["region_loss_test"],
@@ -271,8 +281,8 @@ WRONG = [
         D,
         "prototypes not normalised",
         function(
-            "region_loss(r, temperature=0.2)",
-            "c = r.mean(0)",
+            "region_loss(r, areas, temperature=0.2)",
+            "c = (areas[..., None] * r).sum(0) / areas.sum(0)[:, None]",
             "return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()",
         ),
         ["region_loss_test"],
@@ -282,8 +292,8 @@ WRONG = [
         D,
         "prototypes detached",
         function(
-            "region_loss(r, temperature=0.2)",
-            "c = F.normalize(r.mean(0), dim=1).detach()",
+            "region_loss(r, areas, temperature=0.2)",
+            "c = F.normalize((areas[..., None] * r).sum(0), dim=1).detach()",
             "return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()",
         ),
         ["region_loss_test"],
@@ -293,8 +303,8 @@ WRONG = [
         D,
         "temperature forgotten",
         function(
-            "region_loss(r, temperature=0.2)",
-            "c = F.normalize(r.mean(0), dim=1)",
+            "region_loss(r, areas, temperature=0.2)",
+            "c = F.normalize((areas[..., None] * r).sum(0), dim=1)",
             "return -(r @ c.T).log_softmax(2).diagonal(dim1=1, dim2=2).mean()",
         ),
         ["region_loss_test"],
@@ -303,14 +313,14 @@ WRONG = [
         "regions",
         A,
         "area ignored",
-        function("area_loss(a)", "return (a.sum(1) - 1).abs().mean()"),
+        function("area_loss(a, wanted)", "return (a.sum(1) - 1).abs().mean()"),
         ["area_loss_test"],
     ),
     (
         "regions",
         A,
         "areas of all images together",
-        function("area_loss(a)", "return ((a.mean((0, 2, 3)) - 1 / a.shape[1]) ** 2).mean()"),
+        function("area_loss(a, wanted)", "return ((a.mean((0, 2, 3)) - wanted) ** 2).mean()"),
         ["area_loss_test"],
     ),
     (
@@ -372,7 +382,7 @@ WRONG = [
         "field of view forgotten",
         function(
             "render(background, soft, inside, strength=0.4)",
-            "return background * (1 - strength * soft[..., None])",
+            "return background * (1 - strength) ** soft[..., None]",
         ),
         ["render_test"],
     ),
@@ -381,8 +391,8 @@ WRONG = [
         "by_prototype",
         "softmax over pixels",
         function(
-            "by_prototype(v, r, temperature=0.2)",
-            "s = torch.einsum('kd,dhw->khw', r, v) / temperature",
+            "by_prototype(v, r, areas, temperature=0.2)",
+            "s = torch.einsum('kd,dhw->khw', r, v) / temperature + areas.log()[:, None, None]",
             "return s.flatten(1).softmax(1)[0].reshape(s.shape[1:])",
         ),
         ["by_prototype_test"],
@@ -392,8 +402,8 @@ WRONG = [
         "by_prototype",
         "temperature forgotten",
         function(
-            "by_prototype(v, r, temperature=0.2)",
-            "return torch.einsum('kd,dhw->khw', r, v).softmax(0)[0]",
+            "by_prototype(v, r, areas, temperature=0.2)",
+            "return (torch.einsum('kd,dhw->khw', r, v) + areas.log()[:, None, None]).softmax(0)[0]",
         ),
         ["by_prototype_test"],
     ),
@@ -592,12 +602,12 @@ RIGHT = [
         G,
         "a loop over cells",
         function(
-            "patch_grid(v, grid)",
-            "s = v.shape[-1] // grid",
-            "rows = [torch.stack([v[:, :, i * s:(i + 1) * s, j * s:(j + 1) * s].mean((2, 3)) for "
+            "patch_grid(v, inside, grid)",
+            "s, v = v.shape[-1] // grid, torch.where(inside[:, None], v, 0)",
+            "rows = [torch.stack([v[:, :, i * s:(i + 1) * s, j * s:(j + 1) * s].sum((2, 3)) for "
             "j in range(grid)], -1) for i in range(grid)]",
             "z = torch.stack(rows, 2)",
-            "return z / z.norm(dim=1, keepdim=True)",
+            "return z / z.norm(dim=1, keepdim=True).clamp(min=1e-9)",
         ),
     ),
     (
@@ -606,9 +616,10 @@ RIGHT = [
         "turned on",
         function(
             "turn_back(z, quarter_turns, mirrored)",
+            "z = torch.flip(z, (2,)) if mirrored else z",
             "for _ in range((4 - quarter_turns) % 4):",
             "    z = z.transpose(2, 3).flip(2)",
-            "return torch.flip(z, (3,)) if mirrored else z",
+            "return z",
         ),
     ),
     (
@@ -627,7 +638,8 @@ RIGHT = [
         "exponentials in double precision",
         function(
             "probabilities(z, temperature=0.1)",
-            "s = z.double() @ z.detach().double().T / temperature",
+            "s = z.double() @ z.detach().double().T",
+            "s = s / (temperature[:, None] if torch.is_tensor(temperature) else temperature)",
             "s = s - torch.diag(torch.full((len(z),), torch.inf))",
             "return torch.exp(s - s.max(1, keepdim=True).values.detach()) / torch.exp(s - "
             "s.max(1, keepdim=True).values.detach()).sum(1, keepdim=True)",
@@ -638,13 +650,14 @@ RIGHT = [
         L,
         "a mask of negatives",
         function(
-            "patch_loss(anchors, positives, temperature=0.1)",
+            "patch_loss(anchors, positives, temperature=0.1, weight=1.0)",
             "n = len(anchors)",
             "p = probabilities(torch.cat([anchors, positives]), temperature)",
             "positive = torch.eye(2 * n, dtype=torch.bool).roll(n, 1)",
             "negative = ~positive & ~torch.eye(2 * n, dtype=torch.bool)",
             "near = -torch.log(p[positive] + 1e-30).sum()",
-            "return (near - torch.log(1 - p[negative].clamp(max=1 - 1e-6)).sum()) / (2 * n)",
+            "far = -torch.log(1 - p[negative].clamp(max=1 - 1e-6)).sum()",
+            "return (near + weight * far) / (2 * n)",
         ),
     ),
     (
@@ -663,8 +676,8 @@ RIGHT = [
         R,
         "loops in double precision",
         function(
-            "region_vectors(v, a)",
-            "v, a = v.double(), a.double()",
+            "region_vectors(v, a, inside)",
+            "v, a = v.double(), torch.where(inside[:, None], a.double(), 0)",
             "r = torch.stack([torch.stack([(v[n] * a[n, k]).mean((1, 2)) for k in "
             "range(a.shape[1])]) for n in range(len(v))])",
             "return r / r.norm(dim=2, keepdim=True)",
@@ -675,9 +688,9 @@ RIGHT = [
         D,
         "cross-entropy",
         function(
-            "region_loss(r, temperature=0.2)",
+            "region_loss(r, areas, temperature=0.2)",
             "n, k, d = r.shape",
-            "c = F.normalize(r.sum(0), dim=1)",
+            "c = F.normalize(torch.einsum('nk,nkd->kd', areas, r), dim=1)",
             "return F.cross_entropy((r @ c.T / temperature).reshape(n * k, k), "
             "torch.arange(k).repeat(n))",
         ),
@@ -687,10 +700,9 @@ RIGHT = [
         A,
         "numpy-like",
         function(
-            "area_loss(a)",
+            "area_loss(a, wanted)",
             "areas = a.flatten(2).mean(2)",
-            "return torch.pow(areas - areas.new_tensor(1.0 / areas.shape[1]), 2).sum() / "
-            "areas.numel()",
+            "return torch.pow(areas - wanted.expand_as(areas), 2).sum() / areas.numel()",
         ),
     ),
     (
@@ -709,7 +721,7 @@ RIGHT = [
         "where",
         function(
             "render(background, soft, inside, strength=0.4)",
-            "drawn = background - background * strength * np.repeat(soft[:, :, None], 3, 2)",
+            "drawn = background * np.exp(np.log(1 - strength) * np.repeat(soft[:, :, None], 3, 2))",
             "return np.where(inside[:, :, None], drawn, 0)",
         ),
     ),
@@ -718,9 +730,10 @@ RIGHT = [
         "by_prototype",
         "a matrix product",
         function(
-            "by_prototype(v, r, temperature=0.2)",
+            "by_prototype(v, r, areas, temperature=0.2)",
             "d, h, w = v.shape",
             "s = torch.exp(r.double() @ v.reshape(d, -1).double() / temperature)",
+            "s = s * areas[:, None]",
             "return (s[0] / s.sum(0)).reshape(h, w)",
         ),
     ),

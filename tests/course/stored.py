@@ -25,6 +25,7 @@ HINTS = {
     "views: patch_grid": [
         "Averages over cells are what pooling does; a reshape that splits H and W works too.",
         "What is the length of a mean of unit vectors?",
+        "A pixel that does not count adds nothing to a sum.",
     ],
     "views: turn_back": ["Undo the last thing first.", "A negative number of turns is allowed."],
     "views: mix": [
@@ -46,14 +47,15 @@ HINTS = {
     "regions: region_vectors": [
         "A weighted mean over pixels is a matrix product.",
         "Flatten H and W to p; then (N, D, p) and (N, K, p) meet over p.",
+        "A pixel that does not count has no share in any cluster.",
     ],
     "regions: region_loss": [
-        "A prototype is a mean over images, back on the sphere.",
+        "A prototype is a weighted mean over images, back on the sphere.",
         "The softmax runs over prototypes j; the right one for region k is k.",
     ],
     "regions: area_loss": [
         "The area of a cluster in an image is the mean of its share over pixels.",
-        "1/K is what each would have if all were equal.",
+        "What is wanted is the same for all images: (K,) meets (N, K).",
     ],
     "priors: dice": ["& is intersection.", "Watch the division when both are empty."],
     "priors: soften": [
@@ -62,10 +64,12 @@ HINTS = {
     ],
     "priors: render": [
         "Multiply, do not subtract: a dark place gets a darker vessel.",
+        "Two layers one after the other: what two factors multiply to, exponents add up to.",
         "The prior and the field of view need a third axis.",
     ],
     "priors: by_prototype": [
         "First all scalar products, (K, H, W).",
+        "A factor in front of an exponential is its logarithm inside.",
         "The softmax runs over k, and one of its K maps is asked for.",
     ],
     "training: top_1": [
@@ -90,18 +94,23 @@ HINTS = {
 MISTAKES = {
     "views: patch_grid": {
         "This is the plain mean: its length is below one, so it is not on the sphere.": """
-            return F.adaptive_avg_pool2d(v, grid)""",
+            m = inside[:, None].float()
+            pool = F.adaptive_avg_pool2d
+            return pool(v * m, grid) / pool(m, grid).clamp(1e-6)""",
+        "All pixels of a cell were averaged, those outside the field of view too.": """
+            return F.normalize(F.adaptive_avg_pool2d(v, grid), dim=1)""",
         "Rows and columns of the grid are exchanged.": """
+            v = v * inside[:, None]
             return F.normalize(F.adaptive_avg_pool2d(v, grid), dim=1).transpose(2, 3)""",
         "The vectors were brought to length one over the grid, not over D.": """
-            return F.normalize(F.adaptive_avg_pool2d(v, grid), dim=2)""",
+            return F.normalize(F.adaptive_avg_pool2d(v * inside[:, None], grid), dim=2)""",
     },
     "views: turn_back": {
         "The grid was turned further instead of back.": """
-            z = torch.rot90(z, quarter_turns, (2, 3))
-            return z.flip(3) if mirrored else z""",
-        "The mirror was undone before the turn: undo the last thing first.": """
-            return torch.rot90(z.flip(3) if mirrored else z, -quarter_turns, (2, 3))""",
+            return torch.rot90(z.flip(2) if mirrored else z, quarter_turns, (2, 3))""",
+        "The turn was undone before the mirror: undo the last thing first.": """
+            z = torch.rot90(z, -quarter_turns, (2, 3))
+            return z.flip(2) if mirrored else z""",
         "The mirror was not undone.": "return torch.rot90(z, -quarter_turns, (2, 3))",
     },
     "views: mix": {
@@ -112,12 +121,17 @@ MISTAKES = {
     },
     "patches: probabilities": {
         "Each column sums to one instead of each row: the softmax runs over the wrong axis.": """
-            logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z)).bool(), -torch.inf)
+            logits = z @ z.T / temperature[:, None]
+            logits = logits.masked_fill(torch.eye(len(z)).bool(), -torch.inf)
             return logits.softmax(0)""",
         "Every row may choose itself: leave k = i out of the sum.": """
-            return (z @ z.T / temperature).softmax(1)""",
+            return (z @ z.T / temperature[:, None]).softmax(1)""",
+        "The temperatures belong to anchors, the rows; here they were given to columns.": """
+            logits = (z @ z.T / temperature).masked_fill(torch.eye(len(z)).bool(), -torch.inf)
+            return logits.softmax(1)""",
         "The logits were multiplied by the temperature instead of divided.": """
-            logits = (z @ z.T * temperature).masked_fill(torch.eye(len(z)).bool(), -torch.inf)
+            logits = z @ z.T * temperature[:, None]
+            logits = logits.masked_fill(torch.eye(len(z)).bool(), -torch.inf)
             return logits.softmax(1)""",
         "The temperature is missing.": """
             return (z @ z.T).masked_fill(torch.eye(len(z)).bool(), -torch.inf).softmax(1)""",
@@ -127,12 +141,17 @@ MISTAKES = {
             p = probabilities(torch.cat([anchors, positives]), temperature)
             i = torch.arange(len(p))
             no = torch.log1p(-p.clamp(max=1 - 1e-6))
-            return -(p[i, i.roll(len(anchors))].log() + no.sum(1)).mean()""",
+            return -(p[i, i.roll(len(anchors))].log() + weight * no.sum(1)).mean()""",
         "This is the sum over anchors, not the mean.": """
             p = probabilities(torch.cat([anchors, positives]), temperature)
             i = torch.arange(len(p))
             j, no = i.roll(len(anchors)), torch.log1p(-p.clamp(max=1 - 1e-6))
-            return -(p[i, j].log() + no.sum(1) - no[i, j]).sum()""",
+            return -(p[i, j].log() + weight * (no.sum(1) - no[i, j])).sum()""",
+        "The weight of the second term was left out.": """
+            p = probabilities(torch.cat([anchors, positives]), temperature)
+            i = torch.arange(len(p))
+            j, no = i.roll(len(anchors)), torch.log1p(-p.clamp(max=1 - 1e-6))
+            return -(p[i, j].log() + no.sum(1) - no[i, j]).mean()""",
         "The negatives are missing.": """
             p = probabilities(torch.cat([anchors, positives]), temperature)
             i = torch.arange(len(p))
@@ -141,7 +160,7 @@ MISTAKES = {
             p = probabilities(torch.cat([anchors, positives]), temperature)
             i = torch.arange(len(p))
             j, no = i.roll(1), torch.log1p(-p.clamp(max=1 - 1e-6))
-            return -(p[i, j].log() + no.sum(1) - no[i, j]).mean()""",
+            return -(p[i, j].log() + weight * (no.sum(1) - no[i, j])).mean()""",
     },
     "patches: mixup_target": {
         "The targets are not normalised after averaging: they lie inside the sphere.": """
@@ -151,35 +170,44 @@ MISTAKES = {
     },
     "regions: region_vectors": {
         "The mean is not brought back to length one.": """
-            return torch.einsum('ndhw,nkhw->nkd', v, a) / v[0, 0].numel()""",
+            counted = a * inside[:, None]
+            return torch.einsum('ndhw,nkhw->nkd', v, counted) / v[0, 0].numel()""",
+        "Pixels outside the field of view were counted.": """
+            return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=2)""",
         "This is the sum over pixels without normalisation.": """
-            return torch.einsum('ndhw,nkhw->nkd', v, a)""",
+            return torch.einsum('ndhw,nkhw->nkd', v, a * inside[:, None])""",
         "The vectors were brought to length one over clusters, not over D.": """
+            a = a * inside[:, None]
             return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=1)""",
         "The shares were made hard: every pixel belongs to all clusters, a little.": """
-            a = F.one_hot(a.argmax(1), a.shape[1]).permute(0, 3, 1, 2).float()
+            a = F.one_hot(a.argmax(1), a.shape[1]).permute(0, 3, 1, 2) * inside[:, None].float()
             return F.normalize(torch.einsum('ndhw,nkhw->nkd', v, a), dim=2)""",
     },
     "regions: region_loss": {
         "The softmax runs over images, not over prototypes.": """
-            c = F.normalize(r.mean(0), dim=1)
+            c = F.normalize((areas[..., None] * r).sum(0), dim=1)
             return -(r @ c.T / temperature).log_softmax(0).diagonal(dim1=1, dim2=2).mean()""",
         "The softmax runs over regions, not over prototypes.": """
-            c = F.normalize(r.mean(0), dim=1)
+            c = F.normalize((areas[..., None] * r).sum(0), dim=1)
             return -(r @ c.T / temperature).log_softmax(1).diagonal(dim1=1, dim2=2).mean()""",
         "The prototypes are not normalised after averaging.": """
-            c = r.mean(0)
+            c = (areas[..., None] * r).sum(0) / areas.sum(0)[:, None]
+            return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()""",
+        "All images weigh the same in the prototypes: use the areas.": """
+            c = F.normalize(r.mean(0), dim=1)
             return -(r @ c.T / temperature).log_softmax(2).diagonal(dim1=1, dim2=2).mean()""",
         "The temperature is missing.": """
-            c = F.normalize(r.mean(0), dim=1)
+            c = F.normalize((areas[..., None] * r).sum(0), dim=1)
             return -(r @ c.T).log_softmax(2).diagonal(dim1=1, dim2=2).mean()""",
     },
     "regions: area_loss": {
         "The areas are ignored.": "return torch.zeros(())",
         "This is the sum over clusters, not the mean.": """
-            return (a.mean((2, 3)) - 1 / a.shape[1]).square().sum(1).mean()""",
+            return (a.mean((2, 3)) - wanted).square().sum(1).mean()""",
+        "Equal areas were wanted, whatever `wanted` says.": """
+            return (a.mean((2, 3)) - 1 / a.shape[1]).square().mean()""",
         "Areas were averaged over images first.": """
-            return (a.mean((0, 2, 3)) - 1 / a.shape[1]).square().mean()""",
+            return (a.mean((0, 2, 3)) - wanted).square().mean()""",
     },
     "priors: dice": {
         "This is intersection over union.": "return (a & b).sum() / (a | b).sum()",
@@ -193,17 +221,22 @@ MISTAKES = {
     "priors: render": {
         "The vessels are bright: they must absorb light.": """
             return background * (1 + strength * soft[..., None]) * inside[..., None]""",
+        "Light falls in proportion to blood: two half layers let through more than one whole.": """
+            return background * (1 - strength * soft[..., None]) * inside[..., None]""",
         "The vessels are subtracted: a dark place would become darker than black.": """
             return (background - strength * soft[..., None]) * inside[..., None]""",
         "Outside the field of view the image must be black.": """
-            return background * (1 - strength * soft[..., None])""",
+            return background * (1 - strength) ** soft[..., None]""",
     },
     "priors: by_prototype": {
         "The softmax runs over pixels instead of clusters.": """
-            s = torch.einsum('kd,dhw->khw', r, v) / temperature
+            s = torch.einsum('kd,dhw->khw', r, v) / temperature + areas.log()[:, None, None]
             return s.flatten(1).softmax(1)[0].reshape(s.shape[1:])""",
         "The temperature is missing.": """
-            return torch.einsum('kd,dhw->khw', r, v).softmax(0)[0]""",
+            s = torch.einsum('kd,dhw->khw', r, v) + areas.log()[:, None, None]
+            return s.softmax(0)[0]""",
+        "All regions are equally likely beforehand: the areas are missing.": """
+            return (torch.einsum('kd,dhw->khw', r, v) / temperature).softmax(0)[0]""",
     },
     "training: top_1": {
         "This compares partners only: it is their mean similarity, not a share of hits.": """

@@ -11,6 +11,7 @@ import types
 import matplotlib.pyplot as plt
 import pytest
 from answers import RIGHT, WRONG
+from library_copies import COPIES, MARKS
 from stored import MISTAKES, cells, stored, visible
 
 from ldr_lib.teaching.checks import STORED, stored_values
@@ -148,6 +149,12 @@ def test_course_copies_of_what_is_visible_score_under_half(assignment, full):
     assert sum(points.values()) < sum(full[assignment].values()) / 2, points
 
 
+@pytest.mark.parametrize("assignment", COPIES)
+def test_course_copies_of_the_library_score_under_half(assignment, full):
+    points, said = grade(assignment, COPIES[assignment])
+    assert sum(points.values()) == MARKS[assignment] < sum(full[assignment].values()) / 2, said
+
+
 def bare(text):
     """A text without spaces, quotes and comments, in which expressions can be looked for."""
     return re.sub(r"#.*|[\s'\"`]", "", text)
@@ -228,16 +235,17 @@ def test_course_messages_teach():
     said = said_by(
         "patches",
         "probabilities",
-        "def probabilities(z, temperature=0.1):\n    return (z @ z.detach().T / temperature)"
+        "def probabilities(z, temperature=0.1):\n"
+        "    return (z @ z.detach().T / torch.as_tensor(temperature).reshape(-1, 1))"
         ".masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf).softmax(0)",
     )
     assert "the softmax runs over the wrong axis" in said
-    said = said_by("regions", "area_loss", "def area_loss(a):\n    return torch.zeros(())")
+    said = said_by("regions", "area_loss", "def area_loss(a, wanted):\n    return 0 * a.sum()")
     assert "The areas are ignored" in said
     said = said_by(
         "views",
         "patch_grid",
-        "from ldr_lib.losses import patch_grid as kit\ndef patch_grid(v, grid):\n"
+        "from ldr_lib.losses import patch_grid as kit\ndef patch_grid(v, inside, grid):\n"
         "    return kit(v, grid)",
     )
     assert "write it out from the equation" in said
