@@ -35,6 +35,7 @@ def test_every_part_of_the_kit_has_its_page(documents):
     wanted = {f"notebooks/{stem}.html" for stem in stems}
     wanted |= {f"course/{stem}.html" for stem in assignments}
     wanted |= {"index.html", "glossary.html", "explorer/fundus.html", "explorer/chest.html"}
+    wanted |= {"explorer/both.html", "explorer/embedding_only.html"}
     wanted |= {"results/tables.html", "results/ledger.html", "api/ldr_lib.html", "api/data.html"}
     assert wanted <= documents.keys()
     navigation = documents["api/data.html"].nav
