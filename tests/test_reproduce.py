@@ -5,19 +5,11 @@ import os
 
 import pytest
 import yaml
+from one_process import in_this_process
 
 from ldr_lib import DataError, reproduce
 from ldr_lib.reproduce import Runner
 from ldr_lib.runs.locks import claimed
-
-
-def in_this_process(function, items, jobs):
-    """As `in_own_processes`, where the runners of the test are."""
-    for item in items:
-        try:
-            yield item, function(item), ""
-        except DataError as error:
-            yield item, None, str(error)
 
 
 @pytest.fixture

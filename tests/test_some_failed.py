@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from one_process import in_this_process
 from PIL import Image
 from runs import tiny
 from typer.testing import CliRunner
@@ -17,15 +18,6 @@ from ldr_lib.runs import notebooks
 from ldr_lib.transfer import experiment, own_training
 
 BAD = "unlucky"
-
-
-def in_this_process(function, items, jobs):
-    """As `in_own_processes`, where the work of the test is."""
-    for item in items:
-        try:
-            yield item, function(item), ""
-        except DataError as error:
-            yield item, None, str(error)
 
 
 def sweep(folder, patch):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from one_process import in_this_process
 
 from ldr_lib.data.datasets import DATASETS
 from ldr_lib.data.errors import DataError
@@ -117,15 +118,6 @@ def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(proj
         for _ in range(2)
     )
     assert first == again and "frozen" not in first and "fine-tuned" in first
-
-
-def in_this_process(function, items, jobs):
-    """As `in_own_processes`, where the project of the test is."""
-    for item in items:
-        try:
-            yield item, function(item), ""
-        except DataError as error:
-            yield item, None, str(error)
 
 
 def test_a_grid_goes_on_after_a_cell_that_fails_and_names_it(project, monkeypatch, capsys):
