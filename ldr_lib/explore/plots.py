@@ -18,6 +18,7 @@ from ..data.checks import array, finite, instance, named, several, shown, whole
 from ..losses import patch_discrimination
 from ..settings import Settings
 from .figures import LARGEST_PANEL, WIDTH
+from .learning import WAYS
 from .words import write_legend, write_title
 
 UNITS = {
@@ -207,18 +208,20 @@ def learning_curves(
     figure, axes = plt.subplots(
         1, len(panels), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False
     )
-    palette = sns.color_palette("colorblind")
+    others = {way for table, _ in panels.values() for way in table.get("way", ())} - WAYS.keys()
+    ways = [*WAYS, *sorted(others)]  # a way has the same colour in every figure
+    colours = dict(zip(ways, sns.color_palette("colorblind", len(ways))))
     for axis, (title, (table, rivals)) in zip(axes[0], panels.items()):
         if not len(table):
             raise ValueError(f"the panel {title!r} has no record to draw")
-        for number, (way, rows) in enumerate(table.groupby("way", sort=True)):
+        for way, rows in table.groupby("way", sort=True):
             by_steps = rows.groupby("steps")["value"]
             mean, low, high = by_steps.mean(), by_steps.min(), by_steps.max()
-            axis.plot(mean.index, mean, "o-", color=palette[number], label=way)
-            axis.fill_between(mean.index, low, high, color=palette[number], alpha=0.25)
+            axis.plot(mean.index, mean, "o-", color=colours[way], label=way)
+            axis.fill_between(mean.index, low, high, color=colours[way], alpha=0.25)
             if way in here.get(title, {}):
                 mine = here[title][way]
-                axis.plot(*mine, "*", color=palette[number], markeredgecolor="black", markersize=16)
+                axis.plot(*mine, "*", color=colours[way], markeredgecolor="black", markersize=16)
         axis.set_xscale("symlog", linthresh=10)
         axis.set(title=title, xlabel="steps", xlim=(0, table["steps"].max() * 1.3))
         _reference_lines(axis, rivals)

@@ -120,3 +120,13 @@ def test_learning_curves_draw_the_mean_of_seeds_their_range_rivals_and_ones_own_
     assert (low, high) == pytest.approx((0.0, 1.1))
     with pytest.raises(ValueError, match="has no record to draw"):
         explore.learning_curves({"AP vessel": (pd.DataFrame(rows[:0]), {})})
+
+
+def test_a_way_of_training_has_one_colour_in_all_figures():
+    def colours(*ways):
+        rows = [{"way": way, "steps": n, "seed": 0, "value": n} for way in ways for n in (0, 10)]
+        (axis,) = explore.learning_curves({"AP": (pd.DataFrame(rows), {})}).axes
+        return {line.get_label(): line.get_color() for line in axis.lines}
+
+    few, many = colours("both", "embedding only"), colours("both", "clustering only", "mine")
+    assert few["both"] == many["both"] and len({*few.values(), *many.values()}) == 4
