@@ -113,8 +113,9 @@ def card() -> str:
             f"- **Terms** {terms}. These are the terms of the training images; the code's "
             "licence does not cover the weights.",
             f"- **Seed** {SEED}, not chosen among seeds. The number of steps that is loaded if "
-            "none is asked for is the one after which similarity found vessels, or lungs, best in "
-            "images of the training split. Weights rounded to half precision.",
+            "none is asked for is the one, of up to 3,000, after which similarity found vessels, "
+            "or lungs, best in images of the training split, over three seeds (`python -m ldr_lib "
+            "learn both --split train`). Weights rounded to half precision.",
             f"- **Made by** `python -m ldr_lib learn WAY --modality MODALITY --steps "
             f"{LONGEST}` and `python -m ldr_lib ship representations`.",
             "- **Second stage** of *both* is ours, not the paper's (notebook 02).",

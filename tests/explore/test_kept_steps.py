@@ -13,9 +13,12 @@ from ldr_lib.checkpoint import load_model
 from ldr_lib.evaluation import represent
 from ldr_lib.explore import SimilarityExplorer, embed_steps, shipped_steps, write_page
 from ldr_lib.explore.kept_steps import CELL, steps_file
+from ldr_lib.explore.learning import NAME, curves
+from ldr_lib.explore.learning_table import ASKED
 from ldr_lib.explore.packing import cell_means
 from ldr_lib.explore.shipping import card
 from ldr_lib.pretrained import REPRESENTATIONS, WEIGHTS, representation_file
+from ldr_lib.runs.records import committed_records
 
 SHIPPED = [(m, way, n) for m, ways in REPRESENTATIONS.items() for way in ways for n in ways[way]]
 
@@ -30,11 +33,17 @@ def test_every_declared_network_comes_with_the_package(modality, way, step):
         assert not torch.equal(weights, its["embedding_branch.0.0.weight"])
 
 
-def test_without_a_step_the_one_that_was_best_on_training_images_is_loaded():
-    for modality, ways in REPRESENTATIONS.items():
-        weights = load_representation(modality, "cpu").state_dict()
-        best = load_representation(modality, "cpu", step=ways["both"][0]).state_dict()
-        assert all(torch.equal(weights[name], best[name]) for name in weights)
+@pytest.mark.parametrize("modality", REPRESENTATIONS)
+def test_without_a_step_the_one_is_loaded_after_which_training_images_are_searched_best(modality):
+    dataset, main = ASKED[modality]
+    records = committed_records(NAME, modality=modality, split="train", way="both")
+    table = curves(records, dataset, "clusters", f"AP {main}")
+    assert table.groupby("steps")["seed"].nunique().eq(3).all()  # three seeds of each
+    best = int(table.groupby("steps")["value"].mean().idxmax())
+    loaded, expected = (
+        load_representation(modality, "cpu", step=step).state_dict() for step in (None, best)
+    )
+    assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize(
