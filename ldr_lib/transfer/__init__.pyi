@@ -1,9 +1,9 @@
-from .experiment import initial_encoder as initial_encoder
 from .experiment import labelled_images as labelled_images
 from .experiment import segmenters as segmenters
 from .figures import gains_forest as gains_forest
 from .figures import label_curves as label_curves
 from .figures import segmentations as segmentations
+from .imagenet import ImageNetEncoder as ImageNetEncoder
 from .own_training import own_study as own_study
 from .pretraining import PretrainingSettings as PretrainingSettings
 from .pretraining import pretrain as pretrain
@@ -15,6 +15,7 @@ from .segmenter import fine_tune as fine_tune
 from .segmenter import score as score
 from .segmenter import segment as segment
 from .segmenter import train_decoder as train_decoder
+from .starts import initial_encoder as initial_encoder
 from .table import gain_intervals as gain_intervals
 from .table import gains as gains
 from .table import paired_gains as paired_gains
@@ -25,3 +26,4 @@ from .table import transfer_table as transfer_table
 from .tasks import TASKS as TASKS
 from .tasks import Task as Task
 from .tasks import task as task
+from .watched import WatchedImages as WatchedImages

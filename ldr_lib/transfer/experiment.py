@@ -5,92 +5,39 @@ and their records.
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ..data import checks
 from ..data.augment import LabelledPairs, Pairs
 from ..data.checks import instance, whole
-from ..data.checksums import file_digest
-from ..data.datasets import DATASETS, open_dataset
+from ..data.datasets import open_dataset
 from ..data.errors import DataError, one_of
 from ..data.files import Progress
 from ..data.names import safe_name
 from ..data.prepare import Prepared, prepare
-from ..network import Encoder
-from ..pretrained import (
-    CHANNELS,
-    SHIPPED,
-    WEIGHTS,
-    load_encoder,
-    load_weights,
-    random_encoder,
-    set_statistics,
-)
+from ..pretrained import set_statistics
 from ..runs.fingerprints import is_current, read_record
 from ..runs.paths import record_path, runs_folder
 from ..runs.processes import SomeFailed, in_own_processes
 from ..runs.run import Run
-from .pretraining import METHODS, NAME, pretrained_folder
+from .imagenet import AnyEncoder
+from .pretraining import NAME
 from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
+from .starts import initial_encoder, is_known, own_weights
 from .tasks import REAL_TASKS, Task, task
+from .watched import WatchedImages
 
-INITS = (
-    "random",
-    "scratch",
-    *SHIPPED,
-    *(method for method in METHODS if method not in SHIPPED),
-    "guided",
-)
-
-
-def initial_encoder(init: str, one: Task, seed: int) -> Encoder:
-    """The encoder from which a cell starts.
-
-    Args:
-        init: "random" or "scratch" (drawn from the seed), one that comes with the package as in
-            `load_encoder`, an ablation that `ldr_lib.pretraining` has trained here, either of them
-            with the seed of another pretraining as in "ldr-1", "guided" (the network of notebook 04
-            for this structure), or the path of a safetensors file.
-        one: What is segmented.
-        seed: Of the cell.
-
-    Returns:
-        The encoder, on the processor.
-
-    Raises:
-        DataError: The weights of the initialisation are not there.
-        ValueError: Unknown initialisation, no task, or no seed.
-    """
-    instance(one, Task, "one", "a Task, for example task(...)")
-    init, seed = str(checks.path(init, "init")), checks.seed(seed)
-    modality = DATASETS[one_of(one.dataset, DATASETS, "dataset")].modality
-    if init in SHIPPED:
-        return load_encoder(modality, init, "cpu")
-    encoder = random_encoder(CHANNELS[modality], seed)
-    if init in ("random", "scratch"):
-        return encoder
-    if init == "guided":
-        network = "chest" if modality == "chest" else "vessel" if one.is_thin else "disc"
-        return load_weights(encoder, WEIGHTS / f"{network}.safetensors")
-    method, _, number = init.partition("-")
-    if method in METHODS and (number or "0").isdecimal():
-        path = pretrained_folder(modality, method, int(number or 0)) / "encoder.safetensors"
-        if not path.exists():
-            raise DataError(
-                f"{path} is not there; python -m ldr_lib pretrain {modality} --method {method} "
-                f"--seed {number or 0} makes it"
-            )
-        return load_weights(encoder, path)
-    if Path(init).is_file():
-        return load_weights(encoder, init)
-    known = (*INITS, "or the path of a safetensors file")
-    return one_of(init, known, "initialisation")
+ONE_LABEL_STEPS = 400
+"""Steps of a stage of the tier "converged" with one label, where nothing may be set aside to look
+at; chosen by `best_common_step` on training images.
+"""
 
 
 def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) -> np.ndarray:
@@ -121,8 +68,8 @@ def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) ->
     n_labels, seed = whole(n_labels, "n_labels"), checks.seed(seed)
     if task.structure not in prepared.masks:
         raise DataError(f"{task.dataset} has no masks of {task.structure} in its training split")
-    rest = np.arange(math.ceil(len(prepared) / 5), len(prepared))
-    shown = np.array([i for i in rest if prepared.masks[task.structure][i].any()], int)
+    rest = np.arange(_validating(prepared), len(prepared))
+    shown = showing(task, prepared, rest)
     if len(shown) < max(1, n_labels):
         raise DataError(
             f"{n_labels or 'at least 1'} labelled images of {task.dataset} are asked for and "
@@ -137,8 +84,18 @@ def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) ->
     )
 
 
+def _validating(prepared: Prepared) -> int:
+    """How many of the training images, from the first on, are set aside."""
+    return math.ceil(len(prepared) / 5)
+
+
+def showing(task: Task, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+    """Those of some images that show a task's structure."""
+    return np.array([i for i in rows if prepared.masks[task.structure][i].any()], int)
+
+
 def segmenters(
-    encoder: Encoder,
+    encoder: AnyEncoder,
     one: Task,
     prepared: Prepared,
     chosen: np.ndarray,
@@ -146,6 +103,7 @@ def segmenters(
     scratch: bool = False,
     device: str = "auto",
     label: str = "",
+    looked_at: np.ndarray | None = None,
 ) -> Iterator[tuple[str, Segmenter]]:
     """Both protocols on the same labelled images.
 
@@ -158,6 +116,8 @@ def segmenters(
         scratch: Train the encoder in both stages; there is no frozen segmenter then.
         device: As in `pick_device`.
         label: Name of the work in a line that counts its steps; none is shown without it.
+        looked_at: Which images are set aside for the looks that the settings want; None takes those
+            of the first fifth that show the structure.
 
     Yields:
         "frozen" and the segmenter, then "fine-tuned" and the same one trained further.
@@ -165,7 +125,7 @@ def segmenters(
     Raises:
         ValueError: An argument is none of these, or there is no such image.
     """
-    instance(encoder, Encoder, "encoder", "an Encoder")
+    instance(encoder, AnyEncoder, "encoder", "an Encoder")
     instance(one, Task, "one", "a Task, for example task(...)")
     instance(settings, TransferSettings, "settings", "TransferSettings")
     if not hasattr(prepared, "masks"):
@@ -184,16 +144,35 @@ def segmenters(
 
     torch.manual_seed(settings.seed)
     set_statistics(encoder, crops(np.arange(len(prepared)))(64).images)
-    labelled = crops(chosen)
+    labelled, watched = crops(chosen), None
+    if settings.check_every:
+        watched = _watched(one, prepared, looked_at, chosen)
     line = Progress(label, 2 * settings.steps) if label else None
     if line:
         labelled = _Counted(labelled, line)
-    net = train_decoder(encoder, labelled, settings, device, frozen=not scratch)
+    net = train_decoder(encoder, labelled, settings, device, not scratch, watched)
     if not scratch:
         yield "frozen", net
-    yield "fine-tuned", fine_tune(net, labelled, settings)
+    yield "fine-tuned", fine_tune(net, labelled, settings, watched)
     if line:
         line.close()
+
+
+def _watched(
+    one: Task, prepared: Prepared, looked_at: np.ndarray | None, chosen: np.ndarray
+) -> WatchedImages:
+    """The images that are set aside, none of which is labelled."""
+    if looked_at is None:
+        looked_at = showing(one, prepared, np.arange(_validating(prepared)))
+    rows = checks.labels(looked_at, "looked_at", len(prepared), "n")
+    if len(both := np.intersect1d(rows, chosen)):
+        raise ValueError(
+            f"images that are looked at while training must not be trained on; {len(both)} are"
+        )
+    masks = np.asarray(prepared.masks[one.structure][rows])
+    return WatchedImages(
+        prepared.images[rows], masks, np.asarray(prepared.masks["field_of_view"])[rows]
+    )
 
 
 class _Counted:
@@ -227,7 +206,7 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
 
     Taught in notebook 05, section 4.
     """
-    one, settings, init = task(name), TransferSettings.for_tier(tier, seed), str(init)
+    one, settings, init = task(name), budget(tier, labels, seed), str(init)
     encoder = initial_encoder(init, one, seed)
     train, test = (open_dataset(one.dataset, data_dir, split) for split in ("train", "test"))
     prepared = prepare(train, one.size)
@@ -243,30 +222,48 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
     for protocol, net in segmenters(encoder, one, prepared, chosen, settings, init == "scratch"):
         table = score(net, one, test)
         run.metrics(**{protocol: table.mean().round(4).to_dict(), f"{protocol}, images": table})
+        if net.looks:
+            looks = {str(step): round(value, 4) for step, value in net.looks.items()}
+            run.metrics(**{f"{protocol}, looks": looks})
     return run.keep(label)
+
+
+def budget(tier: str, labels: int, seed: int) -> TransferSettings:
+    """The settings of a cell. One label leaves nothing to look at, since every image that is looked
+    at is a labelled one: its stages have `ONE_LABEL_STEPS` steps, the same for all starts.
+    """
+    settings = TransferSettings.for_tier(tier, seed)
+    if settings.patience and labels == 1:
+        return replace(settings, steps=ONE_LABEL_STEPS, patience=0)
+    return settings
+
+
+def best_common_step(looks: list[dict[str, float]]) -> int:
+    """The number of steps after which images that were set aside were segmented best, in the mean
+    over trainings.
+
+    Args:
+        looks: Of each training, the number of steps to Dice, all of the same steps.
+
+    Raises:
+        ValueError: There is no training, or they were looked at after other steps.
+
+    Example:
+        >>> best_common_step([{"50": 0.2, "100": 0.4}, {"50": 0.5, "100": 0.4}])
+        100
+    """
+    if not looks or any(one.keys() != looks[0].keys() for one in looks):
+        raise ValueError("looks must be of trainings that were looked at after the same steps")
+    table = pd.DataFrame(looks).mean()
+    return int(table.index[table.to_numpy().argmax()])
 
 
 def cell_label(name: str, init: str, labels: int, seed: int, tier: str) -> str:
     """The name of a cell's record. A file of your own is told apart by its whole path, also from an
     initialisation of the same name.
     """
-    start = safe_name(init if _is_known(init) else str(Path(init).expanduser().resolve()))
+    start = safe_name(init if is_known(init) else str(Path(init).expanduser().resolve()))
     return "_".join([name, start, str(labels or "all"), tier, str(seed)])
-
-
-def _is_known(init: str) -> bool:
-    """Whether an initialisation is one of this project, not a file of the user's."""
-    method, dash, number = init.partition("-")
-    return init in INITS or bool(dash and method in METHODS and number.isdecimal())
-
-
-def own_weights(init: str) -> dict[str, str]:
-    """The fingerprint of an initialisation that is a file of the user's, as "weights"; nothing for
-    others.
-    """
-    if _is_known(init) or not Path(init).is_file():
-        return {}
-    return {"weights": file_digest(init)[:32]}
 
 
 def missing_cells(

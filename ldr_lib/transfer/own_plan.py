@@ -18,10 +18,10 @@ from ..data.prepare import Prepared, prepare
 from ..network import Encoder
 from ..pretrained import CHANNELS
 from ..tensor_files import read_tensors
-from .experiment import initial_encoder, own_weights
 from .own_folds import TRAIN, folds_of, random_folds, save_folds
 from .own_masks import LabelledFolder, listed
 from .segmenter import TransferSettings
+from .starts import initial_encoder, own_weights
 from .tasks import TASKS, Task
 
 LIKE = {True: TASKS["vessel_chase_db1"], False: TASKS["disc_drions"]}

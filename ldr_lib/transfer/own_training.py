@@ -21,12 +21,13 @@ from ..data.names import safe_name, safe_text
 from ..data.own_images import MODALITIES
 from ..pretrained import SHIPPED
 from ..runs.processes import SomeFailed
-from .experiment import cell_label, own_weights, segmenters
+from .experiment import cell_label, segmenters
 from .own_masks import LabelledFolder
 from .own_plan import OwnStudy, keep_plan, open_study, plan_of, require_masks, results_folder, start
 from .own_table import results, summary
 from .saved import SeenAs, origin_of, save_segmenter
 from .segmenter import TransferSettings, score
+from .starts import own_weights
 
 
 @dataclass

