@@ -10,26 +10,7 @@ from runs import tiny
 from typer.testing import CliRunner
 
 from ldr_lib.__main__ import app
-
-COMMANDS = [
-    "execute",
-    "sweep",
-    "compare",
-    "summary",
-    "pretrain",
-    "guided",
-    "transfer",
-    "predict",
-    "records",
-    "confirm",
-    "baselines",
-    "page",
-    "ship",
-    "tables",
-    "benchmark",
-    "leaderboard",
-]
-
+from ldr_lib.commands import COMMANDS
 
 SWEEP = ["sweep", "notebooks/00_quickstart.ipynb"]
 
@@ -40,7 +21,7 @@ def run(*arguments):
 
 def test_every_command_has_help():
     said = run("--help").output
-    for command in COMMANDS:
+    for command in (function.__name__.replace("_", "-") for function in COMMANDS):
         assert f"\n  {command} " in said
         assert "Usage" in run(command, "--help").output
 

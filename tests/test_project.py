@@ -218,7 +218,8 @@ def imported(name: str, path: Path, known: dict[str, Path]) -> set[str]:
 
 
 LAYERS = {"data": 0, "runs": 0, "explore": 2, "guided": 2, "transfer": 2, "landmarks": 2}
-LAYERS |= dict.fromkeys(("reproduce", "tables", "benchmark", "teaching", "__main__", ""), 3)
+TOP = ("reproduce", "tables", "benchmark", "teaching", "commands", "__main__", "")
+LAYERS |= dict.fromkeys(TOP, 3)
 """Rooms and single modules from below; all other modules are the method itself, layer 1."""
 SHARED = ("data.checks", "data.errors", "data.files", "data.names")
 """Modules of the data that the runs use, too."""
