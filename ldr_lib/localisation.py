@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from .data.prepare import Prepared
 from .evaluation import represent
 from .network import TwoBranchNet, require_embedding
 from .template import (
+    COMMON,
     Kernel,
     best_place,
     blurred,
@@ -27,8 +29,6 @@ Features = Callable[[np.ndarray], np.ndarray]
 """Images (N, H, W, C) uint8 to features (N, H, W, D)."""
 TRY = "try"
 """Value of `mirrored`: search an image as it is and mirrored, and take the better of the two."""
-COMMON = 0.95
-"""From this similarity of another place on, a chosen point counts as not distinctive."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,13 @@ def localise(
     searched = _images(images, "images", net.in_channels)
 
     def embeddings(x: np.ndarray) -> np.ndarray:
-        return represent(net, x)[0]
+        found = represent(net, x)[0]
+        if not np.isfinite(found).all():
+            raise DataError(
+                "the network gives values that are not finite: its weights are damaged. Load it "
+                "again, or train it anew"
+            )
+        return found
 
     found = _find(embeddings, support, point, searched, kernel, mirrored, scales, least)
     if not found.distinctive:
@@ -239,14 +245,17 @@ def _images(images, name: str, channels: int) -> _Images:
         names = list(images.names)
     else:
         given = images
-        if isinstance(given, np.ndarray) or hasattr(given, "detach"):
+        if isinstance(given, np.ndarray | Image.Image) or hasattr(given, "detach"):
             given = array(given, name, error=DataError)
             is_grey = given.ndim == 2
             given = [given[..., None] if is_grey else given] if given.ndim < 4 else list(given)
         if isinstance(given, str | bytes | dict) or not hasattr(given, "__len__"):
-            raise DataError(f"{name} must be Prepared or arrays (H, W, C), not {shown(images)}")
+            raise _not_images(name, images)
         if len(given) == 0:
             raise DataError(f"{name} holds no image: give at least one")
+        for one in given:
+            if isinstance(one, str | PathLike):
+                raise _not_images(name, one)
         given = [array(one, f"each of {name}", error=DataError) for one in given]
         given = [one[..., None] if one.ndim == 2 else one for one in given]
         if any(one.ndim != 3 for one in given):
@@ -265,9 +274,7 @@ def _images(images, name: str, channels: int) -> _Images:
     if not len(pixels):
         raise DataError(f"{name} holds no image: give at least one")
     if pixels.shape[-1] != channels:
-        kinds = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
-        taken, given = (kinds.get(n, f"{n} channels") for n in (channels, pixels.shape[-1]))
-        raise DataError(f"this network takes {taken}, and {name} are {given}")
+        raise DataError(_other_channels(name, pixels.shape, channels))
     if any(n % 16 or n < 32 for n in pixels.shape[1:3]):
         raise DataError(
             f"{name} must have sides of a multiple of 16 pixels, at least 32, not "
@@ -277,6 +284,23 @@ def _images(images, name: str, channels: int) -> _Images:
     if black:
         raise DataError(f"{black[0]} of {name} is black: there is no field of view to look at")
     return _Images(pixels, inside, names)
+
+
+def _not_images(name: str, given) -> DataError:
+    """The error for what is no array; a file is read first."""
+    words = f"{name} must be Prepared or arrays (H, W, C), not {shown(given)}"
+    if isinstance(given, str | PathLike):
+        words += ": read a file with read_image, a folder with open_dataset and prepare"
+    return DataError(words)
+
+
+def _other_channels(name: str, shape: tuple[int, ...], channels: int) -> str:
+    """What to say of images (N, H, W, C) whose channels are not those of the network."""
+    kinds = {1: "grey images (X-rays)", 3: "colour images (photographs)"}
+    taken, given = (kinds.get(n, f"images of {n} channels") for n in (channels, shape[-1]))
+    words = f"this network takes {taken}, and {name} are {given}"
+    last = ": channels come last, (H, W, C)" if shape[1] == channels else ""
+    return words + last
 
 
 def _points(point, support: _Images) -> list[tuple[float, float]]:
@@ -297,7 +321,7 @@ def _points(point, support: _Images) -> list[tuple[float, float]]:
         if not (0 <= row <= height - 1 and 0 <= column <= width - 1):
             raise DataError(
                 f"there is no pixel at row {row:g}, column {column:g} of {name}, which has "
-                f"{height} rows and {width} columns: choose a pixel inside it"
+                f"{height} rows and {width} columns: choose a pixel inside it, its row first"
             )
         at = round(row), round(column)
         inside = support.inside[i if n > 1 else 0]

@@ -212,6 +212,8 @@ BETWEEN = 0.5
 """Where the bound of a finding lies between another place of the support image, 0, and the point
 itself, 1.
 """
+COMMON = 0.95
+"""From this similarity of another place on, a chosen point counts as not distinctive."""
 
 
 def bounds(

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import ndimage
 from torch import nn
 
@@ -113,6 +116,7 @@ BAD = {
     "no point": ((), ValueError, "a row and a column"),
     "three numbers": ((1, 2, 3), ValueError, "a row and a column"),
     "text": ("middle", ValueError, "point must be"),
+    "column before row": ((10, 500), DataError, "choose a pixel inside it, its row first"),
     "flat": ((70, 70), DataError, "nothing is distinctive at row 70, column 70"),
 }
 
@@ -139,6 +143,9 @@ def test_images_that_make_no_sense(scenes):
         ([images[1], images[2][:64]], "2 sizes"),
         (np.zeros_like(images), "is black"),
         ("eyes", "must be Prepared or arrays"),
+        ("eye.png", "'eye.png': read a file with read_image"),
+        ([Path("a.png"), Path("b.png")], "read a file with read_image, a folder with open_dataset"),
+        (np.moveaxis(images, -1, 1), "images of 96 channels: channels come last"),
         (images.astype(int), "uint8 or floats"),
     ):
         with pytest.raises(DataError, match=words):
@@ -151,6 +158,25 @@ def test_images_that_make_no_sense(scenes):
         localise(nn.Linear(2, 2), images[0], point, images)
     with pytest.raises(ValueError, match="odd number"):
         Kernel(members=2)
+
+
+def test_pictures_of_pillow_are_taken(scenes):
+    images, places = scenes(2)
+    pictures = [Image.fromarray(image) for image in images]
+    own, expected = (
+        localise(Colours(), support, places[0], searched)
+        for support, searched in ((pictures[0], pictures), (images[0], images))
+    )
+    assert (own.maps == expected.maps).all()
+
+
+def test_a_network_whose_weights_are_damaged_is_named(photograph):
+    net = TwoBranchNet(3, n_clusters=2).eval()
+    for weights in net.parameters():
+        weights.data.fill_(np.nan)
+    image = photograph()
+    with pytest.raises(DataError, match="not finite: its weights are damaged"):
+        localise(net, image, (48, 48), [image])
 
 
 def test_a_common_place_is_called_not_distinctive(scenes):

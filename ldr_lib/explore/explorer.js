@@ -164,6 +164,7 @@ function similarityExplorer(root, scene, query, options = {}) {
     state.found = found;
     find.setAttribute("aria-pressed", finding);
     if (finding && !found.length) say("Choose a point, and it is looked for in all images.");
+    else tell();
     paint();
   }
   function showStep(step, itsClusters) {
@@ -187,10 +188,15 @@ function similarityExplorer(root, scene, query, options = {}) {
       if (range[1] === range[0]) range[1]++;
       lowest.textContent = cosine(range[0]).toFixed(2);
       highest.textContent = cosine(range[1]).toFixed(2);
-      const at = steps.length ? `At step ${steps[state.step].toLocaleString("en")}: ` : "";
-      if (!state.hover) say(`${at}${state.points.length} point${state.points.length > 1 ? "s" : ""}; captions give the share of the field of view above the threshold.`);
+      tell();
     }
     paint();
+  }
+  function tell() {
+    if (!similarity || state.hover) return;
+    const at = steps.length ? `At step ${steps[state.step].toLocaleString("en")}: ` : "", n = state.points.length;
+    const common = state.found.some((place) => !place.distinctive) ? " Nothing is distinctive at this point: another place in its image looks the same. Choose a point at a structure." : "";
+    say(`${at}${n} point${n > 1 ? "s" : ""}; captions give the share of the field of view above the threshold.${common}`);
   }
 
   const api = {

@@ -1,7 +1,7 @@
 // "Find this point" without a kernel: the formulas of ldr_lib/template.py for one Gaussian around the point.
 // Vectors lie one after the other in one array; (h, w) cells of a few pixels, D dimensions.
 function pointFinder(embeddings, scene) {
-  const { width, height, inside } = scene, { cell, deviation, reach, between } = scene.find;
+  const { width, height, inside } = scene, { cell, deviation, reach, between, common } = scene.find;
   const D = embeddings.dimension, h = Math.floor(height / cell), w = Math.floor(width / cell), area = width * height;
   const described = new Map();
   const describe = (image) => described.get(image) ?? described.set(image, blurred(cells(image))).get(image);
@@ -75,7 +75,8 @@ function pointFinder(embeddings, scene) {
   }
 
   // From which score on a point counts as found: in the middle between the best other place of its own image and the point itself.
-  function boundOf(points, maps) {
+  // And whether it is distinctive: no other place there looks much like it.
+  function boundsOf(points, maps) {
     let elsewhere = -1, own = 1;
     for (const point of points) {
       let near = -1;
@@ -86,7 +87,7 @@ function pointFinder(embeddings, scene) {
       });
       own = Math.min(own, near);
     }
-    return elsewhere + between * Math.max(0, own - elsewhere);
+    return { bound: elsewhere + between * Math.max(0, own - elsewhere), distinctive: elsewhere < common };
   }
 
   // The best cell, between cells by a parabola.
@@ -105,7 +106,7 @@ function pointFinder(embeddings, scene) {
   return (points) => {
     const similar = points.filter((point) => point.similar);
     if (!similar.length) return [];
-    const wanted = templateOf(similar), maps = scene.names.map((_, image) => scoreMap(image, wanted)), bound = boundOf(similar, maps);
-    return maps.map((map) => { const place = bestPlace(map); return { ...place, found: place.score >= bound }; });
+    const wanted = templateOf(similar), maps = scene.names.map((_, image) => scoreMap(image, wanted)), { bound, distinctive } = boundsOf(similar, maps);
+    return maps.map((map) => { const place = bestPlace(map); return { ...place, found: place.score >= bound, distinctive }; });
   };
 }

@@ -9,6 +9,7 @@ import numpy as np
 from ..template import (
     BETWEEN,
     CELLS,
+    COMMON,
     Kernel,
     best_place,
     blurred,
@@ -51,8 +52,9 @@ class Finder:
             points: Chosen pixels; those marked dissimilar are not looked at.
 
         Returns:
-            For each image "row" and "column" in pixels, "score" (cosine), and "found": whether the
-            score reaches the bound of `ldr_lib.template.bounds`.
+            For each image "row" and "column" in pixels, "score" (cosine), "found": whether the
+            score reaches the bound of `ldr_lib.template.bounds`, and "distinctive": whether no
+            other place of the points' own images looks much like them.
             Nothing where no pixel is marked similar.
         """
         similar = [point for point in points if point.similar]
@@ -65,12 +67,12 @@ class Finder:
         maps = [score_map(image, wanted, KERNEL, cells) for image in self._described]
         reach = KERNEL.reach * max(self.scene.inside.shape[1:])
         own = [maps[point.image] for point in similar]
-        _, bound = bounds(own, places, reach, support[0].cell)
+        elsewhere, bound = bounds(own, places, reach, support[0].cell)
         found = []
         for map_ in maps:
             row, column, score = best_place(map_, support[0].cell)
             place = {"row": round(row), "column": round(column), "score": round(score, 3)}
-            found.append(place | {"found": score >= bound})
+            found.append(place | {"found": score >= bound, "distinctive": elsewhere < COMMON})
         return found
 
 
@@ -89,8 +91,9 @@ def constants(scene: Scene) -> dict[str, float]:
 
     Returns:
         "cell", the side of a cell in pixels; "deviation" of the Gaussian in cells; "reach" in
-        pixels, nearer than which no place is another one; and "between", where the bound of a
-        finding lies between another place, 0, and the point itself, 1.
+        pixels, nearer than which no place is another one; "between", where the bound of a finding
+        lies between another place, 0, and the point itself, 1; and "common", the score of another
+        place from which a point is not distinctive.
     """
     side, cell = max(scene.inside.shape[1:]), cell_side(scene)
     return {
@@ -98,4 +101,5 @@ def constants(scene: Scene) -> dict[str, float]:
         "deviation": KERNEL.width * side / cell,
         "reach": KERNEL.reach * side,
         "between": BETWEEN,
+        "common": COMMON,
     }

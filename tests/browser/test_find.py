@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from ldr_lib import TwoBranchNet
 from ldr_lib.explore import Point, Scene, Steps, embed_scene, write_page
@@ -68,6 +69,7 @@ def test_the_page_finds_what_the_kernel_finds(page, tmp_path, height, width, sid
             assert abs(own["column"] - expected["column"]) <= cell
             assert own["score"] == pytest.approx(expected["score"], abs=0.01)
             assert own["found"] == expected["found"]
+            assert own["distinctive"] == expected["distinctive"]
     assert here[0]["found"]
     captions = page.locator("figcaption").all_inner_texts()
     for caption, place in zip(captions, here):
@@ -100,6 +102,27 @@ def test_a_point_that_is_not_there_is_not_found(page, tmp_path):
         page.screenshot(path=f"{SHOTS}/find.png")
     button.click()
     assert not any("score" in text for text in page.locator("figcaption").all_inner_texts())
+
+
+def test_a_point_on_a_flat_area_is_called_not_distinctive(page, tmp_path):
+    rng = np.random.default_rng(1)
+    vectors = ndimage.gaussian_filter(rng.normal(size=(1, 64, 64, 16)), (0, 4, 4, 0))
+    vectors[0, 44:] = vectors[0, 50, 50]
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    shown = rng.integers(90, 160, (1, 64, 64, 3)).astype(np.uint8)
+    vectors = vectors.astype(np.float32)
+    scene = Scene(["one"], shown, np.ones((1, 64, 64), bool), vectors, None, 0)
+    page.goto(write_page(scene, tmp_path / "page.html").as_uri())
+    message = page.locator(".ldr-message")
+    clicked(page, 0, 54, 20, 64, 64)
+    assert "1 point;" in message.inner_text() and "distinctive" not in message.inner_text()
+    find = page.get_by_role("button", name="find this point")
+    find.click()
+    assert "Nothing is distinctive at this point" in message.inner_text()
+    page.get_by_role("button", name="clear").click()
+    assert "Choose a point" in message.inner_text()
+    clicked(page, 0, 16, 20, 64, 64)
+    assert "1 point;" in message.inner_text() and "distinctive" not in message.inner_text()
 
 
 def test_the_place_follows_the_training_step(page, tmp_path):

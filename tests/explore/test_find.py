@@ -23,3 +23,14 @@ def test_sides_that_hold_no_whole_cells_are_searched(tmp_path, height, width):
     assert other["row"] - own["row"] == pytest.approx(8, abs=4)
     assert other["column"] - own["column"] == pytest.approx(-4, abs=4)
     assert write_page(scene, tmp_path / "page.html", side=max(height, width)).exists()
+
+
+def test_a_point_on_a_flat_area_is_not_distinctive():
+    rng = np.random.default_rng(1)
+    vectors = ndimage.gaussian_filter(rng.normal(size=(1, 64, 64, 16)), (0, 4, 4, 0))
+    vectors[0, 44:] = vectors[0, 50, 50]
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    shown, inside = np.full((1, 64, 64, 3), 99, np.uint8), np.ones((1, 64, 64), bool)
+    finder = Finder(Scene(["a"], shown, inside, vectors.astype(np.float32), None, 0))
+    flat, textured = (finder.find([Point(0, row, 20)])[0] for row in (54, 16))
+    assert not flat["distinctive"] and textured["distinctive"]

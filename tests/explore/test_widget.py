@@ -170,7 +170,8 @@ def test_a_chosen_point_is_found_in_all_images_when_asked(explorer):
     explorer.finding = True
     own, other = explorer.found
     assert abs(own["row"] - 20) <= 3 and abs(own["column"] - 20) <= 3 and own["found"]
-    assert other.keys() == {"row", "column", "score", "found"} and other["score"] <= own["score"]
+    assert other.keys() == {"row", "column", "score", "found", "distinctive"}
+    assert other["score"] <= own["score"]
     explorer.points = [dict(image=1, row=30, column=25, similar=True)]
     assert abs(explorer.found[1]["row"] - 30) <= 3 and explorer.found[1]["score"] > 0.9
     explorer.points = []
