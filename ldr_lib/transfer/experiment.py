@@ -206,7 +206,11 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
 
     Taught in notebook 05, section 4.
     """
-    one, settings, init = task(name), budget(tier, labels, seed), str(init)
+    one, settings, init = (
+        task(name),
+        budget(TransferSettings.for_tier(tier, seed), labels),
+        str(init),
+    )
     encoder = initial_encoder(init, one, seed)
     train, test = (open_dataset(one.dataset, data_dir, split) for split in ("train", "test"))
     prepared = prepare(train, one.size)
@@ -228,11 +232,14 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
     return run.keep(label)
 
 
-def budget(tier: str, labels: int, seed: int) -> TransferSettings:
-    """The settings of a cell. One label leaves nothing to look at, since every image that is looked
-    at is a labelled one: its stages have `ONE_LABEL_STEPS` steps, the same for all starts.
+def budget(settings: TransferSettings, labels: int) -> TransferSettings:
+    """The settings for a number of labels. With one label the looks decide nothing, since every
+    image that is looked at is a labelled one: a stage has `ONE_LABEL_STEPS` steps, for all starts.
+
+    Args:
+        settings: For many labels.
+        labels: Number of labelled images; 0 stands for all.
     """
-    settings = TransferSettings.for_tier(tier, seed)
     if settings.patience and labels == 1:
         return replace(settings, steps=ONE_LABEL_STEPS, patience=0)
     return settings

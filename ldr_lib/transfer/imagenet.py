@@ -43,11 +43,18 @@ class ImageNetEncoder(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.1  # statistics follow as fast as those of `Encoder`
 
+    @property
+    def name(self) -> str:
+        """Of this start."""
+        return next(name for name, doubled in IMAGENET.items() if doubled == self.doubled)
+
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         if self.doubled:
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear")
         return maps_of(self.net, x)
 
 
+IMAGENET = {"imagenet": False, "imagenet doubled": True}
+"""Names of these starts, to whether images are doubled in size."""
 AnyEncoder = Encoder | ImageNetEncoder
 """What a segmenter can stand on: `widths` and `in_channels`, and five maps, finest first."""

@@ -3,6 +3,7 @@ tells whether a folder of results is of the same.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -76,8 +77,19 @@ class OwnStudy:
             return given_part if len(given_part) else everything
         return np.setdiff1d(everything, self.rows(fold))
 
+    def watched_rows(self, fold: str | None) -> np.ndarray:
+        """Those set aside where the settings want looks while training: a fifth of the training
+        images that show the structure, the same for all starts.
+        """
+        shown = self._showing(fold)
+        n = math.ceil(len(shown) / 5) if self.settings.check_every else 0
+        return np.sort(np.random.default_rng(0).choice(shown, n, replace=False))
+
     def shown_rows(self, fold: str | None) -> np.ndarray:
-        """Those of `training_rows` that show the structure."""
+        """Those of `training_rows` that show the structure and are not set aside."""
+        return np.setdiff1d(self._showing(fold), self.watched_rows(fold))
+
+    def _showing(self, fold: str | None) -> np.ndarray:
         rows = self.training_rows(fold)
         return rows[[bool(self.masks[row].any()) for row in rows]]
 
@@ -150,6 +162,7 @@ def require_masks(study: OwnStudy, n_labels: int, allow_empty: bool) -> None:
             f"pixels): {listed(empty)}. Remove these images and their masks, or say by "
             "--allow-empty that they do not show the structure."
         )
+    aside = ", less a fifth to look at while training" if study.settings.check_every else ""
     for fold in (*study.tested_folds(), None):
         n, least = len(study.shown_rows(fold)), max(1, n_labels if fold else 1)
         if n < least:
@@ -157,7 +170,7 @@ def require_masks(study: OwnStudy, n_labels: int, allow_empty: bool) -> None:
                 f"{least} labelled images are asked for, and "
                 f"{f'in fold {fold}' if fold else 'for the segmenter to keep'} there are {n}: of "
                 f"{len(study.folds)} images those count that are not tested there and whose mask "
-                "is not empty"
+                f"is not empty{aside}"
             )
 
 

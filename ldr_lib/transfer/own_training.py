@@ -21,7 +21,7 @@ from ..data.names import safe_name, safe_text
 from ..data.own_images import MODALITIES
 from ..pretrained import SHIPPED
 from ..runs.processes import SomeFailed
-from .experiment import cell_label, segmenters
+from .experiment import ONE_LABEL_STEPS, budget, cell_label, segmenters
 from .own_masks import LabelledFolder
 from .own_plan import OwnStudy, keep_plan, open_study, plan_of, require_masks, results_folder, start
 from .own_table import results, summary
@@ -134,6 +134,11 @@ def _introduce(study: OwnStudy, inits: tuple[str, ...], say: Callable[[str], Non
     counts = ", ".join(f"{fold}: {len(study.rows(fold))}" for fold in study.tested_folds())
     say(f"images tested in fold {counts}; all folds are in {study.out / 'split.csv'}")
     say(f"each network: {study.settings.steps} steps frozen, as many fine-tuned (--steps)")
+    if study.settings.patience:
+        say(
+            "or fewer: training ends when a fifth of the images, set aside, is segmented no better;"
+        )
+        say(f"with one label the looks decide nothing, and it ends after {ONE_LABEL_STEPS} steps")
     if dataset.modality == "other" and set(inits) & set(SHIPPED):
         say("the encoders of the package saw no images of this kind: compare with --init random")
 
@@ -214,11 +219,13 @@ def _trained(
     """The networks of a fold as `segmenters` trains them; test images play no part."""
     rows = study.training_rows(fold)
     masks = {name: study.prepared.masks[name][rows] for name in study.prepared.masks}
-    part, settings = _Part(study.prepared.images[rows], masks), replace(study.settings, seed=seed)
-    own = np.searchsorted(rows, chosen)
+    part = _Part(study.prepared.images[rows], masks)
+    settings = budget(replace(study.settings, seed=seed), len(chosen))
+    own, watched = (np.searchsorted(rows, some) for some in (chosen, study.watched_rows(fold)))
     encoder = start(init, study, seed)
     return segmenters(
-        encoder, study.task, part, own, settings, init == "scratch", study.device, label
+        *(encoder, study.task, part, own, settings, init == "scratch", study.device, label),
+        looked_at=watched,
     )
 
 

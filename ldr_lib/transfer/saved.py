@@ -19,6 +19,7 @@ from ..data.own_images import Folder
 from ..device import pick_device, to_device
 from ..network import Encoder
 from ..tensor_files import fingerprint_of, read_tensors, save_tensors
+from .imagenet import IMAGENET, ImageNetEncoder
 from .own_masks import listed
 from .segmenter import Segmenter, segment
 
@@ -62,6 +63,8 @@ def save_segmenter(net: Segmenter, seen: SeenAs, path: Path | str, made_from: di
     checks.instance(net, Segmenter, "net", "a Segmenter")
     checks.instance(seen, SeenAs, "seen", "a SeenAs")
     about = {"seen": json.dumps(vars(seen)), "made_from": json.dumps(made_from)}
+    if isinstance(net.encoder, ImageNetEncoder):
+        about["encoder"] = net.encoder.name
     save_tensors(net.state_dict(), path, about)
 
 
@@ -77,6 +80,7 @@ def load_segmenter(path: Path | str, device: str = "auto") -> tuple[Segmenter, S
 
     Raises:
         DataError: There is none, or several, or the file is damaged or holds something else.
+        ImportError: It started from ImageNet, and the extra "rivals" is not installed.
 
     Taught in notebook 05, section 6.
     """
@@ -85,8 +89,12 @@ def load_segmenter(path: Path | str, device: str = "auto") -> tuple[Segmenter, S
     try:
         seen = json.loads(about["seen"])
         seen = SeenAs(**seen | {"ranges": {k: tuple(v) for k, v in seen["ranges"].items()}})
-        net = Segmenter(Encoder(seen.channels))
+        kind = about.get("encoder")
+        encoder = ImageNetEncoder(seen.channels, IMAGENET[kind]) if kind else Encoder(seen.channels)
+        net = Segmenter(encoder)
         net.load_state_dict(tensors)
+    except ImportError:
+        raise
     except Exception as error:
         raise DataError(
             f"{printable(path)} is no segmenter: it holds another network. {MAKE}"

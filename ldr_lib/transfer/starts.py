@@ -21,12 +21,10 @@ from ..pretrained import (
     load_weights,
     random_encoder,
 )
-from .imagenet import AnyEncoder, ImageNetEncoder
+from .imagenet import IMAGENET, AnyEncoder, ImageNetEncoder
 from .pretraining import METHODS, pretrained_folder
 from .tasks import Task
 
-IMAGENET = {"imagenet": False, "imagenet doubled": True}
-"""Starts of `ImageNetEncoder`, to whether images are doubled in size."""
 LONG = ("both", "embedding only")
 """Ways of the long trainings of notebook 02 whose networks are starts, too."""
 INITS = (

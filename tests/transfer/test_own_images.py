@@ -145,8 +145,8 @@ BAD = {
     ),
     "an unknown start": (
         lambda own: None,
-        {"inits": ("imagenet",)},
-        'unknown initialisation "imagenet"; known are random, scratch, ldr',
+        {"inits": ("radimagenet",)},
+        'unknown initialisation "radimagenet"; known are random, scratch, ldr',
     ),
     "an unknown modality": (lambda own: None, {"modality": "ct"}, 'unknown modality "ct"'),
     "no labels": (lambda own: None, {"labels": (-1,)}, "labels must be a whole number"),

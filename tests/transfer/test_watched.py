@@ -128,10 +128,13 @@ def test_set_aside_images_are_neither_labelled_nor_trained_on(monkeypatch):
     assert all(list(net.looks) == [3] for net in found.values())
 
 
-def test_one_label_is_never_looked_at():
-    one, more = budget("converged", 1, 0), budget("converged", 2, 0)
-    assert one.patience == 0 < more.patience and one.steps <= more.steps
-    assert budget("study", 1, 3) == TransferSettings.for_tier("study", 3)
+def test_with_one_label_looks_decide_nothing():
+    settings = TransferSettings.for_tier("converged", 3)
+    one, more = budget(settings, 1), budget(settings, 2)
+    assert one.patience == 0 < more.patience and one.steps % one.check_every == 0
+    assert more == settings == budget(settings, 0) and one.seed == 3
+    study = TransferSettings.for_tier("study")
+    assert budget(study, 1) == study
 
 
 def test_the_step_that_is_best_in_the_mean():
