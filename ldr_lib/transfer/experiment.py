@@ -206,11 +206,8 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
 
     Taught in notebook 05, section 4.
     """
-    one, settings, init = (
-        task(name),
-        budget(TransferSettings.for_tier(tier, seed), labels),
-        str(init),
-    )
+    one, init = task(name), str(init)
+    settings = budget(TransferSettings.for_tier(tier, seed), labels)
     encoder = initial_encoder(init, one, seed)
     train, test = (open_dataset(one.dataset, data_dir, split) for split in ("train", "test"))
     prepared = prepare(train, one.size)

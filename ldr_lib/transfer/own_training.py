@@ -135,9 +135,7 @@ def _introduce(study: OwnStudy, inits: tuple[str, ...], say: Callable[[str], Non
     say(f"images tested in fold {counts}; all folds are in {study.out / 'split.csv'}")
     say(f"each network: {study.settings.steps} steps frozen, as many fine-tuned (--steps)")
     if study.settings.patience:
-        say(
-            "or fewer: training ends when a fifth of the images, set aside, is segmented no better;"
-        )
+        say("or fewer: training ends when a fifth of the images, set aside, is found no better;")
         say(f"with one label the looks decide nothing, and it ends after {ONE_LABEL_STEPS} steps")
     if dataset.modality == "other" and set(inits) & set(SHIPPED):
         say("the encoders of the package saw no images of this kind: compare with --init random")

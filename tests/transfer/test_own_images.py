@@ -195,11 +195,11 @@ def test_each_image_is_tested_once_by_networks_that_did_not_see_it(own):
 def test_what_is_finished_is_kept_and_not_trained_again(own, monkeypatch):
     trained = []
 
-    def watched(*arguments):
+    def watched(*arguments, **options):
         trained.append(arguments[-1])
         if len(trained) == 2:
             raise KeyboardInterrupt
-        return segmenters(*arguments)
+        return segmenters(*arguments, **options)
 
     from ldr_lib.transfer.own_training import segmenters
 
