@@ -25,6 +25,8 @@ def moments(features: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.nd
 
     Raises:
         ValueError: The shapes do not fit, a feature is not finite, or no pixel is inside.
+
+    Taught in notebook 00, section 5.
     """
     features, inside = _fitting(features, inside)
     count, total, squares = 0, 0.0, 0.0
@@ -49,6 +51,8 @@ def standardised(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) 
 
     Raises:
         ValueError: The three do not fit each other.
+
+    Taught in notebook 00, section 5.
     """
     features, mean, deviation = (
         array(values, name)

@@ -29,6 +29,8 @@ class Item:
         masks: Structure name to mask files and the rule that turns their uint8 values into boolean
             masks. Several files are joined, for example two lungs. No file means that the image
             does not show the structure.
+
+    Taught in notebook 01, section 9.
     """
 
     image: Path
@@ -53,6 +55,8 @@ class ImageDataset:
 
     Indexing reads one `Sample`. It raises DataError if the files cannot be read or do not fit each
     other, and warns of the first doubt of each kind; `report` lists all.
+
+    Taught in notebook 01, sections 3 and 9.
     """
 
     name: ClassVar[str]
@@ -214,5 +218,8 @@ class ImageDataset:
 
 
 def cut(items: list, n_train: int, split: str) -> list:
-    """The part of a list that belongs to a split; the first n_train items are for training."""
+    """The part of a list that belongs to a split; the first n_train items are for training.
+
+    Taught in notebook 01, section 9.
+    """
     return {"train": items[:n_train], "test": items[n_train:], "all": items}[split]

@@ -109,6 +109,8 @@ def check(
     Raises:
         ValueError: Unknown modality.
         DataError: A folder is missing or empty, or the sheet cannot be written.
+
+    Taught in notebook 01, section 3.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are remarks of the report

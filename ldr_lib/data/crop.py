@@ -160,6 +160,8 @@ def prepare_sample(
     Raises:
         DataError: No field of view can be found, or image and masks do not fit each other.
         ValueError: The size is no whole number of at least 1.
+
+    Taught in notebook 01, section 4.
     """
     size, image = whole(size, "size", 1, 4096), _checked(sample)
     text(modality, "modality")

@@ -243,6 +243,8 @@ class Simulated:
 
     Raises:
         ValueError: Unknown split.
+
+    Taught in notebook 01, section 2.
     """
 
     checked = "by eye, notebook 01"

@@ -72,6 +72,8 @@ def label_colours(
     Raises:
         ValueError: A label is not one of 0 to n - 1, the shapes differ, or the palette is unknown
             or has fewer colours.
+
+    Taught in notebook 00b, section 6.
     """
     n = whole(n, "n", 1, 10**5)
     labels = checks.labels(labels, "labels", n)
@@ -139,7 +141,7 @@ def match_clusters(
     Raises:
         ValueError: A cluster is not one of 0 to K - 1, or the shapes differ.
 
-    Source: the Hungarian method (Kuhn 1955).
+    Source: the Hungarian method (Kuhn 1955). Taught in notebook 03, section 4.
     """
     n_clusters = whole(n_clusters, "n_clusters", 1, 10**5)
     labels = checks.labels(labels, "labels", n_clusters, "NHW")

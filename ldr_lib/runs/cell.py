@@ -82,6 +82,8 @@ def cell_folder(notebook: Path, parameters: dict) -> Path:
 
     Raises:
         DataError: A parameter does not fit the notebook.
+
+    Taught in notebook 06, section 1.
     """
     return sweep_folder(notebook) / cell_label(cell_parameters(notebook, parameters))
 

@@ -91,6 +91,8 @@ def check_parameters(notebook: Path, given: dict, needed: tuple[str, ...] = ()) 
     Raises:
         DataError: A parameter that the notebook does not have, one of another kind than there, or
             one that is missing; named.
+
+    Taught in notebook 06, section 1.
     """
     known, name = parameters_of(notebook), Path(notebook).name
     for parameter in instance(given, dict, "given", "a dictionary of parameters"):
@@ -204,6 +206,8 @@ def grid_of(words: list[str], notebook: Path | None = None) -> list[dict]:
     Example:
         >>> grid_of(["seed=0,1", "dataset=hrf"])
         [{'seed': 0, 'dataset': 'hrf'}, {'seed': 1, 'dataset': 'hrf'}]
+
+    Taught in notebook 06, section 1.
     """
     known, axes = parameters_of(notebook) if is_given(notebook) and words else {}, {}
     for word in instance(words, (list, tuple), "words", "a list of name=value,value"):

@@ -22,6 +22,8 @@ def committed_records(name: str, **parameters) -> list[dict]:
 
     Returns:
         The records, by seed.
+
+    Taught in notebook 00, section 6.
     """
     plain(parameters, "parameters")
     paths = sorted((figures_folder(name) / "records").glob("*.json"))
@@ -42,6 +44,8 @@ def earlier_run(name: str, fingerprint: str, **parameters) -> Path | None:
         name: The notebook's name.
         fingerprint: Of the training images.
         parameters: Values that the run's parameters must have.
+
+    Taught in notebook 03, section 1.
     """
     folder = run_folder(name)
     plain(parameters, "parameters")
@@ -82,6 +86,8 @@ def over_seeds(records: list[dict], table: str) -> tuple[pd.DataFrame, pd.DataFr
 
     Raises:
         ValueError: Fewer than three records, or they hold no such table.
+
+    Taught in notebook 00, section 6.
     """
     tables = _tables(records, table)
     stacked = pd.concat(tables, keys=range(len(tables)))
@@ -157,6 +163,8 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
 
     Raises:
         ValueError: There are no records, or they hold no claims.
+
+    Taught in notebook 00, section 6.
     """
     rows = {}
     for record in several(records, "records", "records of runs"):
@@ -208,6 +216,8 @@ def compare(first: Path, second: Path) -> pd.DataFrame:
 
     Raises:
         DataError: A record is missing or cannot be read.
+
+    Taught in notebook 06, section 1.
     """
     first, second = path(first, "first"), path(second, "second")
     sides = [flat_record(read_record(side)) for side in (first, second)]

@@ -38,6 +38,8 @@ class Sliders(widgets.VBox):
         ...     return figure
         >>> Sliders(draw, power=[1, 2, 3]).values
         {'power': 1}
+
+    Taught in notebook 00b, section 4.
     """
 
     def __init__(self, draw: Callable[..., Figure], start: dict | None = None, **choices):
