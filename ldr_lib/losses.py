@@ -457,6 +457,70 @@ def adversarial_losses(
     return network_loss, discriminator_loss
 
 
+def gradient_penalty(discriminator: torch.nn.Module, masks: torch.Tensor) -> torch.Tensor:
+    """How steeply a discriminator rises at prior masks: mean over masks of |grad D(mask)|^2 / 2.
+
+    A discriminator that is steep there pulls maps past the masks, and the game swings.
+
+    Args:
+        discriminator: D; its logits are averaged over each mask.
+        masks: (M, n, H, W) prior masks in [0, 1].
+
+    Returns:
+        Scalar, whose gradient reaches D's weights.
+
+    Raises:
+        ValueError: The masks have other dimensions.
+
+    Example:
+        >>> steep = torch.nn.Conv2d(1, 1, 1)
+        >>> with torch.no_grad():
+        ...     _ = steep.weight.fill_(3.0)
+        >>> round(gradient_penalty(steep, torch.rand(2, 1, 1, 1)).item(), 3)
+        4.5
+
+    Source: Mescheder et al., ICML 2018 (R1).
+    """
+    _require("MnHW", masks=masks)
+    instance(discriminator, torch.nn.Module, "discriminator", "a Discriminator")
+    masks = masks.detach().requires_grad_(True)
+    score = discriminator(masks).flatten(1).mean(1).sum()
+    (gradient,) = torch.autograd.grad(score, masks, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean() / 2
+
+
+def prior_area_loss(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Squared relative difference of the mean areas of structure maps and of prior masks, mean over
+    structures.
+
+    Args:
+        maps: (B, n, H, W) structure maps in [0, 1].
+        masks: (M, n, H, W) prior masks in [0, 1].
+
+    Returns:
+        Scalar; 0 where the areas are equal in the mean over the batch, 1 for empty maps.
+
+    Raises:
+        ValueError: Maps or masks have other dimensions, or another number of structures.
+
+    Example:
+        >>> masks = torch.full((3, 1, 4, 4), 0.2)
+        >>> round(prior_area_loss(0 * masks, masks).item(), 3)
+        1.0
+
+    Ours.
+    """
+    _require("BnHW", maps=maps)
+    _require("MnHW", masks=masks)
+    if maps.shape[1] != masks.shape[1]:
+        raise ValueError(
+            f"maps and masks must be of as many structures, not {maps.shape[1]} and "
+            f"{masks.shape[1]}"
+        )
+    wanted = average(masks.mean((0, 2, 3))).clamp(min=1e-6)  # (n,)
+    return ((average(maps.mean((0, 2, 3))) - wanted) / wanted).square().mean()
+
+
 def info_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.2) -> torch.Tensor:
     """Cross-entropy of picking one's own key among all keys of the batch.
 

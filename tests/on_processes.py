@@ -95,6 +95,11 @@ def _discriminate(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return network_loss + own_loss
 
 
+def _steep(masks: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(1)
+    return losses.gradient_penalty(Discriminator(2), masks)
+
+
 def _soften(masks: torch.Tensor) -> torch.Tensor:
     torch.manual_seed(1)
     return (soften(masks) ** 3).mean()
@@ -140,6 +145,8 @@ def loss_calls() -> dict:
         "calibrate": (losses.calibration_loss, torch.rand(4, 2, 6, 6), _maps(4, 2, 6, 6)),
         "confident": (losses.confident_loss, torch.rand(4, 2, 6, 6), torch.rand(4, 2, 6, 6)),
         "adversary": (_discriminate, torch.rand(4, 2, 32, 32), torch.rand(4, 2, 32, 32)),
+        "penalty": (_steep, torch.rand(4, 2, 32, 32)),
+        "prior area": (losses.prior_area_loss, torch.rand(4, 2, 6, 6), torch.rand(4, 2, 6, 6)),
         "soft masks": (_soften, torch.rand(4, 2, 6, 6)),
         "info_nce": (losses.info_nce, _unit(4, 8), _unit(4, 8)),
         "dense": (dense, _unit(4, 8, 16), _unit(4, 8, 16), partners),

@@ -74,6 +74,8 @@ LOSSES = [
     "calibrate",
     "confident",
     "adversary",
+    "penalty",
+    "prior area",
     "soft masks",
     "info_nce",
     "dense",

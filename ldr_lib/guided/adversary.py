@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..data.checks import whole
+from ..data.checks import number, whole
 from ..data.geometry import uniform
 from ..data.tensor_checks import require, require_one_type
 from ..distributed import own_share
@@ -47,6 +47,31 @@ class Discriminator(nn.Module):
             )
         require_one_type(maps=maps, **{"the discriminator": self.layers[0].weight})
         return self.layers(maps)
+
+
+def noisy(maps: torch.Tensor, deviation: float) -> torch.Tensor:
+    """Adds noise to what a discriminator sees, so that maps and masks are never told apart by their
+    finest detail alone.
+
+    Args:
+        maps: (B, n, H, W) maps or masks in [0, 1].
+        deviation: Standard deviation of the noise; 0 gives the maps themselves.
+
+    Returns:
+        Of the same shape.
+
+    Raises:
+        ValueError: The maps have other dimensions, or the deviation is negative.
+
+    Source: Sonderby et al., ICLR 2017 (instance noise).
+    """
+    require("BnHW", maps=maps)
+    deviation = number(deviation, "deviation", 0)
+    if not deviation:
+        return maps
+    mine = own_share()
+    noise = torch.randn(mine.of * len(maps), *maps.shape[1:], device=maps.device)
+    return maps + deviation * mine.take(noise)
 
 
 def soften(masks: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,8 @@ from .classical import (
     vesselness,
 )
 from .scores import best_threshold, dice_by_image
-from .study import NAME, TESTED, fovea_localisation, overlap, samples_of
+from .study import NAME
+from .tested import TESTED, fovea_localisation, overlap, samples_of
 
 
 def baselines(data_dir: str) -> Path:

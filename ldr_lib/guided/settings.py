@@ -18,9 +18,17 @@ METHODS = {
     "adversarial": (PATCH_STAGE, BOTH_BRANCHES | {"adversary": 1.0}),
     "rendered": _RENDERED,
     "combined": (*_RENDERED, {"calibrate": 1.0, "confident": 1.0}),
+    "steadied": (BOTH_BRANCHES | {"adversary": 1.0, "prior_area": 1.0},),
 }
 """Loss weights of the stages of each method. Region discrimination has a hundredth of its published
 weight in "rendered", because there it only accompanies the rendered pairs.
+"""
+STEADIED = dict(
+    pairs=2, learning_rate=5e-4, game_rate=0.4, instance_noise=0.1, gradient_penalty=1.0
+)
+"""What gives the published game its best chance in "steadied", beside the area and a start from the
+representation that was trained without labels: more real images in a step, slower players of more
+equal rates, and the usual remedies for games that do not settle.
 """
 
 _COMMON = dict(n_clusters=8, pairs=1, view_size=128, steps=50, learning_rate=3e-3)
@@ -41,6 +49,7 @@ TRAINING = {
         | values
         | dict(image_size=64, view_size=64, simulated=8, rendered=4, steps=2, epochs=(1, 1, 1)),
         "short": _COMMON | values | dict(simulated=150, epochs=(2, 1, 1)),
+        "long": _COMMON | values | dict(simulated=600, epochs=(100, 2, 4)),
         "class": _COMMON | values | dict(simulated=150, epochs=(_EPOCHS["class"][network], 1, 1)),
         "study": _COMMON | values | dict(simulated=600, epochs=(_EPOCHS["study"][network], 2, 4)),
         "full": _COMMON
@@ -62,6 +71,10 @@ class GuidedSettings(Settings):
         simulated: Number of simulated images from which structures other than vessels are rendered.
         later_rate: Learning rate of the later stages as a share of `learning_rate`.
         upright: Whether views of real images are rotated by at most 10 degrees.
+        game_rate: Learning rate of the discriminator as a share of that of the network.
+        instance_noise: Standard deviation of the noise that is added to all that the discriminator
+            sees.
+        gradient_penalty: Weight of the discriminator's squared gradient at prior masks.
 
     Taught in notebook 04, section 4.
     """
@@ -72,18 +85,25 @@ class GuidedSettings(Settings):
         "calibrate",
         "confident",
         "adversary",
+        "prior_area",
     )
     checks: ClassVar[dict[str, Callable]] = Settings.checks | {
         "rendered": partial(whole, low=1, high=10**5),
         "simulated": partial(whole, low=1, high=10**6),
         "later_rate": partial(number, low=0),
         "upright": flag,
+        "game_rate": partial(number, low=0),
+        "instance_noise": partial(number, low=0),
+        "gradient_penalty": partial(number, low=0),
     }
 
     rendered: int = 12
     simulated: int = 400
     later_rate: float = 0.3
     upright: bool = False
+    game_rate: float = 0.05
+    instance_noise: float = 0.0
+    gradient_penalty: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -113,8 +133,8 @@ class GuidedSettings(Settings):
 
         Args:
             tier: "smoke", "class" or "full" as in `Settings.for_tier`; "short" is for comparing
-                priors and controls, "study" is what the shipped weights were trained with. LDR_TIER
-                overrides it.
+                priors and controls, "study" is what the shipped weights were trained with, "long"
+                gives a first stage 5,000 steps. LDR_TIER overrides it.
             network: "vessel", "disc" or "chest", as in `guide_for`.
             seed: Fixes the initial weights, the images and their views.
             method: As in `method_stages`.
@@ -134,6 +154,7 @@ class GuidedSettings(Settings):
         """
         stages = method_stages(method)
         values = values_for(TRAINING, network, tier, "guided network")
+        values |= STEADIED if method == "steadied" else {}
         values |= {"stages": stages, "epochs": values["epochs"][: len(stages)], "seed": seed}
         return cls(**values | cls.changed(changes))
 
@@ -146,6 +167,7 @@ def method_stages(method: str) -> tuple[dict, ...]:
             ours: rendered pairs supervise the guided clusters, in the second stage together with
             region discrimination on real images. "combined", ours: "rendered" and a third stage in
             which the network also learns from its confident pseudo-labels of real images.
+            "steadied": the published game with `STEADIED`, begun where a representation is learned.
 
     Returns:
         One dictionary of loss weights for each stage.

@@ -20,7 +20,8 @@ from ..runs.paths import record_path, runs_folder
 from ..structures import guide_for
 from .predict import predict_structure
 from .priors import simulated_shapes, vessel_prior
-from .study import NAME, TESTED, UNLABELLED
+from .study import NAME, UNLABELLED
+from .tested import TESTED
 
 SHIPPED_RUNS = {
     "vessel": "vessel_octa_combined_from-representation_study_0",

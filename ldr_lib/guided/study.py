@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..checkpoint import begin_anew_if_finished, identity, load_model, origin_of
 from ..data.augment import LabelledPairs, PairMaker, standardise
@@ -17,34 +16,30 @@ from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.names import safe_name
 from ..data.prepare import joint_fingerprint, prepare
-from ..data.simulate import Sample, fundus
 from ..distributed import is_first, n_launched
-from ..metrics import centre, centreline_dice
-from ..network import TwoBranchNet
-from ..pretrained import GuidedNets, load_representation
+from ..pretrained import load_representation
 from ..runs.paths import record_path, runs_folder
 from ..runs.run import Run
 from ..structures import GUIDES, Guide, guide_for
-from .predict import READINGS, predict_structure
+from .predict import READINGS
 from .priors import disc_prior, vessel_prior
-from .scores import dice_by_image, threshold_free_scores
 from .settings import TRAINING, GuidedSettings
 from .simulated_pairs import SimulatedPairs
+from .start_cluster import begun_like_prior
+from .tested import best_cluster, learning_curve, scores_for_record
 from .training import train_guided
 from .vessel_pairs import VesselPairs
 
 NAME = "04_prior_guided_clustering"
 PRIORS = ("simulated", "octa", "dsa")
 """Priors of `vessel_prior` that have a name; all others are folders."""
+FROM_REPRESENTATION = ("steadied",)
+"""Methods that begin with the representation that was trained without labels."""
+LOOK_EVERY = 500
+"""Steps between two networks that a run of the tier "long" keeps, and measures on training images.
+"""
 UNLABELLED = {"fundus": ("chase_db1", "hrf", "drions"), "chest": ("covid19_cxr_seg", "kermany")}
 """Datasets whose training splits are used without labels."""
-TESTED = {
-    "vessel": ("chase_db1", "vessel"),
-    "disc": ("drions", "disc"),
-    "lungs": ("covid19_cxr_seg", "lungs"),
-    "heart": ("covid19_cxr_seg", "heart"),
-}
-"""Structure to the dataset and mask that it is tested on."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +133,8 @@ class Control:
         from_representation: Initialises from the shipped representation, which was trained without
             labels, instead of random weights.
         vessels_only: Whether it makes sense for the vessel network alone.
+        any_cluster: Whether the score is that of the one cluster that matches the structure best,
+            which nobody knows without its masks, instead of the guided one.
     """
 
     pairs: Callable[..., PairMaker] = rendered_pairs
@@ -145,12 +142,22 @@ class Control:
     changes: dict = field(default_factory=dict)
     from_representation: bool = False
     vessels_only: bool = False
+    any_cluster: bool = False
 
 
 CONTROLS = {
     "none": Control(),
     "shuffled": Control(pair_changes={"shuffled": True}, vessels_only=True),
     "other structure": Control(pair_changes={"discs_for_vessels": True}, vessels_only=True),
+    "shuffled, from representation": Control(
+        pair_changes={"shuffled": True}, from_representation=True, vessels_only=True
+    ),
+    "other structure, from representation": Control(
+        pair_changes={"discs_for_vessels": True}, from_representation=True, vessels_only=True
+    ),
+    "representation alone": Control(
+        changes={"epochs": (0, 0)}, from_representation=True, any_cluster=True
+    ),
     "no region": Control(changes={"stages": ({"guided": 1.0}, {"guided": 1.0})}),
     "no distractors": Control(pair_changes={"distractors": False}, vessels_only=True),
     "untrained": Control(changes={"epochs": (0, 0)}),
@@ -172,6 +179,8 @@ def _control(name: str, guided: str, prior: str, method: str) -> Control:
         raise ValueError(f'the control "{name}" is for the network "vessel", not "{guided}"')
     if guided != "vessel" and prior != "simulated":
         raise ValueError(f'"{guided}" is guided by simulated shapes only, not by "{prior}"')
+    if method == "steadied" and guided != "vessel":
+        raise ValueError(f'the method "steadied" guides one cluster, not those of "{guided}"')
     if control.changes and method != "rendered":
         raise ValueError(
             f'the control "{name}" changes the stages of "rendered", not of "{method}"'
@@ -258,6 +267,7 @@ def study(
     Taught in notebook 04, section 9.
     """
     chosen = _control(control, guided, prior, method)
+    from_representation = chosen.from_representation or method in FROM_REPRESENTATION
     settings = GuidedSettings.for_tier(tier, guided, seed, method, **chosen.changes)
     _require_shares(settings, guided)
     label = run_label(guided, prior, method, control, tier, seed)
@@ -278,9 +288,14 @@ def study(
     make_pairs = chosen.pairs(given, **chosen.pair_changes)
     fingerprint = _fingerprint(real, make_pairs)
     start = None
-    if chosen.from_representation:
+    if from_representation:
         start = load_representation(guide.modality, "cpu")
         settings = replace(settings, n_clusters=start.n_clusters)
+    images, snapshots = standardise(real.images, real.inside), []
+    if method == "steadied":
+        start = begun_like_prior(start, images, real.inside, make_pairs, settings)
+    if tier == "long":
+        snapshots = list(range(0, settings.steps * settings.epochs[0] + 1, LOOK_EVERY))
     if method == "combined":  # its third stage continues from the rendered run
         rendered = run_label(guided, prior, "rendered", control, tier, seed)
         weights = run.folder.with_name(rendered) / "model.safetensors"
@@ -291,7 +306,6 @@ def study(
         start = load_model(weights, "cpu")
         settings = replace(settings, stages=settings.stages[2:], epochs=settings.epochs[2:])
 
-    images = standardise(real.images, real.inside)
     net, rows = train_guided(
         images,
         make_pairs,
@@ -302,13 +316,22 @@ def study(
         start=start,
         teacher_images=images[real.few],
         resume=True,
+        snapshots=snapshots,
     )
     if not is_first():
         return record_path(NAME, label)
     last_epoch = {name: round(value, 4) for name, value in rows[-1].items()} if rows else {}
     run.data(train=real.fingerprint)
     run.metrics(settings=json.loads(json.dumps(asdict(settings))), last_epoch=last_epoch)
+    if snapshots:
+        run.metrics(looks=learning_curve(run.folder, snapshots, guide.names[0], data_dir))
     for structure in guide.structures:
+        if chosen.any_cluster:
+            number, table = best_cluster(net, structure, data_dir)
+            name = f"{structure.name} by {structure.by}"
+            run.metrics(**{name: table.mean().round(4).to_dict(), f"{name}, images": table})
+            run.metrics(**{f"{structure.name}, best cluster": number})
+            continue
         readings = READINGS if tier == "study" else (structure.by,)
         run.metrics(**scores_for_record(net, structure.name, data_dir, readings))
     return run.keep(label)
@@ -324,113 +347,3 @@ def _is_trained(weights: Path, settings: GuidedSettings, data: str, images: str)
     return origin.get("data", data) in (data, images) and all(
         origin.get(name, expected[name]) == expected[name] for name in vars(settings)
     )
-
-
-def scores_for_record(
-    net: TwoBranchNet, structure: str, data_dir: str, readings: tuple[str, ...]
-) -> dict:
-    """Scores of a structure on the test images.
-
-    Args:
-        net: A guided network.
-        structure: One of its guide's.
-        data_dir: Folder of the datasets.
-        readings: Some of `READINGS`.
-
-    Returns:
-        For each reading "<structure> by <reading>", means over images, and "<structure> by
-        <reading>, images", the table image by image. For the fovea, which no real dataset here
-        marks, "fovea": its localisation in simulated images.
-    """
-    if structure == "fovea":
-        found = fovea_localisation(net)
-        return {
-            "fovea": {
-                "within half a disc diameter": float(found["within half a disc diameter"].mean()),
-                "median distance": float(found["distance"].median()),
-            }
-        }
-    scores = {}
-    for by in readings:
-        table = score_structure(net, structure, data_dir, by)
-        scores[f"{structure} by {by}"] = table.mean().round(4).to_dict()
-        scores[f"{structure} by {by}, images"] = table
-    return scores
-
-
-def score_structure(
-    net: TwoBranchNet | GuidedNets,
-    structure: str,
-    data_dir: str,
-    by: str = "cluster",
-    split: str = "test",
-) -> pd.DataFrame:
-    """How well a structure's maps agree with its masks, image by image, at the images' own size.
-
-    Args:
-        net: One or several guided networks.
-        structure: One of `TESTED`.
-        data_dir: Folder of the datasets.
-        by: As in `structure_maps`.
-        split: Of the dataset.
-
-    Returns:
-        One row per image with "Dice" and for vessels "clDice", both at the fixed threshold 0.5;
-        "oracle Dice" and "average precision" as in `threshold_free_scores`.
-    """
-    name, mask = TESTED[one_of(structure, TESTED, "tested structure")]
-    samples = samples_of(name, data_dir, split)
-    maps = [predict_structure(net, sample.image, structure, by) for sample in samples]
-    truths = [sample.masks[mask] for sample in samples]
-    table = overlap([map_ > 0.5 for map_ in maps], truths, structure)
-    free = threshold_free_scores(maps, truths)[["oracle Dice", "average precision"]]
-    table[free.columns] = free
-    return table.set_index(pd.Index([sample.name for sample in samples]))
-
-
-def overlap(found: list[np.ndarray], truths: list[np.ndarray], structure: str) -> pd.DataFrame:
-    """Overlap of masks (H, W) bool with the true ones: a row per image with "Dice", and for vessels
-    "clDice".
-    """
-    table = pd.DataFrame({"Dice": dice_by_image(found, truths)})
-    if structure == "vessel":
-        table["clDice"] = [centreline_dice(mask, truth) for mask, truth in zip(found, truths)]
-    return table
-
-
-def fovea_localisation(net: TwoBranchNet | None, n: int = 50) -> pd.DataFrame:
-    """Distance of the predicted centre of the fovea from the true one, in simulated images.
-
-    Args:
-        net: A network guided to the fovea; None takes the middle of the image as the prediction.
-        n: Number of images; those whose fovea lies beyond the rim are left out.
-
-    Returns:
-        One row per image: "distance" in disc diameters (infinite where nothing was found) and
-        "within half a disc diameter", 0 or 1.
-    """
-    rows, seed = {}, 2_000_000
-    while len(rows) < n:
-        sample = fundus(384, seed, lesions=False)
-        seed += 1
-        disc_area = sample.masks["disc"].sum()
-        if sample.masks["fovea"].sum() < 0.15 * disc_area:
-            continue
-        found = (191.5, 191.5)
-        if net is not None:
-            found = centre(predict_structure(net, sample.image, "fovea"))
-        distance = np.inf
-        if found is not None:
-            gap = np.subtract(found, centre(sample.masks["fovea"]))
-            distance = np.hypot(*gap) / (2 * np.sqrt(disc_area / np.pi))
-        rows[sample.name] = {
-            "distance": distance,
-            "within half a disc diameter": float(distance <= 0.5),
-        }
-    return pd.DataFrame(rows).T
-
-
-def samples_of(name: str, data_dir: str, split: str = "test") -> list[Sample]:
-    """All samples of a dataset's split."""
-    dataset = open_dataset(name, data_dir, split)
-    return [dataset[i] for i in range(len(dataset))]

@@ -1,7 +1,7 @@
 """Training a two-branch network whose first clusters are guided by topological priors."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 
-from ..callbacks import LossLog, SeedEpoch
+from ..callbacks import LossLog, SeedEpoch, StepSnapshots
 from ..checkpoint import identity, save_model
 from ..data import checks
 from ..data.augment import LabelledPairs, PairMaker, Pairs
@@ -21,12 +21,19 @@ from ..data.errors import DataError
 from ..data.views import ViewMaker, Views
 from ..device import mixed_precision, pick_device, to_device
 from ..distributed import alone, from_first, is_first, own_share, process_group
-from ..losses import adversarial_losses, calibration_loss, confident_loss, guided_loss
+from ..losses import (
+    adversarial_losses,
+    calibration_loss,
+    confident_loss,
+    gradient_penalty,
+    guided_loss,
+    prior_area_loss,
+)
 from ..network import TwoBranchNet
 from ..structures import Guide
 from ..tensor_files import read_tensors, save_tensors
 from ..training import LocalDiscrimination, build_learner, new_network, run_stages
-from .adversary import Discriminator, soften
+from .adversary import Discriminator, noisy, soften
 from .predict import teacher_maps
 from .settings import ON_RENDERED, GuidedSettings
 
@@ -86,15 +93,24 @@ class GuidedDiscrimination(LocalDiscrimination):
         grid: Cells along each side of the patch grid.
         guide: Which clusters are guided.
         discriminator: Judges the structure maps.
+        noise: Standard deviation of the noise in all that it sees.
+        penalty: Weight of its `gradient_penalty`.
 
     Taught in notebook 04, section 4.
     """
 
     def __init__(
-        self, weights: dict[str, float], grid: int, guide: Guide, discriminator: Discriminator
+        self,
+        weights: dict[str, float],
+        grid: int,
+        guide: Guide,
+        discriminator: Discriminator,
+        noise: float = 0.0,
+        penalty: float = 0.0,
     ):
         super().__init__(weights, grid)
         self.guide, self.discriminator = guide, discriminator
+        self.noise, self.penalty = noise, penalty
 
     def __call__(
         self, outputs: tuple[torch.Tensor | None, torch.Tensor], batch: GuidedBatch
@@ -116,9 +132,14 @@ class GuidedDiscrimination(LocalDiscrimination):
         if "confident" in self.weights:
             terms["confident"] = confident_loss(real_maps, batch.teacher.targets)
         if "adversary" in self.weights:
-            first_views = view_maps[: batch.views.n_sources]  # (2B, n, s, s)
-            masks = soften(batch.rendered.targets)  # (R, n, s, s)
+            first_views = noisy(view_maps[: batch.views.n_sources], self.noise)  # (2B, n, s, s)
+            masks = noisy(soften(batch.rendered.targets), self.noise)  # (R, n, s, s)
             terms["adversary"], game = adversarial_losses(self.discriminator, first_views, masks)
+            if self.penalty:
+                game = game + self.penalty * gradient_penalty(self.discriminator, masks)
+        if "prior_area" in self.weights:
+            first_views = view_maps[: batch.views.n_sources]  # (2B, n, s, s)
+            terms["prior_area"] = prior_area_loss(first_views, batch.rendered.targets)
         self.terms = view_terms | {name: value.detach() for name, value in terms.items()}
         return on_views + game + sum(self.weights[name] * value for name, value in terms.items())
 
@@ -209,8 +230,8 @@ def guided_learner(
 
     Args:
         net: The network with its `guide`, trained in place.
-        discriminator: Trained beside it at 1/20 of the learning rate where the stage names
-            "adversary".
+        discriminator: Trained beside it at `settings.game_rate` of the learning rate where the
+            stage names "adversary".
         images: (N, S, S, C) real images, `standardise`d; uint8, or floats in [0, 1].
         make_pairs: Renders images with their masks.
         settings: Batch, views, losses and seed.
@@ -280,9 +301,12 @@ def guided_learner(
     return build_learner(
         _GuidedNet(net, discriminator, weights),
         image_batches(images, settings.pairs, settings.steps, share=own_share()),
-        GuidedDiscrimination(weights, settings.grid, net.guide, discriminator),
+        GuidedDiscrimination(
+            *(weights, settings.grid, net.guide, discriminator),
+            *(settings.instance_noise, settings.gradient_penalty),
+        ),
         [list(net.parameters()), list(discriminator.parameters())],
-        [rate, 0.05 * rate],
+        [rate, settings.game_rate * rate],
         [
             SeedEpoch(settings.seed, stage),
             make_batch,
@@ -303,6 +327,7 @@ def train_guided(
     teacher_images: np.ndarray | None = None,
     resume: bool = False,
     after_epoch: Callable[[TwoBranchNet], None] | None = None,
+    snapshots: Sequence[int] = (),
 ) -> tuple[TwoBranchNet, list[dict]]:
     """Trains a network whose first clusters are guided to the guide's structures, and saves it.
     Processes started by torchrun do it together (see `ldr_lib.distributed`); the first one writes.
@@ -326,6 +351,8 @@ def train_guided(
             uninterrupted run. Without, an earlier checkpoint is removed.
         after_epoch: Called with the network after every epoch, for example to keep its
             predictions; by the first process.
+        snapshots: Numbers of steps after which the network is kept, where an epoch ends there, as
+            `StepSnapshots` does.
 
     Returns:
         The network, and the rows of the log, one per epoch.
@@ -390,6 +417,9 @@ def train_guided(
             folder / "log.csv",
             make_teacher_pairs,
         )
+        if snapshots:
+            done = settings.steps * sum(settings.epochs[:stage])
+            learn.add_cb(StepSnapshots(net, folder, snapshots, done))
         return learn.add_cb(CallAfterEpoch(after_epoch, net)) if after_epoch else learn
 
     with process_group(place):

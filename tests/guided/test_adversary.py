@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ldr_lib.guided.adversary import Discriminator, soften
-from ldr_lib.losses import adversarial_losses
+from ldr_lib.guided.adversary import Discriminator, noisy, soften
+from ldr_lib.losses import adversarial_losses, gradient_penalty, prior_area_loss
 
 
 @pytest.fixture
@@ -70,3 +70,59 @@ def test_softened_masks_are_grey_and_keep_their_shape():
     soft = soften(masks)
     assert ((soft > 0.001) & (soft < 0.999)).float().mean() > 0.9
     assert soft[:, :, 10:22, 10:22].mean() > 0.8 and soft.min() >= 0 and soft.max() <= 1
+
+
+def test_penalty_equals_finite_differences_of_the_logits():
+    torch.manual_seed(0)
+    discriminator, masks = Discriminator(1).double(), torch.rand(2, 1, 32, 32).double()
+    squares = []
+    with torch.no_grad():
+        for mask in masks:
+            slopes = []
+            for row, column in ((3, 4), (17, 20), (31, 0)):
+                up, down = mask.clone(), mask.clone()
+                up[0, row, column] += 1e-6
+                down[0, row, column] -= 1e-6
+                gap = discriminator(up[None]).mean() - discriminator(down[None]).mean()
+                slopes.append(gap / 2e-6)
+            squares.append(torch.stack(slopes))
+    masks.requires_grad_(True)
+    gradient = torch.autograd.grad(discriminator(masks).flatten(1).mean(1).sum(), masks)[0]
+    for one, slopes in zip(gradient, squares):
+        at = torch.stack([one[0, 3, 4], one[0, 17, 20], one[0, 31, 0]])
+        torch.testing.assert_close(at, slopes, rtol=1e-4, atol=1e-8)
+    expected = gradient.square().flatten(1).sum(1).mean() / 2
+    torch.testing.assert_close(gradient_penalty(discriminator, masks), expected)
+
+
+def test_penalty_makes_a_discriminator_flat():
+    torch.manual_seed(0)
+    discriminator, masks = Discriminator(1), torch.rand(4, 1, 32, 32)
+    adam = torch.optim.Adam(discriminator.parameters(), 1e-3)
+    first = gradient_penalty(discriminator, masks).item()
+    for _ in range(20):
+        penalty = gradient_penalty(discriminator, masks)
+        adam.zero_grad()
+        penalty.backward()
+        adam.step()
+    assert penalty.item() < first / 2
+
+
+def test_area_is_that_of_the_prior():
+    rng = np.random.default_rng(0)
+    maps, masks = rng.random((3, 2, 8, 8)), rng.random((5, 2, 8, 8)) * 0.3
+    wanted, found = masks.mean((0, 2, 3)), maps.mean((0, 2, 3))
+    loss = prior_area_loss(torch.from_numpy(maps), torch.from_numpy(masks))
+    assert loss.item() == pytest.approx((((found - wanted) / wanted) ** 2).mean())
+    scaled = maps * (wanted / found)[None, :, None, None]
+    assert prior_area_loss(torch.from_numpy(scaled), torch.from_numpy(masks)).item() < 1e-12
+
+
+def test_noise_has_the_stated_deviation_and_none_is_none():
+    torch.manual_seed(0)
+    maps = torch.rand(4, 1, 64, 64)
+    added = noisy(maps, 0.1) - maps
+    assert added.std().item() == pytest.approx(0.1, rel=0.05) and abs(added.mean()) < 0.01
+    assert noisy(maps, 0.0) is maps
+    with pytest.raises(ValueError, match="deviation must be"):
+        noisy(maps, -0.1)

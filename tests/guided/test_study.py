@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from ldr_lib import DataError, load_representation
 from ldr_lib.checkpoint import identity, load_model, save_model
 from ldr_lib.data.augment import LabelledPairs
 from ldr_lib.data.simulate import chest, fundus
-from ldr_lib.guided import baselines, study
+from ldr_lib.guided import baselines, study, tested
 from ldr_lib.guided.priors import vessel_trees
 from ldr_lib.guided.settings import GuidedSettings, method_stages
 from ldr_lib.guided.simulated_pairs import SimulatedPairs
@@ -91,6 +92,14 @@ def test_the_method_itself_renders_vessels_of_the_prior_from_random_weights(call
         ("no region", {"stages": ({"guided": 1.0}, {"guided": 1.0})}),
         ("untrained", {"epochs": (0, 0)}),
         ("from representation", {"start": True, "n_clusters": 8}),
+        (
+            "shuffled, from representation",
+            {"shuffled": True, "start": True, "n_clusters": 8},
+        ),
+        (
+            "other structure, from representation",
+            {"prior": "discs", "start": True, "n_clusters": 8},
+        ),
     ],
 )
 def test_each_control_changes_just_what_it_says(calls, control, changed):
@@ -109,7 +118,7 @@ def test_each_control_changes_just_what_it_says(calls, control, changed):
     expected = of_method | changed
     expected["n_clusters"] = of_control["n_clusters"]  # that of the representation
     assert of_control == expected
-    if control != "from representation":
+    if "from representation" not in control:
         assert of_control["n_clusters"] == of_method["n_clusters"]
 
 
@@ -117,6 +126,54 @@ def test_the_representation_is_the_shipped_one(calls):
     study.study("vessel", "octa", control="from representation", tier="short")
     shipped, used = load_representation("fundus", "cpu").state_dict(), calls[0].start.state_dict()
     assert all(torch.equal(shipped[name], used[name]) for name in shipped)
+
+
+def test_the_representation_alone_is_read_by_its_best_cluster(calls, monkeypatch):
+    def best_cluster(net, structure, data_dir):
+        assert structure.name == "vessel"
+        return 5, pd.DataFrame({"Dice": [0.2, 0.4]})
+
+    monkeypatch.setattr(study, "best_cluster", best_cluster)
+    _, record = study.study("vessel", "octa", control="representation alone", tier="short")
+    (call,) = calls
+    assert call.settings.epochs == (0, 0) and call.start is not None
+    assert record["metrics"]["vessel by cluster"] == {"Dice": 0.3}
+    assert record["metrics"]["vessel, best cluster"] == 5
+
+
+def test_the_best_cluster_is_found_and_the_guide_left_as_it_was(monkeypatch):
+    truths = [np.arange(9).reshape(3, 3) > 6]
+
+    def predict_structure(net, image, structure, by):
+        (number,) = net.guide[structure].clusters
+        return truths[0] * 0.3 if number == 2 else 0.3 - truths[0] * 0.3
+
+    samples = [SimpleNamespace(image=None, masks={"vessel": truths[0]}, name="a")]
+    monkeypatch.setattr(tested, "samples_of", lambda *_: samples)
+    monkeypatch.setattr(tested, "predict_structure", predict_structure)
+    net = TwoBranchNet(3, 8, 4)
+    number, table = tested.best_cluster(net, guide_for("vessel")["vessel"], "")
+    assert number == 2 and table["average precision"].item() == 1 and net.guide is None
+
+
+def test_the_steadied_game_begins_with_the_representation_and_is_looked_at(calls, monkeypatch):
+    looked_at = []
+
+    def learning_curve(folder, steps, structure, data_dir):
+        looked_at.extend([structure, *steps])
+        return {"0": 0.1}
+
+    monkeypatch.setattr(study, "learning_curve", learning_curve)
+    _, record = study.study("vessel", "octa", "steadied", tier="long", seed=1)
+    (call,) = calls
+    assert record["metrics"]["looks"] == {"0": 0.1}
+    assert looked_at == ["vessel", *range(0, 5001, 500)] and call.snapshots == looked_at[1:]
+    assert call.settings.epochs == (100,) and "adversary" in call.settings.stages[0]
+    assert call.settings.gradient_penalty > 0 < call.settings.instance_noise
+    shipped, used = load_representation("fundus", "cpu"), call.start
+    last = (net.clustering_branch[-1].weight for net in (shipped, used))
+    before, after = (sorted(weight.sum((1, 2, 3)).tolist()) for weight in last)
+    assert before == pytest.approx(after)
 
 
 @pytest.mark.parametrize("seed, image", [(0, 0), (3, 18), (4, 4)])
@@ -156,6 +213,7 @@ def test_combined_continues_from_the_rendered_run(calls):
         (dict(guided="chest", control="one label"), 'is for the network "vessel", not "chest"'),
         (dict(guided="disc", prior="octa"), "guided by simulated shapes only"),
         (dict(guided="vessel", control="no region", method="combined"), "changes the stages"),
+        (dict(guided="chest", method="steadied"), "guides one cluster, not those of"),
         (dict(guided="vessel", control="untrained", method="adversarial"), "changes the stages"),
     ],
 )
@@ -225,21 +283,21 @@ def test_scores_are_in_the_order_of_the_images(monkeypatch):
     truths = [np.eye(8) > 0, np.ones((6, 6)) > 0]
     for sample, truth in zip(samples, truths):
         sample.masks = {"vessel": truth}
-    monkeypatch.setattr(study, "open_dataset", lambda *_: samples)
-    monkeypatch.setattr(study, "predict_structure", lambda net, i, *_: truths[i] * (0.9 - 0.5 * i))
-    table = study.score_structure(None, "vessel", "")
+    monkeypatch.setattr(tested, "open_dataset", lambda *_: samples)
+    monkeypatch.setattr(tested, "predict_structure", lambda net, i, *_: truths[i] * (0.9 - 0.5 * i))
+    table = tested.score_structure(None, "vessel", "")
     assert list(table.index) == ["image 0", "image 1"]
     assert table["Dice"].tolist() == [1, 0] and table["clDice"].tolist()[0] == 1
     assert table["oracle Dice"].tolist() == table["average precision"].tolist() == [1, 1]
 
 
 def test_the_fovea_is_localised_in_disc_diameters(monkeypatch):
-    middle = study.fovea_localisation(None, 4)
+    middle = tested.fovea_localisation(None, 4)
     assert len(middle) == 4 and (middle["distance"] > 0).all()
     monkeypatch.setattr(
-        study, "predict_structure", lambda net, image, name: np.zeros(image.shape[:2])
+        tested, "predict_structure", lambda net, image, name: np.zeros(image.shape[:2])
     )
-    nothing = study.fovea_localisation(TwoBranchNet(), 4)
+    nothing = tested.fovea_localisation(TwoBranchNet(), 4)
     assert np.isinf(nothing["distance"]).all()
     assert (nothing["within half a disc diameter"] == 0).all()
 
