@@ -60,8 +60,7 @@ grade: .venv/ready ## grade ASSIGNMENT in the course folder COURSE, students' pr
 	@$(BIN)/python notebooks/course/grading "$(COURSE)" $(ASSIGNMENT)
 
 wall: .venv/ready ## build the container image behind which students' programs run
-	$(or $(shell command -v docker),podman) build -t ldr-grading \
-		-f notebooks/course/grading/Dockerfile .
+	@$(BIN)/python notebooks/course/grading/image.py
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 10) else None"

@@ -22,7 +22,9 @@ sys.path.insert(0, str(GRADING))
 
 import frames  # noqa: E402
 import grade as grading  # noqa: E402
+import image  # noqa: E402
 import wall  # noqa: E402
+from student import Student  # noqa: E402
 
 MARK = "86399.25"
 """Seconds that left processes sleep, to find them by."""
@@ -199,13 +201,65 @@ def test_container_has_no_rights_and_no_sources():
         assert limit in said
     assert "--user 65534:65534" in said and "no-new-privileges" in said
     assert "--volume" not in said and " -v " not in said and "--mount" not in said
-    recipe = (GRADING / "Dockerfile").read_text(encoding="utf-8")
-    copied = re.findall(r"^COPY (.*) \S+$", recipe, re.M)
-    names = [name for line in copied for name in line.split()]
-    assert all((ROOT / name).exists() for name in names)
+
+
+def test_image_is_built_from_a_folder_without_sources(tmp_path, monkeypatch):
+    names = image.copied()
+    assert {"ldr_lib", "pyproject.toml", "notebooks/course/grading/worker.py"} <= set(names)
     assert not any(name.startswith("tests") or "source" in name for name in names)
-    allowed = (GRADING / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
-    assert allowed[0] == "*" and {line[1:] for line in allowed[1:]} == set(names)
+    files = [name for name in names if name != "ldr_lib"]
+    monkeypatch.setattr(image, "copied", lambda: [*files, "ldr_lib/teaching"])
+    image.write_context(tmp_path)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    outside = {name for name in found if not name.startswith("ldr_lib/")}
+    assert outside == {"Dockerfile", *files} and "ldr_lib/teaching/checks.py" in found
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """A `docker` on the path that is none; the folder in which it keeps its image."""
+    program, root = tmp_path / "bin" / "docker", tmp_path / "image"
+    stand_in = Path(__file__).with_name("docker_stand_in.py")
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("IMAGE_ROOT", str(root))
+    monkeypatch.delenv("LDR_GRADE_WALL", raising=False)
+    wall.works.cache_clear()
+    yield root
+    wall.works.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell script")
+def test_grading_uses_the_image_that_make_wall_builds(docker):
+    assert not wall.works("container")
+    wall.works.cache_clear()
+    image.main()
+    assert wall.choose() == "container"
+    cells = {"a": "import numpy as np\ndef twice(x): return 2 * x", "b": "while True: pass"}
+    with Student(cells, 5, "container") as student:
+        assert student.call("twice", inputs=[np.ones(3)], named={}).tolist() == [2, 2, 2]
+        assert "did not end within 5 seconds" in student.outputs["b"]["error"]
+        started = (docker / "name").read_text(encoding="utf-8")
+        ended = (docker / "killed").read_text(encoding="utf-8")
+        assert started.startswith("ldr-grading-") and ended.startswith("ldr-grading-")
+        assert started != ended, "a new container after each that was ended"
+    assert (docker / "killed").read_text(encoding="utf-8") == started
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell script")
+def test_image_that_cannot_be_built_is_one_sentence(docker, monkeypatch):
+    monkeypatch.setenv("BROKEN", "1")
+    monkeypatch.setattr(image, "write_context", lambda folder: None)
+    with pytest.raises(SystemExit, match="not built, see above") as failed:
+        image.main()
+    monkeypatch.setattr(wall, "engine", lambda: None)
+    with pytest.raises(SystemExit, match="neither is installed here") as missing:
+        image.main()
+    for error in (failed, missing):
+        assert str(error.value).count(". ") == 0 and "\n" not in str(error.value)
 
 
 def test_secret_is_the_courses_own_and_readable_for_the_lecturer_only(tmp_path):
