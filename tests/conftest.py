@@ -39,6 +39,13 @@ def real_data():
 
 
 @pytest.fixture
+def images():
+    """Twelve images of coarse random squares, (12, 48, 48, 3) uint8."""
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 3))
+    return coarse.repeat(4, 1).repeat(4, 2).astype(np.uint8)
+
+
+@pytest.fixture
 def photograph():
     """Makes a plausible photograph: a lit disc with texture on black, (H, W, 3) uint8."""
 

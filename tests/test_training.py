@@ -1,55 +1,33 @@
-import json
+"""What a training computes, logs and saves."""
+
 import math
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from small_training import TINY, WITH_PROTOTYPES, same
 
 from ldr_lib import (
     DataError,
-    Settings,
     TwoBranchNet,
     load_model,
     losses,
     open_dataset,
     prepare,
     prototypes,
-    save_model,
     stage_learner,
     train,
 )
-from ldr_lib.callbacks import CollapseWarning, SeedEpoch
+from ldr_lib.callbacks import CollapseWarning
 from ldr_lib.checkpoint import origin_of
 from ldr_lib.data.batches import image_batches
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.k_means_start import k_means_centres
-from ldr_lib.tensor_files import read_tensors, save_tensors
-from ldr_lib.tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE, SHORT_BOTH_BRANCHES
+from ldr_lib.tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE
 from ldr_lib.training import LocalDiscrimination
 
-TINY = Settings(
-    n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5
-)
 pytestmark = pytest.mark.filterwarnings("ignore::ldr_lib.callbacks.CollapseWarning")
-
-
-@pytest.fixture
-def images():
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (12, 12, 12, 3))
-    return coarse.repeat(4, 1).repeat(4, 2).astype(np.uint8)
-
-
-def same(one, other):
-    return all(torch.equal(one[name], other[name]) for name in one) and one.keys() == other.keys()
 
 
 def test_the_stage_loss_is_the_weighted_sum_of_its_parts(images):
@@ -125,24 +103,6 @@ def test_views_of_nothing_but_black_give_a_loss_of_zero():
     assert v.grad.isfinite().all() and a.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("schedule", ["flat", "one_cycle", "published"])
-def test_a_training_that_is_stopped_after_some_steps_goes_on_to_the_same_end(
-    images, tmp_path, schedule
-):
-    settings = replace(TINY, schedule=schedule)
-    whole, log = train(images, settings, tmp_path / "whole", device="cpu")
-    for until, rows in ((4, 2), (6, 2), (7, 3), (100, 4)):  # epochs have three steps
-        part, found = train(
-            images, settings, tmp_path / "parts", device="cpu", resume=True, until=until
-        )
-        assert len(found) == rows
-        saved = load_model(tmp_path / "parts" / "model.safetensors", "cpu")
-        assert same(saved.state_dict(), part.state_dict())
-    assert same(part.state_dict(), whole.state_dict())
-    with pytest.raises(ValueError, match="until must be a whole number of at least 1"):
-        train(images, settings, tmp_path / "parts", until=0)
-
-
 def test_training_lowers_the_patch_loss(images, tmp_path):
     longer = replace(TINY, stages=(PATCH_STAGE,), epochs=(5,), steps=8, learning_rate=4e-3)
     _, log = train(images, longer, tmp_path, device="cpu")
@@ -174,171 +134,6 @@ def test_training_can_start_from_a_network_and_does_not_change_it(images, tmp_pa
     net, _ = train(images, frozen, tmp_path, device="cpu", start=start)
     assert same(start.state_dict(), before)
     assert all(torch.equal(p, before[name]) for name, p in net.named_parameters())
-
-
-PROGRAM = """
-    import sys, time, numpy as np
-    from ldr_lib import Settings, train
-    from ldr_lib.callbacks import LossLog
-    images = np.load(sys.argv[1])
-    settings = Settings(
-        n_clusters=3, pairs=2, view_size=32, crop_scale=(0.5, 0.7), epochs=(2, 2), steps=3, seed=5,
-        schedule=sys.argv[3],
-    )
-    if sys.argv[4] == "slow":
-        step = LossLog.after_batch
-        def slow_step(self):
-            step(self)
-            print("step", self.stage, self.epoch, flush=True)
-            time.sleep(0.3)
-        LossLog.after_batch = slow_step
-    train(images, settings, sys.argv[2], device="cpu", resume=True)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="kills a process by POSIX signal")
-@pytest.mark.parametrize(
-    "schedule, killed_in", [("one_cycle", "step 2 1"), ("published", "step 1 1")]
-)
-def test_a_run_killed_in_mid_epoch_ends_like_any_other(images, tmp_path, schedule, killed_in):
-    np.save(tmp_path / "images.npy", images)
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(PROGRAM))
-
-    def call(folder, pace):
-        program = [sys.executable, "-W", "ignore", script]
-        return [*program, tmp_path / "images.npy", folder, schedule, pace]
-
-    def columns(folder):
-        lines = (tmp_path / folder / "log.csv").read_text().splitlines()
-        return [line.split(",")[:4] for line in lines]  # all but areas and seconds
-
-    with subprocess.Popen(
-        call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, text=True
-    ) as process:
-        for line in process.stdout:
-            if line.startswith(killed_in):
-                process.send_signal(signal.SIGKILL)
-                break
-    assert (
-        process.returncode == -signal.SIGKILL
-        and not (tmp_path / "killed" / "model.safetensors").exists()
-    )
-    for folder in ("killed", "alone"):
-        subprocess.run(call(tmp_path / folder, "fast"), check=True)
-    killed, alone = (
-        load_file(tmp_path / folder / "model.safetensors") for folder in ("killed", "alone")
-    )
-    assert same(killed, alone)
-    assert columns("killed") == columns("alone")
-
-
-def test_a_checkpoint_of_another_run_is_refused(images, tmp_path):
-    train(images, TINY, tmp_path, device="cpu", data="these")
-    with pytest.raises(DataError, match="belongs to another run: seed was 5 and is 7"):
-        train(images, replace(TINY, seed=7), tmp_path, device="cpu", data="these", resume=True)
-    with pytest.raises(DataError, match="data was 'these' and is 'those'"):
-        train(images, TINY, tmp_path, device="cpu", data="those", resume=True)
-
-
-def test_damaged_files_are_named(images, tmp_path):
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"torn")
-    with pytest.raises(
-        DataError, match="checkpoint.safetensors cannot be read.*Remove it to start anew"
-    ):
-        train(images, TINY, tmp_path, device="cpu", resume=True)
-    with pytest.raises(
-        DataError, match="checkpoint.safetensors cannot be read.*Copy it again, or train"
-    ):
-        load_model(tmp_path / "checkpoint.safetensors", "cpu")
-    with pytest.raises(DataError, match="absent.safetensors does not exist"):
-        load_model(tmp_path / "absent.safetensors", "cpu")
-
-
-def test_files_of_another_kind_are_named(images, tmp_path):
-    save_file({"x": torch.zeros(1)}, tmp_path / "checkpoint.safetensors")
-    with pytest.raises(DataError, match="checkpoint.safetensors is no checkpoint .*Remove it"):
-        train(images, TINY, tmp_path, device="cpu", resume=True)
-    with pytest.raises(DataError, match="checkpoint.safetensors is no network saved by this"):
-        load_model(tmp_path / "checkpoint.safetensors", "cpu")
-
-
-def test_a_checkpoint_of_another_network_is_named(images, tmp_path, monkeypatch):
-    train(images, TINY, tmp_path, device="cpu")
-    tensors, about = read_tensors(tmp_path / "checkpoint.safetensors", "")
-    renamed = {name.replace("encoder", "coder"): value for name, value in tensors.items()}
-    save_tensors(renamed, tmp_path / "checkpoint.safetensors", about)
-    with pytest.raises(DataError, match="(?s)checkpoint.safetensors does not fit.*Remove it"):
-        train(images, TINY, tmp_path, device="cpu", resume=True)
-
-
-def test_images_are_told_apart_without_a_fingerprint(images, tmp_path):
-    train(images, TINY, tmp_path, device="cpu")
-    train(images.copy(), TINY, tmp_path, device="cpu", resume=True)
-    other = images.copy()
-    other[-1, -1, -1, -1] ^= 1
-    with pytest.raises(DataError, match="belongs to another run: data was"):
-        train(other, TINY, tmp_path, device="cpu", resume=True)
-
-
-def test_a_run_with_another_start_is_refused(images, tmp_path):
-    starts = [TwoBranchNet(n_clusters=3) for _ in range(2)]
-    train(images, TINY, tmp_path, device="cpu", start=starts[0])
-    train(images, TINY, tmp_path, device="cpu", start=starts[0], resume=True)
-    for other in (starts[1], None):
-        with pytest.raises(DataError, match="belongs to another run: start was"):
-            train(images, TINY, tmp_path, device="cpu", start=other, resume=True)
-
-
-def test_checkpoints_of_earlier_revisions_still_serve(images, tmp_path):
-    settings = replace(TINY, schedule="published")
-    net, _ = train(images, settings, tmp_path / "alone", device="cpu", data="these")
-    train(images, replace(settings, epochs=(2, 1)), tmp_path / "old", device="cpu", data="these")
-    path = tmp_path / "old" / "checkpoint.safetensors"
-    tensors, header = read_tensors(path, "")
-    about = json.loads(header["about"]) | {"epochs": [2, 2]}
-    assert about.pop("start") == ""
-    save_file(tensors, path, {"about": json.dumps(about)})
-    again, _ = train(images, settings, tmp_path / "old", device="cpu", data="these", resume=True)
-    assert same(net.state_dict(), again.state_dict())
-
-
-def test_what_a_network_was_trained_from_is_kept_with_it(images, tmp_path):
-    train(images, TINY, tmp_path, device="cpu", data="these")
-    origin = origin_of(tmp_path / "model.safetensors")
-    assert (origin["data"], origin["seed"], origin["start"]) == ("these", 5, "")
-
-
-def test_beginning_anew_removes_what_an_earlier_run_left(images, tmp_path, monkeypatch):
-    train(images, TINY, tmp_path, device="cpu", snapshots=True)
-    assert len(list(tmp_path.glob("after_*"))) == 4
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("ldr_lib.callbacks.LossLog.after_batch", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train(images, TINY, tmp_path, device="cpu", snapshots=True)
-    assert not list(tmp_path.glob("after_*")) and not list(tmp_path.glob("checkpoint*"))
-
-
-def test_a_full_disk_while_saving_names_the_file(images, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
-
-    monkeypatch.setattr("ldr_lib.tensor_files.save_file", full)
-    with pytest.raises(DataError, match="could not write .*checkpoint.safetensors.*Free some"):
-        train(images, TINY, tmp_path, device="cpu")
-    with pytest.raises(DataError, match="could not write .*net.safetensors.*Free some"):
-        save_model(TwoBranchNet(), tmp_path / "net.safetensors")
-    assert not list(tmp_path.glob(".*.part*"))
-
-
-def test_saved_networks_keep_their_sizes(tmp_path):
-    save_model(TwoBranchNet(1, 8, 5), tmp_path / "net.safetensors")
-    net = load_model(tmp_path / "net.safetensors", "cpu")
-    assert (net.in_channels, net.embedding_dim, net.n_clusters) == (1, 8, 5)
 
 
 def test_collapsing_clusters_are_announced(images):
@@ -395,96 +190,6 @@ def test_every_image_is_used_once_before_any_is_used_again(images):
     assert sorted(order[:12]) == sorted(order[12:]) == list(range(12))
 
 
-SHORT = dict(
-    n_clusters=16,
-    pairs=3,
-    view_size=32,
-    grid=16,
-    learning_rate=(4e-3, 5e-3, 5e-4),
-    stages=(PATCH_STAGE, {"k_means": 1.0}, {"prototype": 1.0, "assignment": 1.0}),
-)
-SMOKE = SHORT | dict(
-    image_size=64, pairs=2, grid=8, crop_scale=(0.5, 0.7), epochs=(2, 1, 2), steps=2
-)
-CLASS = SHORT | dict(epochs=(9, 1, 6), steps=50)
-PHOTOGRAPHS = dict(views=dict(appearances=2, antialias=True, field_of_view=True))
-X_RAYS = dict(pairs=4, grid=4, views=dict(antialias=True, field_of_view=True, colour=0.2))
-FULL = dict(
-    image_size=512,
-    n_clusters=16,
-    pairs=4,
-    view_size=448,
-    crop_scale=(0.9, 1.0),
-    stages=(PATCH_STAGE, BOTH_BRANCHES),
-    epochs=(20, 80),
-    steps=1000,
-    learning_rate=1e-3,
-    schedule="published",
-)
-
-
-@pytest.mark.parametrize(
-    "tier, modality, values",
-    [
-        ("smoke", "fundus", SMOKE | PHOTOGRAPHS),
-        ("smoke", "chest", SMOKE | X_RAYS),
-        (
-            "class",
-            "fundus",
-            CLASS | PHOTOGRAPHS | dict(image_size=256, crop_scale=(0.125, 0.5)),
-        ),
-        ("class", "chest", CLASS | X_RAYS | dict(image_size=128, crop_scale=(0.5, 1.0))),
-        ("full", "fundus", FULL),
-        ("full", "chest", FULL),
-    ],
-)
-def test_the_tiers_of_each_modality(tier, modality, values):
-    common = dict(tier=tier, seed=3, embedding_dim=32, grid=8, views={})
-    expected = common | dict(schedule="one_cycle") | values
-    assert asdict(Settings.for_tier(tier, modality, seed=3)) == expected
-
-
-def test_loss_weights_of_the_stages():
-    assert PATCH_STAGE == {"patch": 1.0, "mixup": 1.0}
-    assert BOTH_BRANCHES == PATCH_STAGE | {"region": 10.0, "entropy": 0.1}
-    assert SHORT_BOTH_BRANCHES == PATCH_STAGE | {"region": 10.0, "entropy": 1.0, "area": 50.0}
-
-
-def test_changes_and_the_environment_override_a_tier(monkeypatch):
-    assert Settings.for_tier("class", n_clusters=4).n_clusters == 4
-    assert Settings.for_tier("class", n_clusters=None).n_clusters == 16
-    monkeypatch.setenv("LDR_TIER", "smoke")
-    assert Settings.for_tier("class", "chest").tier == "smoke"
-    monkeypatch.setenv("LDR_TIER", "")
-    assert Settings.for_tier("class", "chest").tier == "class"
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (("classes", "fundus"), 'unknown tier "classes"; known are smoke, class, full'),
-        (("class", "brain"), 'unknown modality "brain"; known are fundus, chest'),
-    ],
-)
-def test_unknown_tiers_and_modalities_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Settings.for_tier(*arguments)
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (dict(stages=(PATCH_STAGE,)), "1 stages need as many numbers of epochs"),
-        (dict(schedule="cosine"), 'unknown schedule "cosine"; known are one_cycle, published'),
-        (dict(stages=({"patches": 1.0}, {})), r"unknown loss \['patches'\]; known are \['area'"),
-        (dict(pairs=0), "pairs must be a whole number of at least 1, not 0"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        replace(TINY, **change)
-
-
 @pytest.mark.parametrize(
     "wrong, message",
     [
@@ -502,15 +207,6 @@ def test_images_that_cannot_be_trained_on_are_refused(tmp_path, wrong, message):
         match=r"takes 3 channels and the images have 1; build TwoBranchNet\(in_channels=1\)",
     ):
         stage_learner(TwoBranchNet(), np.zeros((4, 32, 32, 1), np.uint8), TINY)
-
-
-WITH_PROTOTYPES = replace(
-    TINY,
-    stages=({"patch": 1.0}, {"k_means": 1.0}, {"prototype": 1.0, "assignment": 1.0}),
-    epochs=(1, 2, 1),
-    learning_rate=(1e-3, 5e-3, 1e-3),
-    schedule="flat",
-)
 
 
 def test_k_means_starts_the_clusters_and_leaves_the_rest_alone(images, tmp_path):
@@ -535,42 +231,6 @@ def test_k_means_starts_the_clusters_and_leaves_the_rest_alone(images, tmp_path)
     torch.testing.assert_close(again.norm(dim=1), torch.ones(3))
     with pytest.raises(ValueError, match='a stage of "k_means" trains the clustering branch alone'):
         replace(started, stages=({"k_means": 1.0, "patch": 1.0},))
-
-
-def test_a_run_with_prototypes_resumes_as_if_uninterrupted_and_keeps_the_asked_steps(
-    images, tmp_path, monkeypatch
-):
-    whole, _ = train(
-        images, WITH_PROTOTYPES, tmp_path / "whole", device="cpu", snapshots=(0, 2, 6, 99)
-    )
-    kept = sorted(path.name for path in (tmp_path / "whole").glob("step_*"))
-    assert kept == [f"step_{n:06d}.safetensors" for n in (0, 6)]  # an epoch ends at 6, not at 2
-    for stop in (1, 2, 3):
-
-        class Stop(Exception):
-            pass
-
-        seen = []
-
-        def stopping(self, *_, stop=stop, seen=seen, Stop=Stop):
-            if len(seen) == stop:
-                raise Stop("stopped")
-            seen.append(1)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(SeedEpoch, "before_epoch", _and(SeedEpoch.before_epoch, stopping))
-            with pytest.raises(Stop):
-                train(images, WITH_PROTOTYPES, tmp_path / f"{stop}", device="cpu")
-        resumed, _ = train(images, WITH_PROTOTYPES, tmp_path / f"{stop}", device="cpu", resume=True)
-        assert same(whole.state_dict(), resumed.state_dict())
-
-
-def _and(one, other):
-    def both(self):
-        other(self)
-        one(self)
-
-    return both
 
 
 def test_images_with_several_appearances_train_a_network_for_one(images, tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from valid_calls import network
+from valid_calls.inputs import network
 
 from ldr_lib import DataError
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from valid_calls import images, mask
+from valid_calls.inputs import images, mask
 
 
 class Row(NamedTuple):

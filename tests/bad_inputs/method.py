@@ -2,7 +2,7 @@
 
 import torch
 from pandas import DataFrame
-from valid_calls import network
+from valid_calls.inputs import network
 
 from ldr_lib import DataError, Encoder
 

@@ -1,7 +1,7 @@
 """Bad inputs. Trainings and their batches."""
 
 import torch
-from valid_calls import SMALL, network, pairs_of
+from valid_calls.inputs import SMALL, network, pairs_of
 
 from ldr_lib import DataError, GuidedSettings, Settings, TwoBranchNet
 from ldr_lib.structures import Guide, Structure

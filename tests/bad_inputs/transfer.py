@@ -1,7 +1,7 @@
 """Bad inputs. Room of notebook 05: tasks, segmenters, tables."""
 
 import torch
-from valid_calls import network, transfer_rows
+from valid_calls.inputs import network, transfer_rows
 
 from ldr_lib import DataError, Encoder
 from ldr_lib.transfer import Task

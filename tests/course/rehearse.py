@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import nbformat
-from answers import RIGHT, WRONG
+from answers import ASSIGNMENTS, RIGHT, WRONG
 
 COURSE = Path(__file__).resolve().parents[2] / "notebooks" / "course"
-ASSIGNMENTS = ("views", "patches", "regions", "priors", "training", "experiment", "project")
 sys.path.insert(0, str(COURSE / "grading"))
 
 import wall  # noqa: E402

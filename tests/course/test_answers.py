@@ -10,13 +10,12 @@ import types
 
 import matplotlib.pyplot as plt
 import pytest
-from answers import RIGHT, WRONG
+from answers import ASSIGNMENTS, RIGHT, WRONG
 from library_copies import COPIES, MARKS
 from stored import MISTAKES, cells, stored, visible
 
 from ldr_lib.teaching.checks import STORED, stored_values
 
-ASSIGNMENTS = ("views", "patches", "regions", "priors", "training", "experiment", "project")
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION.*?### END SOLUTION", re.S | re.M)
 SECRET = 20261128
 SLOW = {"learn_test": "learn"}
