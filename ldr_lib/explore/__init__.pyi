@@ -5,6 +5,7 @@ from .colours import label_colours as label_colours
 from .colours import match_clusters as match_clusters
 from .colours import outline as outline
 from .colours import overlay as overlay
+from .diagram import network_diagram as network_diagram
 from .failures import failure_maps as failure_maps
 from .figures import anatomy_legend as anatomy_legend
 from .figures import contact_sheet as contact_sheet
@@ -29,7 +30,6 @@ from .page import write_page as write_page
 from .plots import learning_curves as learning_curves
 from .plots import loss_curves as loss_curves
 from .plots import loss_references as loss_references
-from .plots import network_diagram as network_diagram
 from .plots import patch_references as patch_references
 from .plots import sphere_map as sphere_map
 from .plots import sphere_pairs as sphere_pairs

@@ -3,7 +3,7 @@ computes the similarity.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ FINENESS = {False: 20, True: 4}
 def write_page(
     scene: Scene | Steps,
     path: Path | str,
-    points: list[Point] = (),
+    points: Sequence[Point] = (),
     threshold: float = 0.7,
     side: int | None = None,
 ) -> Path:

@@ -1,4 +1,4 @@
-"""Curves and diagrams: the network with its losses, training logs, the hypersphere."""
+"""Curves of trainings with their reference lines, and points on the hypersphere."""
 
 import math
 
@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
 from ..data import checks
@@ -185,13 +184,13 @@ def learning_curves(
 
     Args:
         panels: Title of a panel to its table, as `ldr_lib.explore.learning.curves` returns it, and
-            to the name and value of each rival.
+            to the name and value of each baseline.
         here: Title of a panel to the way, and its steps and value, of runs of one's own; each is
             drawn as a dot.
 
     Returns:
         A figure with a panel for each; a line for each way is the mean over seeds, its band reaches
-        from the lowest to the highest seed, and a dashed line is a rival.
+        from the lowest to the highest seed, and a dashed line is a baseline.
 
     Raises:
         ValueError: There is no panel, or a table holds nothing.
@@ -201,17 +200,17 @@ def learning_curves(
     here = {} if here is None else instance(here, dict, "here", "a dictionary")
     for title, runs in here.items():
         instance(runs, dict, f"here[{title!r}]", "a dictionary of a way to steps and value")
-    for title, panel in named(panels, "panels", "a table and its rivals").items():
-        pair = instance(panel, (tuple, list), f"panels[{title!r}]", "a table and its rivals")
+    for title, panel in named(panels, "panels", "a table and its baselines").items():
+        pair = instance(panel, (tuple, list), f"panels[{title!r}]", "a table and its baselines")
         if [type(one) for one in pair] != [pd.DataFrame, dict]:
-            raise ValueError(f"panels[{title!r}] must be a table and a dictionary of its rivals")
+            raise ValueError(f"panels[{title!r}] must be a table and a dictionary of its baselines")
     figure, axes = plt.subplots(
         1, len(panels), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False
     )
     others = {way for table, _ in panels.values() for way in table.get("way", ())} - WAYS.keys()
     ways = [*WAYS, *sorted(others)]  # a way has the same colour in every figure
     colours = dict(zip(ways, sns.color_palette("colorblind", len(ways))))
-    for axis, (title, (table, rivals)) in zip(axes[0], panels.items()):
+    for axis, (title, (table, baselines)) in zip(axes[0], panels.items()):
         if not len(table):
             raise ValueError(f"the panel {title!r} has no record to draw")
         for way, rows in table.groupby("way", sort=True):
@@ -224,7 +223,7 @@ def learning_curves(
                 axis.plot(*mine, "*", color=colours[way], markeredgecolor="black", markersize=16)
         axis.set_xscale("symlog", linthresh=10)
         axis.set(title=title, xlabel="steps", xlim=(0, table["steps"].max() * 1.3))
-        _reference_lines(axis, rivals)
+        _reference_lines(axis, baselines)
     axes[0, 0].legend(frameon=False)
     sns.despine(figure)
     return figure
@@ -338,130 +337,3 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
         write_title(axis, title, fontsize=12)
         axis.set_axis_off()
     return figure
-
-
-_DATA, _SHARED, _EMBED, _CLUSTER, _LOSS = "#e8e8e8", "#cfe2f3", "#fde3c8", "#d5ead0", "#ffffff"
-
-
-def network_diagram() -> Figure:
-    """The two-branch network with its views, its two branches and the losses that train them.
-
-    Returns:
-        The figure.
-
-    Source: Chen et al. 2021, figure of the network, drawn anew. Taught in notebook 02, section 2.
-    """
-    figure, axis = plt.subplots(figsize=(WIDTH, 5.2), layout="constrained")
-    axis.set(xlim=(0, 12), ylim=(0.3, 5.3))
-    axis.set_axis_off()
-    boxes = {
-        "first": (0.1, 4.1, 1.75, 0.7, "first view", _DATA),
-        "second": (0.1, 2.8, 1.75, 0.7, "second view,\nflipped and turned", _DATA),
-        "mixed": (0.1, 1.5, 1.75, 0.7, "mixed image\n$\\lambda A + (1-\\lambda) B$", _DATA),
-        "network": (2.5, 1.5, 1.75, 3.3, "", _SHARED),
-        "embedding": (5.0, 3.55, 1.9, 1.25, "", _EMBED),
-        "clustering": (5.0, 1.5, 1.9, 1.25, "", _CLUSTER),
-        "patches": (
-            7.6,
-            3.65,
-            1.75,
-            1.05,
-            "patch vectors\n$z_r$: mean of $v$\nin a grid cell",
-            _EMBED,
-        ),
-        "regions": (
-            7.6,
-            1.5,
-            1.75,
-            1.25,
-            "region vectors\n$r_{nk}$: mean of $v$\nunder $a_k$",
-            _CLUSTER,
-        ),
-        "L_pd": (10.05, 4.3, 1.85, 0.6, "$L_{pd}$ patch\ndiscrimination", _LOSS),
-        "L_mix": (10.05, 3.45, 1.85, 0.6, "$L_{mix}$ hypersphere\nmixup", _LOSS),
-        "L_ld": (10.05, 1.85, 1.85, 0.6, "$L_{ld}$ region\ndiscrimination", _LOSS),
-        "L_ent": (10.05, 0.45, 1.85, 0.6, "$L_{ent}$ entropy,\narea term", _LOSS),
-    }
-    for left, bottom, width, height, text, colour in boxes.values():
-        axis.add_patch(
-            FancyBboxPatch(
-                (left, bottom),
-                width,
-                height,
-                boxstyle="round,pad=0,rounding_size=0.08",
-                facecolor=colour,
-                edgecolor="0.35",
-            )
-        )
-        axis.text(
-            left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=10
-        )
-    _diagram_words(axis)
-    for view in ("first", "second", "mixed"):
-        y = boxes[view][1] + 0.35
-        _arrow(axis, (1.85, y), (2.5, y))
-    _arrow(axis, (4.25, 4.17), (5.0, 4.17))
-    _arrow(axis, (4.25, 2.12), (5.0, 2.12))
-    _arrow(axis, (6.9, 4.17), (7.6, 4.17))
-    _arrow(axis, (6.9, 2.12), (7.6, 2.12))
-    _arrow(axis, (6.45, 3.55), (7.6, 2.6))
-    _arrow(axis, (9.35, 4.35), (10.05, 4.6))
-    _arrow(axis, (9.35, 4.0), (10.05, 3.75))
-    _arrow(axis, (9.35, 2.12), (10.05, 2.15))
-    axis.plot([5.95, 5.95], [1.5, 0.75], color="0.25", linewidth=1.3)
-    _arrow(axis, (5.95, 0.75), (10.05, 0.75))
-    return figure
-
-
-def _diagram_words(axis: Axes) -> None:
-    """Writes what stands in the large boxes and between the rows of the diagram."""
-    axis.text(3.375, 4.1, "encoder\n(small VGG-16)", ha="center", va="center", fontsize=11)
-    axis.text(
-        3.375,
-        3.15,
-        "16, 32, 64, 128, 128\nchannels at\n1/1 to 1/16",
-        ha="center",
-        va="center",
-        fontsize=9,
-    )
-    axis.text(
-        3.375,
-        2.15,
-        "decoder (U-Net):\na shared map of\n32 channels",
-        ha="center",
-        va="center",
-        fontsize=10,
-    )
-    axis.text(5.95, 4.52, "embedding branch", ha="center", va="center", fontsize=11)
-    axis.text(
-        5.95,
-        4.02,
-        "$v(p)$: a unit vector\nfor every pixel",
-        ha="center",
-        va="center",
-        fontsize=10,
-    )
-    axis.text(5.95, 2.47, "clustering branch", ha="center", va="center", fontsize=11)
-    axis.text(
-        5.95,
-        1.95,
-        "$a_k(p)$: shares in\nK clusters, sum 1",
-        ha="center",
-        va="center",
-        fontsize=10,
-    )
-    axis.text(10.975, 5.07, "stage 1", ha="center", fontsize=11, color="0.3")
-    axis.text(10.975, 2.65, "joins in stage 2", ha="center", fontsize=11, color="0.3")
-    axis.text(
-        0.1,
-        1.25,
-        "A and B are two source images",
-        va="top",
-        fontsize=9,
-        color="0.3",
-    )
-
-
-def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    style = dict(arrowstyle="-|>", color="0.25", linewidth=1.3, shrinkA=0, shrinkB=0)
-    axis.annotate("", end, start, arrowprops=style)

@@ -86,7 +86,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
         self,
         model: TwoBranchNet | dict[int, TwoBranchNet] | Sequence[tuple],
         images: Prepared | np.ndarray | list[np.ndarray],
-        points: list[Point] = (),
+        points: Sequence[Point] = (),
         threshold: float = 0.7,
         folder: Path | str | None = None,
         limit: int | None = None,

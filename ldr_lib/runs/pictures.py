@@ -51,31 +51,6 @@ def encode(
     return file.getvalue()
 
 
-def encode_below(
-    image: np.ndarray | bytes | Path,
-    limit: int,
-    fits: tuple[tuple[int, int], ...],
-    quality: int = 70,
-) -> bytes:
-    """A JPEG of at most `limit` bytes: the first of several sizes that is small enough.
-
-    Args:
-        image: As in `encode`.
-        limit: Largest number of bytes.
-        fits: Largest width and height, tried in this order; the last one is taken even where its
-            file exceeds the limit.
-        quality: Of the JPEG, from 1 (small) to 95 (good).
-
-    Returns:
-        The bytes of the file.
-    """
-    for fit in fits:
-        encoded = encode(image, "jpeg", fit, quality)
-        if len(encoded) <= limit:
-            break
-    return encoded
-
-
 def data_url(encoded: bytes) -> str:
     """A PNG or JPEG file as a data URL, to stand inside an HTML page.
 

@@ -11,7 +11,7 @@ from nbconvert.filters import markdown2html
 
 from ..data.checks import number
 from ..data.errors import one_of
-from .sealing import seal, unseal  # noqa: F401 sealed by the course
+from .sealing import unseal
 
 STORED = Path(__file__).with_name("quiz.json")
 """Questions by notebook; `make quiz` writes them from notebooks/course/material/questions.yaml."""

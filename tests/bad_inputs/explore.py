@@ -317,8 +317,8 @@ EXPLORE = [
     ),
     row(
         "learning_curves",
-        "a table without rivals",
-        "must be a table and a dictionary of its rivals",
+        "a table without baselines",
+        "must be a table and a dictionary of its baselines",
         panels={"a": (1, 2)},
     ),
     row("learning_curves", "None for one's own runs", "must be a dictionary", here={"a": None}),

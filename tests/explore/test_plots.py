@@ -101,7 +101,7 @@ def test_the_diagram_names_both_branches_and_all_losses():
     assert figure.get_size_inches()[0] * 100 == pytest.approx(1200)
 
 
-def test_learning_curves_draw_the_mean_of_seeds_their_range_rivals_and_ones_own_run():
+def test_learning_curves_draw_the_mean_of_seeds_their_range_baselines_and_ones_own_run():
     rows = [
         {"way": way, "steps": n, "seed": seed, "value": n / 1000 + seed / 10}
         for way in ("both", "embedding only")
@@ -111,11 +111,11 @@ def test_learning_curves_draw_the_mean_of_seeds_their_range_rivals_and_ones_own_
     panels = {"AP vessel": (pd.DataFrame(rows), {"filter bank": 0.34})}
     figure = explore.learning_curves(panels, {"AP vessel": {"both": (600, 0.3)}})
     (axis,) = figure.axes
-    both, dot, alone, rival = axis.lines
+    both, dot, alone, baseline = axis.lines
     assert both.get_label() == "both" and alone.get_label() == "embedding only"
     assert both.get_ydata() == pytest.approx([0.05, 0.15, 1.05])
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (600, 0.3)
-    assert rival.get_linestyle() == "--" and rival.get_ydata()[0] == 0.34
+    assert baseline.get_linestyle() == "--" and baseline.get_ydata()[0] == 0.34
     low, high = (f([p[1] for p in axis.collections[0].get_paths()[0].vertices]) for f in (min, max))
     assert (low, high) == pytest.approx((0.0, 1.1))
     with pytest.raises(ValueError, match="has no record to draw"):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ldr_lib import DataError
-from ldr_lib.runs.pictures import data_url, encode, encode_below
+from ldr_lib.runs.pictures import data_url, encode
 
 
 @pytest.fixture
@@ -40,15 +40,6 @@ def test_masks_grey_images_files_and_paths_are_encoded(image, tmp_path):
 def test_a_large_image_is_shrunk_in_proportion_and_a_small_one_is_kept(image):
     assert opened(encode(image, fit=(45, 100))).size == (45, 30)
     assert opened(encode(image, fit=(900, 900))).size == (90, 60)
-
-
-def test_the_first_size_below_the_limit_is_taken(image):
-    large, small = len(encode(image, fit=(90, 90), quality=70)), len(encode(image, fit=(20, 20)))
-    assert small < large / 2
-    fits = ((90, 90), (20, 20))
-    assert opened(encode_below(image, large, fits)).size == (90, 60)
-    assert opened(encode_below(image, large - 1, fits)).size == (20, 13)
-    assert opened(encode_below(image, 1, fits)).size == (20, 13)
 
 
 def test_a_data_url_holds_the_file(image):
