@@ -57,11 +57,18 @@ def check(what: str, got, expected, mistakes: dict | None = None, tolerance: flo
     )
     if _near(answer, right, tolerance):
         return
-    difference = f"{what}: {_short(answer)} instead of {_short(right)}"
+    difference = f"{what}: {_difference(answer, right)}"
     for explanation, wrong in mistakes.items():
         if _near(answer, _numbers(what, wrong), tolerance):
             raise AssertionError(f"{difference}. {explanation}")
-    raise AssertionError(difference)
+    raise AssertionError(difference + _coarse(got))
+
+
+def _coarse(value) -> str:
+    """What to say of a wrong value if its type keeps too few digits for a comparison."""
+    kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    few = kind in ("float16", "bfloat16")
+    return f" The answer is {kind}, which keeps two or three digits: use float32." if few else ""
 
 
 def _numbers(what: str, value) -> np.ndarray:
@@ -91,19 +98,21 @@ def _near(answer: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
     return answer.shape == other.shape and bool((np.abs(answer - other) <= tolerance).all())
 
 
-def _short(values: np.ndarray) -> str:
-    return (
-        f"{values.item():.4g}"
-        if values.size == 1
-        else f"an array of mean {values.mean():.4g}, first value {values.flat[0]:.4g},"
-    )
+def _difference(answer: np.ndarray, right: np.ndarray) -> str:
+    """Answer and right one where they differ most, and the means of arrays."""
+    at = np.unravel_index(np.abs(answer - right).argmax(), right.shape)
+    said = f"{answer[at]:.4g} instead of {right[at]:.4g}"
+    if right.size == 1:
+        return said
+    means = f"its mean is {answer.mean():.4g} instead of {right.mean():.4g}"
+    return f"{said} at {[int(i) for i in at]}, where it differs most; {means}"
 
 
 def check_value(task: str, got, tolerance: float = 1e-3) -> None:
     """Holds an answer against the value that is stored for a task.
 
     The value belongs to the inputs that the test cell shows. A try that fails opens a hint, the
-    next failed one the next hint.
+    next failed one the next hint; an answer that returns nothing is no try.
 
     Args:
         task: Assignment and task, for example "patches: probabilities".
@@ -118,8 +127,8 @@ def check_value(task: str, got, tolerance: float = 1e-3) -> None:
     try:
         check(task, got, stored["value"], stored["mistakes"], tolerance)
     except AssertionError as error:
-        hints = stored["hints"][: _failed[task] + 1]
-        _failed[task] += 1
+        _failed[task] += got is not None
+        hints = stored["hints"][: _failed[task]]
         shown = "".join(f"\nHint {i}: {hint}" for i, hint in enumerate(hints, 1))
         raise AssertionError(f"{error}{shown}") from None
 

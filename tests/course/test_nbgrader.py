@@ -83,6 +83,20 @@ def test_leaderboard_reads_records_and_nothing_else(tmp_path):
     }
 
 
+def dead_links(folder):
+    """Links of pages and notebooks to files that are not there."""
+    found = []
+    for path in (*folder.rglob("*.md"), *folder.rglob("*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+            text = "\n".join("".join(cell["source"]) for cell in cells)
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if not re.match(r"\w+:", link) and not (path.parent / link).exists():
+                found.append((path.name, link))
+    return found
+
+
 @pytest.mark.slow
 def test_kit_holds_what_students_need_and_no_answers(course, tmp_path):
     archive = write_kit(course / "release", tmp_path / "kit")
@@ -103,6 +117,7 @@ def test_kit_holds_what_students_need_and_no_answers(course, tmp_path):
         if path.suffix in (".ipynb", ".md", ".py", ".json"):
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not [marker for marker in markers if marker in text], path
+    assert not dead_links(kit)
     student = (kit / "assignments" / "patches" / "patches.ipynb").read_text(encoding="utf-8")
     assert "write your answer here" in student and "Write your answer here" in student
 

@@ -78,6 +78,35 @@ def test_check_says_what_is_wrong(got, said):
         check("it", got, 1.0, {"This is half of it.": 0.5, "Of another shape.": [1, 2]})
 
 
+def test_check_says_where_arrays_differ_most():
+    with pytest.raises(
+        AssertionError, match=r"^it: 0.2 instead of 0.5 at \[0, 1\], where it .* 1.55"
+    ):
+        check("it", [[1.0, 0.2], [2.0, 3.0]], [[1.1, 0.5], [2.0, 3.0]])
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, np.float16])
+def test_check_says_that_a_type_keeps_too_few_digits(kind):
+    values = np.linspace(0.1, 0.3, 5)
+    got = values.astype(kind) if kind is np.float16 else torch.tensor(values, dtype=kind)
+    with pytest.raises(AssertionError, match="float16, which keeps .* use float32"):
+        check("it", got, values, tolerance=1e-6)
+    with pytest.raises(AssertionError) as caught:
+        check("it", got, 2 * values, {"This is half of it.": np.asarray(got.tolist())})
+    assert str(caught.value).endswith("This is half of it.")
+
+
+def test_check_value_counts_an_empty_answer_as_no_try():
+    task = "patches: mixup_target"
+    _failed.clear()
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="returns nothing yet") as caught:
+            check_value(task, None)
+        assert "Hint" not in str(caught.value)
+    with pytest.raises(AssertionError, match="Hint 1"):
+        check_value(task, "something")
+
+
 def test_check_value_opens_one_hint_more_with_each_failed_try():
     task = "patches: mixup_target"
     _failed.clear()

@@ -15,7 +15,9 @@ SHARED = ("ldr_lib", "figures", "pyproject.toml", "constraints.txt", "environmen
 SHARED += ("README.md", "LICENSE", "CITATION.cff")
 WITH_NOTEBOOKS = ("0*.ipynb", "GLOSSARY.md", "claims.yaml", "runs.yaml")
 STUDENTS = Path("notebooks", "course", "students")
-"""Quiz and sliders lie where they lie here, so that links of the notebooks lead to them."""
+"""Quiz and sliders lie where they lie here, so that links of the notebooks lead to them; where the
+lecturers' page is linked, students find their own.
+"""
 
 
 def write_kit(released: Path, folder: Path) -> Path:
@@ -44,6 +46,7 @@ def write_kit(released: Path, folder: Path) -> Path:
         ROOT / STUDENTS, folder / STUDENTS, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
     )
     shutil.copy(COURSE / "STUDENTS.md", folder)
+    shutil.copy(COURSE / "STUDENTS.md", folder / STUDENTS.parent / "README.md")
     shutil.copytree(released, folder / "assignments")
     return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
 
