@@ -18,7 +18,7 @@ vectors.
 
 @dataclass(frozen=True)
 class Structure:
-    """One guided structure: its clusters, and how its map is read off an image.
+    """One guided structure: its clusters, and how its map of an image is predicted.
 
     Attributes:
         name: For example "vessel".

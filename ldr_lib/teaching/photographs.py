@@ -17,7 +17,7 @@ SPOTS = (35, 60)
 DEPTH = (0.25, 0.55)
 """Share of the light that a spot absorbs."""
 LIGHT = 0.6
-"""Spread of the logarithm of the uneven light."""
+"""Spread of the logarithm of the illumination."""
 NOISE = 0.006
 
 
@@ -37,9 +37,9 @@ class Photographs:
 
 
 def hard_photographs(seeds: Sequence[int], size: int = 128) -> Photographs:
-    """Simulated retinas in uneven light, with low contrast and with dark spots that are no vessels.
+    """Simulated retinas with uneven illumination, low contrast and dark spots that are no vessels.
 
-    The darkest pixels of such an image are shadows and spots: what a vessel is shows in its shape.
+    The darkest pixels of such an image are shadows and spots; a vessel is recognised by its shape.
 
     Args:
         seeds: One for each photograph; any whole numbers from 0.
