@@ -36,6 +36,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if not path.name:
             raise IsADirectoryError(errno.EISDIR, "a folder of this name is there", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):  # as root it would be replaced
+            raise FileExistsError(errno.EEXIST, "a pipe or a device of this name is there")
         with temporary_beside(path) as temporary:
             yield temporary
             _flush(temporary)

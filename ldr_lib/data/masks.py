@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 LEAST, MOST = 0.0001, 0.60
 """Shares of the picture that a structure usually covers; beyond them there is a doubt."""
+FEW_VALUES = 16
+"""Most values of a mask file that may be a map of labels."""
 FAR = 0.15
 """Share of pixels far from the two peaks from which a file looks like a grey picture."""
 
@@ -67,7 +70,23 @@ def by_histogram(values: np.ndarray) -> Decision:
     if far > FAR and np.count_nonzero(counts) > 2:
         doubt = f"looks like a grey picture: {far:.0%} of its pixels are far from its two peaks"
         return Decision(decision.mask, decision.note, doubt)
+    if (areas := _areas(values)) > 2:
+        doubt = f"has areas of {areas} values (above {cut:g} was taken): is it a map of labels?"
+        return Decision(decision.mask, decision.note, decision.doubt or doubt)
     return decision
+
+
+def _areas(values: np.ndarray) -> int:
+    """How many values, or colours, fill areas of 3 x 3 pixels; 0 where there are too many values,
+    as compression and soft edges make them.
+    """
+    step = max(1, min(values.shape[:2]) // 512)
+    colours = values[::step, ::step].astype(np.int32)
+    colours = colours @ np.array([65536, 256, 1]) if colours.ndim == 3 else colours
+    found = np.unique(colours)
+    if not 2 < len(found) <= FEW_VALUES:
+        return 0
+    return sum(ndimage.binary_erosion(colours == one, np.ones((3, 3))).any() for one in found)
 
 
 def _other_colour(values: np.ndarray) -> Decision:

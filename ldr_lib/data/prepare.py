@@ -154,9 +154,10 @@ def _fill(folder: Path, dataset, size: int, key: str, sources: Sources) -> None:
     kinds = ["originals", "images"] if dataset.modality == "fundus" else ["originals"]
     needed = len(dataset) * size * size * (len(kinds) * dataset.channels + len(structures))
     free = shutil.disk_usage(folder.parent).free
-    if free < needed + 2**20:
+    needed += 2**20  # for what lies beside the arrays
+    if free < needed:
         raise DataError(
-            f"the cache {folder.parent} needs {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB "
+            f"the cache {folder.parent} needs {needed / 2**20:.1f} MiB and {free / 2**20:.1f} MiB "
             "are free. Free some space, choose a smaller size, or point LDR_CACHE at another disk."
         )
     unfinished = unfinished_folder(folder)

@@ -94,6 +94,17 @@ def test_a_place_where_nothing_can_be_made_is_said_at_once():
         pass
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_pipes_and_devices_are_not_replaced(tmp_path):
+    """As root a file could take the place of /dev/null."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/null"):
+        refused = pytest.raises(DataError, match="a pipe or a device of this name is there")
+        with refused, atomic_write(path) as temporary:
+            temporary.write_text("x")
+        assert not os.path.isfile(path)
+
+
 def test_everything_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     done = []
     sync, replace = os.fsync, os.replace

@@ -98,6 +98,26 @@ def test_a_grey_picture_as_mask_is_doubted(drions, photograph, save):
         read(drions)
 
 
+@pytest.mark.parametrize("values", [(0, 1, 2), (0, 128, 255), (10, 20, 250)])
+def test_a_map_of_labels_is_doubted(drions, drawn, values):
+    labels = np.full(drawn.shape, values[0], np.uint8)
+    labels[drawn] = values[1]
+    labels[50:70, 60:80] = values[2]
+    Image.fromarray(labels).save(drions)
+    with pytest.warns(UserWarning, match="areas of 3 values .above .* was taken.: is it a map of"):
+        read(drions)
+    coloured = np.zeros((*drawn.shape, 3), np.uint8)
+    coloured[drawn] = (255, 0, 0)
+    coloured[50:70, 60:80] = (0, 255, 0)
+    assert "a map of labels" in by_histogram(coloured).doubt
+
+
+def test_soft_edges_are_no_labels(drawn):
+    mask = Image.fromarray(drawn).convert("L")
+    for small in (mask.reduce(2), mask.reduce(3), mask.resize((90, 70), Image.Resampling.BICUBIC)):
+        assert by_histogram(np.asarray(small)).doubt is None
+
+
 def test_what_was_decided_is_said(drawn):
     decision = by_histogram(np.where(drawn, 254, 4).astype(np.uint8))
     assert decision.note == "peaks at 4 and 254, cut at 129" and decision.doubt is None

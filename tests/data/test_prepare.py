@@ -139,7 +139,7 @@ def test_a_black_photograph_is_named(eyes, tmp_path, save):
 
 def test_too_little_space_is_reported_before_work_begins(eyes, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(DataError, match="needs . MiB and 0 MiB are free.*LDR_CACHE"):
+    with pytest.raises(DataError, match="needs .* MiB and 0.0 MiB are free.*LDR_CACHE"):
         prepare(open_dataset("folder", eyes, "all"), 48, tmp_path / "cache")
 
 

@@ -121,3 +121,71 @@ def test_unexpected_channels_are_named(tmp_path, photograph):
         as_colour(photograph()[..., 0], "b.png")
     grey = photograph()[..., 0]
     np.testing.assert_array_equal(as_grey(np.dstack([grey] * 3), "c.png"), grey)
+
+
+def damaged(path, save, pixels, zeros_from=0.5):
+    """A file whose second half is zeros, as a disk that was full or a machine that went down leaves
+    it.
+    """
+    content = save(path, pixels).read_bytes()
+    kept = int(zeros_from * len(content))
+    path.write_bytes(content[:kept] + bytes(len(content) - kept))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_a_file_that_ends_in_zeros_is_refused(tmp_path, photograph, save, suffix, share):
+    path = damaged(tmp_path / f"x.{suffix}", save, photograph(0, 256, 256), share)
+    with pytest.raises(DataError, match=rf"x.{suffix} cannot be read as an image .*Copy it again"):
+        read_image(path)
+
+
+def test_what_follows_the_end_of_a_jpeg_does_no_harm(tmp_path, photograph, save):
+    path = save(tmp_path / "x.jpg", photograph())
+    before = read_image(path)
+    path.write_bytes(path.read_bytes() + b"\xff\xda\0\0 a video of the phone" + bytes(900))
+    assert (read_image(path) == before).all()
+
+
+def test_progressive_jpegs_and_those_with_a_preview_have_an_end(tmp_path, photograph, save):
+    preview = save(tmp_path / "preview.jpg", photograph(1, 48, 48)).read_bytes()
+    segment = b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview
+    Image.fromarray(photograph()).save(tmp_path / "x.jpg", progressive=True)
+    content = (tmp_path / "x.jpg").read_bytes()
+    (tmp_path / "y.jpg").write_bytes(content[:2] + segment + content[2:])
+    assert (read_image(tmp_path / "x.jpg") == read_image(tmp_path / "y.jpg")).all()
+    (tmp_path / "y.jpg").write_bytes(content[:2] + segment + content[2 : len(content) // 2])
+    with pytest.raises(DataError, match="y.jpg cannot be read"):
+        read_image(tmp_path / "y.jpg")
+
+
+def test_a_preview_before_the_picture_is_passed_over(tmp_path, photograph):
+    picture = photograph()
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(picture[::4, ::4], photometric="rgb", subfiletype=1)
+        file.write(picture, photometric="rgb")
+    with pytest.warns(UserWarning, match="page 2, after previews, of 2 pages"):
+        assert (read_image(tmp_path / "x.tif") == picture).all()
+
+
+@pytest.mark.parametrize(
+    "head, words",
+    [
+        (b"\0\0\0\x18ftypheic", "a HEIC photograph, as phones make them.*Export it as jpg"),
+        (b"\xff\x0a", "a JPEG XL picture.*Export it as png"),
+        (b"%!PS-Adobe-3.0 EPSF", "a PostScript drawing.*Export it as png"),
+        (b"BZh9", "packed with bzip2.*Unpack it"),
+        (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+    ],
+)
+def test_formats_that_are_not_read_are_called_by_their_name(tmp_path, head, words):
+    (tmp_path / "x.png").write_bytes(head + bytes(200))
+    with pytest.raises(DataError, match=words):
+        read_image(tmp_path / "x.png")
+
+
+def test_complex_numbers_are_not_called_damaged(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.full((40, 40), 1 + 2j, np.complex64))
+    with pytest.raises(DataError, match="export its magnitude as 8 or 16 bit.*Nothing was guessed"):
+        read_image(tmp_path / "x.tif")

@@ -172,9 +172,10 @@ def as_unit_floats(images, name: str = "images", dims: str = "") -> np.ndarray:
     if images.dtype.kind != "f":
         raise DataError(f"{name} must be uint8 or floats in [0, 1], not {images.dtype}")
     if not _in_unit_range(images):  # also where a value is nan
-        raise DataError(
-            f"{name} of floats must lie in [0, 1], these hold {_range(images)}; divide by 255?"
+        advice = (
+            "; divide by 255?" if images.size and images.min() >= 0 and images.max() > 1 else ""
         )
+        raise DataError(f"{name} of floats must lie in [0, 1], these hold {_range(images)}{advice}")
     return images if 0 <= images.min() <= images.max() <= 1 else images.clip(0, 1)
 
 

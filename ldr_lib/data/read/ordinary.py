@@ -1,5 +1,6 @@
 """png, jpeg, ppm, bmp, gif, webp, jpeg 2000: what Pillow reads, and png of 16 bits."""
 
+import re
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,9 @@ from .picture import Picture, check_size
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG2000 = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+JPEG = b"\xff\xd8\xff"
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.DOTALL)  # those that begin a segment
+END_OF_IMAGE = 0xD9
 _opening = threading.Lock()
 
 
@@ -36,6 +40,7 @@ def read_ordinary(source: Path | BytesIO, head: bytes) -> Picture:
     with _opened(source) as image:
         large = check_size(*image.size)
         picture = _deep(source, image, head) or _decoded(image)
+        _require_whole(source, head)
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if large:
         picture.doubt(large)
@@ -43,6 +48,33 @@ def read_ordinary(source: Path | BytesIO, head: bytes) -> Picture:
     if frames > 1:
         picture.doubt(f"the first of {frames} frames")
     return picture
+
+
+def _require_whole(source: Path | BytesIO, head: bytes) -> None:
+    """Finds what decoders pass over in silence: parts of a png that do not have their checksum, and
+    a jpeg that never ends. Files look like this after a disk was full or a machine went down.
+    """
+    if head.startswith(PNG):
+        with _opened(source) as image:
+            image.verify()
+    elif head.startswith(JPEG) and not _has_end(_content(source)):
+        raise ValueError("its end is missing")
+
+
+def _has_end(jpeg: bytes) -> bool:
+    """Whether the segments of a jpeg lead to the marker of its end. A scan's data follows its
+    segment without a length and holds no marker.
+    """
+    at = 2
+    while found := MARKER.search(jpeg, at):
+        if jpeg[found.start() + 1] == END_OF_IMAGE:
+            return True
+        at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+    return False
+
+
+def _content(source: Path | BytesIO) -> bytes:
+    return source.getvalue() if isinstance(source, BytesIO) else source.read_bytes()
 
 
 def _decoded(image: Image.Image) -> Picture:
@@ -75,7 +107,7 @@ def _deep(source: Path | BytesIO, image: Image.Image, head: bytes) -> Picture | 
         decode = imagecodecs.jpeg2k_decode
     if decode is None:
         return None
-    pixels = decode(source.getvalue() if isinstance(source, BytesIO) else source.read_bytes())
+    pixels = decode(_content(source))
     if pixels.dtype.itemsize == 1:
         return None
     alpha = None

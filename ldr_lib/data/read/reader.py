@@ -1,5 +1,6 @@
 """Opens a picture by its content, turns it upright, and names what stands in the way."""
 
+import errno
 import gzip
 import stat
 import warnings
@@ -31,18 +32,28 @@ PICTURE_HEADS = (
 """How files begin that Pillow or tifffile read."""
 COPY = "Copy it again or remove it."
 SLICES = "Export each slice as png or tif."
+HEIC = b"ftyphei"
+"""How the photographs of phones go on after four bytes that hold a length."""
 OTHERS = {
     b"": ("it is empty", COPY),
     b"%PDF": ("it is a PDF document", "Export its pictures as png."),
+    b"%!PS": ("it is a PostScript drawing", "Export it as png."),
     b"PK\x03\x04": ("it is a zip archive", "Unpack it."),
     b"Rar!": ("it is a rar archive", "Unpack it."),
     b"7z\xbc\xaf": ("it is a 7z archive", "Unpack it."),
+    b"\x1f\x8b": ("it is packed twice", "Unpack it."),
+    b"BZh": ("it is packed with bzip2", "Unpack it."),
+    b"\xfd7zXZ": ("it is packed with xz", "Unpack it."),
     b"<!DOC": ("it is a web page", "Download the file itself."),
     b"<html": ("it is a web page", "Download the file itself."),
     b"<?xml": ("it is an XML document", "Export it as png."),
     b"<svg": ("it is an SVG drawing", "Export it as png."),
     b"version https://git-lfs": ("it is a pointer of Git LFS", "Fetch it with: git lfs pull"),
     b"\x93NUMPY": ("it is a NumPy array", "Save it as png or tif."),
+    b"MATLAB 5.0": ("it is a MATLAB file", "Save its pictures as png or tif."),
+    b"\xff\x0a": ("it is a JPEG XL picture", "Export it as png."),
+    b"\0\0\0\x0cJXL ": ("it is a JPEG XL picture", "Export it as png."),
+    HEIC: ("it is a HEIC photograph, as phones make them", "Export it as jpg."),
     b"\x89HDF": ("it is an HDF5 file", "Save its pictures as png or tif."),
     b"\x5c\x01\0\0": ("it is a NIfTI volume", SLICES),
     b"\0\0\x01\x5c": ("it is a NIfTI volume", SLICES),
@@ -162,7 +173,8 @@ def _read(path: Path, name: str) -> Picture:
         head, source = content[:HEAD], BytesIO(content)
         suffix = Path(path.stem).suffix.lower()
     for beginning, (kind, _) in OTHERS.items():
-        if head.startswith(beginning) and (beginning or not head):
+        start = head[4:] if beginning == HEIC else head
+        if start.startswith(beginning) and (beginning or not head):
             raise ValueError(kind)
     if head[128:132] == b"DICM":
         return read_dicom(source, name)
@@ -197,7 +209,7 @@ def _explained(error: Exception, path: Path) -> tuple[str, str]:
     for kind, cure in OTHERS.values():
         if cause == kind:
             return cause, cure
-    if isinstance(error, IsADirectoryError):
+    if isinstance(error, IsADirectoryError) or getattr(error, "errno", None) == errno.ELOOP:
         return cause, "Remove it from the folder of images."
     if isinstance(error, UnidentifiedImageError):
         head = _head(path)
@@ -206,7 +218,7 @@ def _explained(error: Exception, path: Path) -> tuple[str, str]:
         if head.isascii() and b"\0" not in head:
             return "its content is text", "Remove it, or put the image in its place."
         return "its content is of no known format", "Export it as png, jpg, tif or DICOM."
-    advice = (("it holds no picture", "Remove it."), ("export it again", "Nothing was guessed."))
+    advice = (("it holds no picture", "Remove it."), ("; export it", "Nothing was guessed."))
     for words, cure in advice:
         if words in cause:
             return cause, cure

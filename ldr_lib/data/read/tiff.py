@@ -17,9 +17,11 @@ DECODED_TO_RGB = ("OJPEG", "JPEG", "WEBP", "APERIO_JP2000_RGB", "JPEGXR", "JPEGX
 
 
 def read_tiff(source: Path | BytesIO) -> Picture:
-    """Reads the first page of a TIFF file as grey or RGB values."""
+    """Reads the first page of a TIFF file that is no preview as grey or RGB values."""
     with TiffFile(source) as tiff:
-        pages, page = len(tiff.pages), tiff.pages[0].aspage()
+        pages = len(tiff.pages)
+        number = next((n for n, one in enumerate(tiff.pages) if not one.is_reduced), 0)
+        page = tiff.pages[number].aspage()
         frames = _frames(tiff, page)
         large = check_size(page.imagewidth, page.imagelength)
         picture = Picture(_planes_last(page))
@@ -33,7 +35,8 @@ def read_tiff(source: Path | BytesIO) -> Picture:
         picture.doubt(large)
     picture.frames = frames
     if pages > 1:
-        picture.doubt(f"the first of {pages} pages")
+        which = f"page {number + 1}, after previews," if number else "the first"
+        picture.doubt(f"{which} of {pages} pages")
     return picture
 
 
