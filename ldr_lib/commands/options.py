@@ -7,7 +7,9 @@ import typer
 
 DataDir = Annotated[str, typer.Option(help="Folder of the datasets; default $LDR_DATA.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Tier = Annotated[str, typer.Option(help="How long it trains: smoke, class, study, full; an unknown one lists all.")]
+Tier = Annotated[
+    str, typer.Option(help="How long it trains: smoke, class, full, ...; an unknown one lists all.")
+]
 Parameter = Annotated[
     list[str],
     typer.Option(
