@@ -10,11 +10,11 @@ from .pretraining import pretrain as pretrain
 from .saved import load_segmenter as load_segmenter
 from .saved import predict_folder as predict_folder
 from .segmenter import Segmenter as Segmenter
-from .segmenter import TransferSettings as TransferSettings
 from .segmenter import fine_tune as fine_tune
 from .segmenter import score as score
 from .segmenter import segment as segment
 from .segmenter import train_decoder as train_decoder
+from .settings import TransferSettings as TransferSettings
 from .starts import initial_encoder as initial_encoder
 from .table import gain_intervals as gain_intervals
 from .table import gains as gains

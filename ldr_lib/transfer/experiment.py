@@ -29,7 +29,8 @@ from ..runs.processes import SomeFailed, in_own_processes
 from ..runs.run import Run
 from .imagenet import AnyEncoder
 from .pretraining import NAME
-from .segmenter import Segmenter, TransferSettings, fine_tune, score, train_decoder
+from .segmenter import Segmenter, fine_tune, score, train_decoder
+from .settings import TransferSettings
 from .starts import initial_encoder, is_known, own_weights
 from .tasks import REAL_TASKS, Task, task
 from .watched import WatchedImages

@@ -21,7 +21,7 @@ from ..pretrained import CHANNELS
 from ..tensor_files import read_tensors
 from .own_folds import TRAIN, folds_of, random_folds, save_folds
 from .own_masks import LabelledFolder, listed
-from .segmenter import TransferSettings
+from .settings import TransferSettings
 from .starts import initial_encoder, own_weights
 from .tasks import TASKS, Task
 

@@ -26,7 +26,8 @@ from .own_masks import LabelledFolder
 from .own_plan import OwnStudy, keep_plan, open_study, plan_of, require_masks, results_folder, start
 from .own_table import results, summary
 from .saved import SeenAs, origin_of, save_segmenter
-from .segmenter import TransferSettings, score
+from .segmenter import score
+from .settings import TransferSettings
 from .starts import own_weights
 
 

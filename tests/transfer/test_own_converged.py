@@ -7,7 +7,7 @@ from transfer.own import SIDE, blob, study
 from ldr_lib.data.checksums import unsealed
 from ldr_lib.data.errors import DataError
 from ldr_lib.data.read import read_image
-from ldr_lib.transfer import experiment, load_segmenter, predict_folder, segmenter
+from ldr_lib.transfer import experiment, load_segmenter, predict_folder, settings
 from ldr_lib.transfer.imagenet import ImageNetEncoder
 from ldr_lib.transfer.own_plan import OwnStudy
 
@@ -17,7 +17,7 @@ TINY = dict(steps=6, batch=2, side=32, learning_rate=1e-3, check_every=2, patien
 @pytest.fixture
 def own(tmp_path, photograph, save, monkeypatch):
     """Eight photographs and their masks, and a tier of six steps."""
-    monkeypatch.setitem(segmenter.BUDGETS["segmentation"], "converged", TINY)
+    monkeypatch.setitem(settings.BUDGETS["segmentation"], "converged", TINY)
     monkeypatch.setattr(experiment, "ONE_LABEL_STEPS", 4)
     for i in range(8):
         save(tmp_path / "images" / f"eye{i}.png", photograph(i, SIDE, SIDE))

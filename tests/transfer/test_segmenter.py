@@ -17,12 +17,12 @@ from ldr_lib.losses import soft_dice_loss
 from ldr_lib.network import Encoder
 from ldr_lib.transfer.segmenter import (
     Segmenter,
-    TransferSettings,
     fine_tune,
     score,
     segment,
     train_decoder,
 )
+from ldr_lib.transfer.settings import TransferSettings
 from ldr_lib.transfer.tasks import TASKS
 
 TINY = TransferSettings(steps=3, batch=2, side=32)

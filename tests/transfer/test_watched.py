@@ -15,7 +15,8 @@ from ldr_lib.data.prepare import prepare
 from ldr_lib.metrics import dice
 from ldr_lib.network import Encoder
 from ldr_lib.transfer.experiment import best_common_step, budget, labelled_images, segmenters
-from ldr_lib.transfer.segmenter import Segmenter, TransferSettings, fine_tune, train_decoder
+from ldr_lib.transfer.segmenter import Segmenter, fine_tune, train_decoder
+from ldr_lib.transfer.settings import TransferSettings
 from ldr_lib.transfer.tasks import task
 from ldr_lib.transfer.watched import WatchedImages
 
