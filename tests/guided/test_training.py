@@ -11,10 +11,11 @@ from ldr_lib.data.errors import DataError
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.guided import training
 from ldr_lib.guided.adversary import Discriminator
+from ldr_lib.guided.batch import GuidedBatch
 from ldr_lib.guided.predict import teacher_maps
 from ldr_lib.guided.priors import vessel_trees
 from ldr_lib.guided.settings import METHODS, GuidedSettings, method_stages
-from ldr_lib.guided.training import GuidedBatch, guided_learner, train_guided
+from ldr_lib.guided.training import guided_learner, train_guided
 from ldr_lib.guided.vessel_pairs import VesselPairs
 from ldr_lib.losses import calibration_loss, confident_loss, guided_loss
 from ldr_lib.network import TwoBranchNet
