@@ -1,17 +1,20 @@
 """Slides show existing figures, say what the notebooks say, and need no network."""
 
+import io
 import json
 import re
 import sys
 
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 from ldr_lib.data.errors import DataError
 
 sys.path.insert(0, str(ROOT / "notebooks" / "course" / "material"))
 
-from decks import DECKS, FIGURE, ROWS, slides_of, write_deck  # noqa: E402
+import decks  # noqa: E402
+from decks import DECKS, FIGURE, PART, slides_of, write_deck  # noqa: E402
 from markup import to_html  # noqa: E402
 
 SOURCES = sorted(DECKS.glob("*.md"))
@@ -25,12 +28,12 @@ def test_each_notebook_has_a_deck():
 
 @each
 def test_slides_show_figures_of_the_notebooks(source):
-    slides = slides_of(source.read_text(encoding="utf-8"))
+    slides = slides_of(source)
     figures = [found for shown, _ in slides for found in FIGURE.finditer(to_html(shown))]
     assert len(slides) >= 7 and len(figures) >= 3
     for path, alt, title in (found.groups() for found in figures):
         assert (source.parent / path).resolve().is_relative_to(ROOT / "figures")
-        assert (source.parent / path).is_file() and alt and (title is None or ROWS.fullmatch(title))
+        assert (source.parent / path).is_file() and alt and (title is None or PART.fullmatch(title))
     assert sum(bool(notes) for _, notes in slides) > len(slides) / 2
 
 
@@ -76,7 +79,7 @@ def test_decks_are_one_file_that_needs_no_network(source, tmp_path):
     assert not [link for link in outside if link.startswith(("http", "//", ".."))]
     assert not re.search(r"@import|url\((?!['\"]?(?:data:|#))", page)
     assert len(whole) < 6_000_000
-    assert page.count("<section>") == len(slides_of(source.read_text(encoding="utf-8")))
+    assert page.count("<section>") == len(slides_of(source))
 
 
 def test_licence_of_the_slides_program_is_kept():
@@ -101,7 +104,33 @@ def test_a_missing_figure_is_named(tmp_path):
         deck(tmp_path, "# A\n\n![x](nothing.png)")
 
 
-@pytest.mark.parametrize("title", ["rows 3 to 2 of 4", "rows 1 to 5 of 4", "top half"])
+def test_values_come_from_the_notebooks_record(tmp_path, monkeypatch):
+    record = tmp_path / "figures" / "deck_of_a_test" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"metrics": {"dice": {"right prior": 0.8751}}}), encoding="utf-8")
+    monkeypatch.setattr(decks, "FIGURES", tmp_path / "figures")
+    page = deck(tmp_path, '# A\n\nDice [[ dice["right prior"] | digits(2) ]], $\\frac{{a}}{b}$')
+    assert "Dice 0.88, <math" in page.read_text(encoding="utf-8")
+    with pytest.raises(DataError, match="deck.md: a value of the record cannot be shown.*wrong"):
+        deck(tmp_path, '# A\n\n[[ dice["wrong prior"] | digits(2) ]]')
+
+
+@pytest.mark.parametrize(
+    "title, size",
+    [("rows 2 to 3 of 4", (20, 8)), ("rows 1 to 1 of 2, columns 1 to 3 of 4", (15, 8))],
+)
+def test_a_part_of_a_figure_is_shown(tmp_path, save, photograph, title, size):
+    image = photograph()[:16, :20]
+    save(tmp_path / "x.png", image)
+    assert image.shape[:2] == (16, 20)
+    with Image.open(io.BytesIO(decks._part(tmp_path / "x.png", title, tmp_path / "a"))) as part:
+        assert part.size == size
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["rows 3 to 2 of 4", "rows 1 to 5 of 4", "top half", "rows 1 to 2 of 2, columns 0 to 1 of 2"],
+)
 def test_rows_that_a_figure_has_not_are_named(tmp_path, title, save, photograph):
     save(tmp_path / "x.png", photograph())
     with pytest.raises(DataError, match='must read like "rows 1 to 4 of 9"'):
