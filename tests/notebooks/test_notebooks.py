@@ -92,6 +92,17 @@ def test_quickstart_runs_on_anyones_folder(tmp_path, photograph, save):
 
 
 @pytest.mark.slow
+def test_data_loading_runs_on_few_images_of_another_kind(tmp_path, save):
+    rng = np.random.default_rng(0)
+    for i in range(6):  # five of them are for training, and views are made in pairs
+        tile = np.kron(rng.integers(0, 255, (16, 16, 3)), np.ones((8, 8, 1)))
+        save(tmp_path / "mine" / f"{i}.png", tile.astype(np.uint8))
+    folder = dict(dataset="folder_other", data_dir=str(tmp_path / "mine"))
+    record = run("01_data_loading", tmp_path, **folder)
+    assert 0 < record["metrics"]["partners_by_colour"]["all, as in training"] <= 1
+
+
+@pytest.mark.slow
 def test_two_branches_are_compared_on_x_rays(tmp_path):
     record = run("02_two_branch_training", tmp_path, dataset="simulated_chest", seed=1)
     ways = {"embedding only", "both", "clustering only", "no k-means start", "published"}
