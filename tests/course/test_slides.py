@@ -54,21 +54,32 @@ def numbers(text):
     return [float(word) for word in re.findall(r"\d+(?:\.\d+)?", text.replace("−", "-"))]
 
 
-@each
-def test_slides_quote_numbers_of_their_notebook(source):
-    (notebook,) = (ROOT / "notebooks").glob(f"{source.stem}_*.ipynb")
+def unknown_numbers(text, number):
+    """Numbers of a text that the notebook of this number neither writes nor finds."""
+    (notebook,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
     known = numbers(said_in(notebook))
-    text = re.sub(
-        r"\$[^$]*\$|!\[.*?\)|```.*?```", "", source.read_text(encoding="utf-8"), flags=re.S
-    )
+    text = re.sub(r"\$[^$]*\$|!\[.*?\)|```.*?```", "", text, flags=re.S)
     quoted = re.findall(r"\d+\.\d+", text) + re.findall(r"(\d+) %", text)
-    unknown = [
+    return [
         word
         for word in quoted
         if not any(f"{n:.{len(word.partition('.')[2])}f}" == word for n in known)
         and not any(f"{100 * n:.{len(word.partition('.')[2])}f}" == word for n in known)
     ]
-    assert not unknown
+
+
+@each
+def test_slides_quote_numbers_of_their_notebook(source):
+    assert not unknown_numbers(source.read_text(encoding="utf-8"), source.stem)
+
+
+@each
+def test_guide_quotes_numbers_of_each_notebook(source):
+    guide = (ROOT / "notebooks/course/instructor/GUIDE.md").read_text(encoding="utf-8")
+    (section,) = [
+        part for part in re.split(r"^#+ ", guide, flags=re.M) if part.startswith(source.stem + " ")
+    ]
+    assert not unknown_numbers(section, source.stem)
 
 
 @each
