@@ -15,7 +15,7 @@ help: ## list the targets
 
 quickstart: .venv/ready ## train on the real sample, show where the figures are and what to compare
 	@echo "Notebook 00 trains and measures: about two minutes on two processor cores."
-	@$(BIN)/python -c "from ldr_lib.tables import quickstart; print(quickstart())"
+	@$(BIN)/python -c "from ldr_lib.readme import quickstart; print(quickstart())"
 
 test: .venv/ready ## run all tests and re-execute the notebooks in seconds each
 	$(BIN)/python -m pytest

@@ -218,7 +218,7 @@ def imported(name: str, path: Path, known: dict[str, Path]) -> set[str]:
 
 
 LAYERS = {"data": 0, "runs": 0, "explore": 2, "guided": 2, "transfer": 2, "landmarks": 2}
-TOP = ("reproduce", "tables", "benchmark", "teaching", "commands", "__main__", "")
+TOP = ("reproduce", "tables", "readme", "benchmark", "teaching", "commands", "__main__", "")
 LAYERS |= dict.fromkeys(TOP, 3)
 """Rooms and single modules from below; all other modules are the method itself, layer 1."""
 SHARED = ("data.checks", "data.errors", "data.files", "data.names")

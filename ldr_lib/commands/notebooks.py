@@ -134,6 +134,6 @@ def confirm(
 
 def tables() -> None:
     """Write figures/README.md: all result tables, from the committed records."""
-    from ..tables import write_tables
+    from ..readme import write_tables
 
     typer.echo(write_tables())

@@ -24,6 +24,8 @@ from .learning import image_values as image_values
 from .learning import last_common_step as last_common_step
 from .learning import learning_study as learning_study
 from .learning import rival_means as rival_means
+from .learning_table import chosen_step as chosen_step
+from .learning_table import comparisons as comparisons
 from .learning_table import learning_records as learning_records
 from .learning_table import learning_table as learning_table
 from .page import write_page as write_page

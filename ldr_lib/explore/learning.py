@@ -378,8 +378,6 @@ def image_values(
         >>> record = {"parameters": about, "metrics": found | {"eye means": means}}
         >>> image_values([record], "eye", "NMI", "both", 10)
         array([[0.2]])
-
-    Taught in notebook 02, section 10.
     """
     networks, found = way in WAYS, {}
     for record in sorted(records, key=lambda record: record["parameters"]["seed"]):

@@ -1,12 +1,15 @@
 """Tables of the long trainings: ways of training and what needs no training, by one distance."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 
+from ..data.errors import one_of
+from ..pretrained import REPRESENTATIONS
 from ..runs.records import committed_records
-from .learning import NAME, WAYS, image_values, last_common_step, rival_means
+from .learning import NAME, WAYS, curves, image_values, last_common_step, rival_means
 
 ASKED = {"fundus": ("chase_db1", "vessel"), "chest": ("covid19_cxr_seg", "lungs")}
 """Modality to the test images and their main structure."""
@@ -47,6 +50,67 @@ def learning_table(
             values = {c: image_values(records, dataset, c, way, steps) for c in columns}
             found[way] = {c: _cell(v, way in WAYS) for c, v in values.items()}
     return steps, pd.DataFrame(found).T
+
+
+def chosen_step(modality: str) -> int:
+    """The step of *both* that was chosen on training images, and whose network comes with the
+    package.
+
+    Args:
+        modality: "fundus" or "chest".
+
+    Taught in notebook 02, section 10.
+    """
+    return REPRESENTATIONS[one_of(modality, ASKED, "modality")]["both"][0]
+
+
+def best_step_of_embedding_only(records: list[dict], modality: str) -> int:
+    """The number of steps after which *embedding only* finds the main structure best on the test
+    images themselves, which makes it the hardest opponent.
+
+    Args:
+        records: Of `learning_study`.
+        modality: "fundus" or "chest".
+    """
+    dataset, main = ASKED[modality]
+    curve = curves(records, dataset, "k-means", f"AP {main}").query("way == 'embedding only'")
+    return int(curve.groupby("steps")["value"].mean().idxmax())
+
+
+def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What decides whether the clustering branch helps the embedding: *both* against *embedding
+    only* and what needs no training, on test images.
+
+    *both* is taken at the step that was chosen on training images, and at the last one. Its
+    strongest opponent is *embedding only* at the step that is best for it on the very test images.
+
+    Args:
+        records: Of `learning_study`.
+        modality: "fundus" or "chest".
+
+    Yields:
+        A claim, and two arrays (seeds, images) of which it says that the first is better; nothing
+        where three seeds of the two ways were not measured at the chosen step.
+
+    Taught in notebook 02, section 10.
+    """
+    dataset, main = ASKED[modality]
+    precision, chosen = f"AP {main}", chosen_step(modality)
+    last = last_common_step(records, COMPARED)
+    if last < chosen:
+        return
+    columns = (precision, f"{precision} across", "matched IoU", "NMI")
+    best = best_step_of_embedding_only(records, modality)
+    pairs = [(column, "chosen", chosen, "", "embedding only", chosen) for column in columns]
+    pairs += [(precision, "chosen", chosen, " at its best step", "embedding only", best)]
+    pairs += [(precision, "chosen", chosen, "", rival, 0) for rival in ("filter bank", "ImageNet")]
+    pairs += [(column, "last", last, "", "embedding only", last) for column in columns]
+    for column, which, ours, added, other, theirs in pairs:
+        with suppress(ValueError):  # a rival may not have been measured
+            better = image_values(records, dataset, column, "both", ours)
+            worse = image_values(records, dataset, column, other, theirs)
+            claim = f"{column}, {which} step: both better than {other}{added}"
+            yield f"long runs, {dataset}, {claim}", better, worse
 
 
 def _cell(values: np.ndarray, trained: bool) -> str:

@@ -18,7 +18,7 @@ from .notebooks import cells_of
 from .paths import project_root
 
 PACKAGE = Path(__file__).resolve().parents[1]
-REPORTING = ("explore", "runs", "teaching", "benchmark", "reproduce", "tables")
+REPORTING = ("explore", "runs", "teaching", "benchmark", "reproduce", "tables", "readme")
 REPORTING += ("commands", "__main__")
 """Modules that draw, record and report: a change there changes no number."""
 COMPUTING = tuple(f"explore.{name}" for name in ("health", "learning", "probes", "rivals"))

@@ -1,6 +1,13 @@
 import pytest
 
-from ldr_lib.explore.learning_table import ASKED, learning_records, learning_table
+from ldr_lib.explore.learning_table import (
+    ASKED,
+    chosen_step,
+    comparisons,
+    learning_records,
+    learning_table,
+)
+from ldr_lib.pretrained import load_representation
 
 
 def record(way, seed, value, steps=1000, rows=("clusters", "k-means")):
@@ -28,6 +35,44 @@ def test_the_table_holds_ways_with_their_spread_and_rivals_without():
 def test_without_three_seeds_there_is_no_table():
     steps, table = learning_table([record("both", 0, 0.3)], "fundus")
     assert steps == 0 and table.empty
+
+
+def test_both_is_compared_at_the_chosen_and_the_last_step_with_the_strongest_opponent():
+    embedding_only = {300: 0.25, 1000: 0.2, 3000: 0.1}
+    records = [
+        record(way, seed, values[steps], steps)
+        for way, values in (("both", {1000: 0.4, 3000: 0.3}), ("embedding only", embedding_only))
+        for steps in values
+        for seed in range(3)
+    ]
+    records += [record("rivals", 0, 0.35, 0, ("raw filter bank",))]
+    found = {claim: (a.mean(), b.mean()) for claim, a, b in comparisons(records, "fundus")}
+    columns = ("AP vessel", "AP vessel across", "matched IoU", "NMI")
+    expected = {}
+    for which, pair in (("chosen", (0.4, 0.2)), ("last", (0.3, 0.1))):
+        for column in columns:
+            expected[f"{column}, {which} step: both better than embedding only"] = pair
+    ap = "AP vessel, chosen step: both better than "
+    expected |= {
+        ap + "embedding only at its best step": (0.4, 0.25),
+        ap + "filter bank": (0.4, 0.35),
+    }
+    assert {name.removeprefix("long runs, chase_db1, ") for name in found} == set(expected)
+    for name, pair in expected.items():
+        assert found[f"long runs, chase_db1, {name}"] == pytest.approx(pair)
+
+
+def test_nothing_is_claimed_before_three_seeds_reach_the_chosen_step():
+    ways = ("both", "embedding only")
+    records = [record(way, seed, 0.3, 300) for way in ways for seed in range(3)]
+    assert not list(comparisons(records, "fundus"))
+
+
+def test_the_chosen_step_is_that_of_the_shipped_network():
+    assert chosen_step("fundus") == 1_000
+    shipped = load_representation("fundus", "cpu").state_dict()
+    again = load_representation("fundus", "cpu", step=chosen_step("fundus")).state_dict()
+    assert all((value == again[name]).all() for name, value in shipped.items())
 
 
 @pytest.mark.parametrize("modality", ASKED)
