@@ -26,6 +26,9 @@ TILE, LABEL, COLUMNS, MOST = 220, 34, 8, 240
 FIELD, MASK = (0, 200, 255), (255, 220, 0)
 """Colours of the contours of field of view and mask."""
 
+LITTLE = 0.35
+"""A photograph of the retina rarely has a smaller field of view."""
+
 
 @dataclass
 class Checked:
@@ -188,6 +191,11 @@ def _checked(images: Folder, item, files: dict[str, Path] | None) -> Checked:
         name = "field of view" if images.modality == "fundus" else "without borders"
         if images.modality == "fundus" or not inside.all():
             row.notes.append(f"{name} {inside.mean():.0%}")
+        if images.modality == "fundus" and inside.mean() < LITTLE:
+            row.doubts.append(
+                f"field of view {inside.mean():.0%}: if it is no photograph of the retina, say "
+                'modality="other" (--modality other)'
+            )
         mask = _mask(row, item.image, picture, files)
         if mask is not None and changed:
             mask = found.turn(mask)

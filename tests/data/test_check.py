@@ -56,6 +56,18 @@ def test_the_command_ends_with_status_1_if_files_are_unusable(eyes, tmp_path):
     assert CliRunner().invoke(app, ["check", str(tmp_path / "nowhere")]).exit_code == 2
 
 
+def test_photographs_of_something_else_are_to_be_looked_at(tmp_path, photograph, save):
+    skin = np.full((96, 96, 3), (200, 150, 120), np.uint8)
+    skin[30:60, 40:70] = (90, 50, 40)
+    save(tmp_path / "skin.png", skin)
+    for i in range(3):
+        save(tmp_path / f"eye{i}.png", photograph(i))
+    report = check(tmp_path, modality="fundus")
+    doubted = {image.name: image.doubts for image in report.images if image.doubts}
+    assert doubted.keys() == {"skin.png"} and "--modality other" in doubted["skin.png"][0]
+    assert not any(image.doubts for image in check(tmp_path, modality="other").images)
+
+
 def test_missing_masks_are_named(eyes, tmp_path):
     with pytest.raises(DataError, match="the folder of masks .*nowhere does not exist"):
         check(eyes, tmp_path / "nowhere")
