@@ -33,7 +33,7 @@ HINTS = {
         "Give the shares as many dimensions as the images have.",
     ],
     "patches: probabilities": [
-        "A softmax over which axis? P_ij is what anchor i thinks of all j.",
+        "A softmax over which axis? Row i holds the choice of anchor i among all j.",
         "What must a logit be, so that its share in a softmax is exactly zero?",
     ],
     "patches: patch_loss": [
