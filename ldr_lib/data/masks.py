@@ -51,6 +51,8 @@ def by_histogram(values: np.ndarray) -> Decision:
     Example:
         >>> by_histogram(np.array([[0, 1], [1, 1]], np.uint8)).mask.tolist()
         [[False, True], [True, True]]
+
+    Taught in notebook 01, section 9.
     """
     grey = flat(values)
     low, high = int(grey.min()), int(grey.max())

@@ -87,6 +87,8 @@ def read_image(path: Path | str) -> np.ndarray:
 
     Warns:
         UserWarning: Something was guessed or left out, for example further pages.
+
+    Taught in notebook 01, section 3.
     """
     picture = read_picture(path)
     for doubt in picture.doubts:
@@ -108,6 +110,8 @@ def read_picture(path: Path | str, common: dict[str, tuple[float, float]] | None
     Raises:
         DataError: As in `read_image`.
         ValueError: The path is empty, or none.
+
+    Taught in notebook 01, section 3.
     """
     path = checks.path(path, "path")
     name = printable(path)
