@@ -4,6 +4,8 @@ Each entry is a submission: code of an extra cell at the top, and answers that r
 answers; and the tests that may still give marks.
 """
 
+from stored import cells
+
 TAMPER = """
 import builtins, types
 import ldr_lib.teaching.checks as checks
@@ -109,24 +111,24 @@ while True:
 """
 
 RIGHT_ONE, RIGHT_TWO = ("probabilities_test", "patch_loss_test"), "mixup_target_test"
+NAMES = ("probabilities", "patch_loss", "mixup_target")
 HEADS = {
-    "probabilities": "def probabilities(z, temperature=0.1):",
-    "patch_loss": "def patch_loss(anchors, positives, temperature=0.1):",
-    "mixup_target": "def mixup_target(z_a, z_b, lam):",
+    name: next(line for line in cell.source.splitlines() if line.startswith("def "))
+    for cell in cells("patches")
+    if (name := cell.metadata["nbgrader"]["grade_id"]) in NAMES
 }
+"""The first lines of the answers as the assignment has them."""
 
 
 def answers(probabilities: str, patch_loss: str, mixup_target: str) -> dict[str, str]:
     bodies = (probabilities, patch_loss, mixup_target)
-    return {
-        name: f"{head}\n    {body}" for (name, head), body in zip(HEADS.items(), bodies) if body
-    }
+    return {name: f"{HEADS[name]}\n    {body}" for name, body in zip(NAMES, bodies) if body}
 
 
 ATTACKS = {
     "checkers are patched": (
         TAMPER,
-        answers("return z", "return anchors.sum()", "return None"),
+        answers("return z @ z.T", "return anchors.sum()", "return z_a.detach()"),
         [],
     ),
     "results are equal to everything": (

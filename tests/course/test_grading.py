@@ -1,6 +1,7 @@
 """Grading withstands what a student may do to it, and needs no rights that students could use."""
 
 import copy
+import json
 import os
 import re
 import stat
@@ -92,6 +93,32 @@ def test_grading_gives_an_attack_only_the_marks_of_its_right_answers(attack, gra
     got = marks(graded[attack])
     assert got == {test: full if test in kept else 0 for test, full in FULL.items()}, printed(
         graded[attack]
+    )
+
+
+IN_ONE_PROGRAM = """
+import json, sys, types
+run, build, passed = exec, compile, []
+scope = {"get_ipython": lambda: types.SimpleNamespace(input_transformers_cleanup=[])}
+for name, source in json.load(sys.stdin):
+    try:
+        run(build(source, str(name), "exec"), scope)
+        passed.append(name)
+    except Exception:
+        pass
+json.dump(passed, sys.stdout)
+"""
+
+
+@pytest.mark.slow
+def test_attack_on_the_checkers_would_gain_all_marks_where_tests_run_in_the_same_program():
+    extra, answers, _ = ATTACKS["checkers are patched"]
+    code = [cell for cell in submission(extra, answers).cells if cell.cell_type == "code"]
+    told = json.dumps([(grading.name_of(cell), cell.source) for cell in code])
+    command = [sys.executable, "-c", IN_ONE_PROGRAM]
+    done = subprocess.run(command, input=told, capture_output=True, text=True, check=True)
+    assert set(FULL) <= set(json.loads(done.stdout)), (
+        "the attack does nothing: its test proves nothing"
     )
 
 
