@@ -36,7 +36,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if not path.name:
             raise IsADirectoryError(errno.EISDIR, "a folder of this name is there", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not (path.is_file() or path.is_dir()):  # as root it would be replaced
+        if _is_pipe_or_device(path):  # as root it would be replaced
             raise FileExistsError(errno.EEXIST, "a pipe or a device of this name is there")
         with temporary_beside(path) as temporary:
             yield temporary
@@ -78,6 +78,13 @@ def not_written(path: Path, error: Exception) -> DataError:
     about = f" ({other})" if other and not Path(str(other)).name.endswith(".part") else ""
     advice = ADVICE.get(number, "Free some space")
     return DataError(f"could not write {path}: {cause}{about}. {advice}, or {ANOTHER}")
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    with suppress(OSError):
+        mode = path.stat().st_mode  # one look: others may move it at any time
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def _flush(written: Path) -> None:
