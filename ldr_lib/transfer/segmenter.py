@@ -24,7 +24,7 @@ from ..data.tensor_checks import require
 from ..device import mixed_precision, pick_device, to_device
 from ..losses import soft_dice_loss
 from ..metrics import centreline_dice, dice, hausdorff95
-from ..network import convolution
+from ..network import Encoder, convolution
 from ..training import build_learner
 from .imagenet import AnyEncoder
 from .settings import TransferSettings
@@ -141,6 +141,7 @@ def train_decoder(
     _check_budget(labelled, settings, encoder, watched)
     flag(frozen, "frozen")
     torch.manual_seed(settings.seed)
+    Encoder(encoder.in_channels)  # the decoder is drawn after an encoder, as in a new network
     net = to_device(Segmenter(deepcopy(encoder)), pick_device(device))
     net.encoder.requires_grad_(not frozen)
     return _fit(net, labelled, settings, 0, [_FrozenEncoder()] if frozen else [], watched)
