@@ -18,7 +18,7 @@ SHOTS = os.environ.get("LDR_SCREENSHOTS")
 MEASURE = """() => {
     const slide = Reveal.getCurrentSlide(), scale = Reveal.getScale();
     const inside = slide.getBoundingClientRect();
-    const parts = [...slide.children].filter(part => !part.matches('aside'));
+    const parts = [...slide.querySelectorAll(":scope > :not(aside), img")];
     const boxes = parts.map(part => part.getBoundingClientRect());
     return {
         bottom: Math.max(...boxes.map(box => (box.bottom - inside.top) / scale)),
@@ -40,7 +40,7 @@ def test_every_slide_fits_the_screen(page, source, tmp_path):
     page.route("http*://**", lambda route: pytest.fail(f"the slides ask for {route.request.url}"))
     page.goto(deck.as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady()")
-    n = len(slides_of(source.read_text(encoding="utf-8")))
+    n = len(slides_of(source))
     assert page.evaluate("Reveal.getTotalSlides()") == n
     for number in range(n):
         assert page.evaluate("Reveal.getIndices().h") == number
