@@ -18,7 +18,7 @@ c.ClearSolutions.text_stub = "*Write your answer here.*"
 # Students' programs run behind a wall, tests here: see grading/grade.py.
 c.Grade.course = str(COURSE)
 c.Grade.timeout = 120
-c.Grade.longer = {"training": 900}
+c.Grade.longer = {"training": 900, "project": 300}
 c.OverwriteCells.add_missing_cells = True
 c.Autograde.autograde_preprocessors = [
     Grade,
