@@ -181,7 +181,7 @@ def all_tables() -> str:
             "Ways of training and what needs no training, by one distance. Mean ± standard "
             "deviation over three seeds. *both* and *embedding only* are one training for 600 "
             "steps and then have the same learning rate. A network counts with the better of its "
-            "two clusterings, a rival with the better of its inputs.",
+            "two clusterings, a baseline with the better of its inputs.",
             "python -m ldr_lib records learning",
             _long_trainings(modality),
         )

@@ -292,7 +292,7 @@ def _keep(
 
 
 def curves(records: list[dict], dataset: str, row: str, column: str) -> pd.DataFrame:
-    """A measure over steps, by way of training and seed.
+    """A measure over steps, by way of training and seed, as `learning_study` kept it.
 
     Args:
         records: Of `learning_study`.

@@ -16,8 +16,8 @@ MEASURES = ("Dice", "clDice", "oracle Dice", "average precision", "found", "seed
 
 
 def study_table() -> pd.DataFrame:
-    """What the committed runs measured: one row for each way, mean ± standard deviation over its
-    seeds.
+    """What the committed runs of `ldr_lib.guided.study.study` measured: one row for each way, mean
+    ± standard deviation over its seeds.
 
     Returns:
         Rows indexed by structure and way; columns are those of `MEASURES` that the records hold.
@@ -56,7 +56,7 @@ def study_images(structure: str, **parameters) -> pd.DataFrame:
     """Dice of the committed runs, image by image.
 
     Args:
-        structure: "vessel", "disc", "lungs" or "heart", read off as its guide says.
+        structure: "vessel", "disc", "lungs" or "heart", read as its guide says.
         parameters: Values that the records' parameters must have, for example guided="vessel",
             prior="octa", method="combined", control="none", tier="study".
 

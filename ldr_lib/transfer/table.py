@@ -34,7 +34,8 @@ KEYS = ["task", "protocol", "labels", "seed"]
 
 
 def transfer_records(tier: str = "study") -> pd.DataFrame:
-    """The committed cells, one row per cell and protocol.
+    """The committed cells, as `ldr_lib.transfer.experiment.cell` measured them: one row per cell
+    and protocol.
 
     Args:
         tier: As in `TransferSettings.for_tier`.
