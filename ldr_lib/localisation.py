@@ -12,10 +12,10 @@ from PIL import Image
 from .data.checks import array, as_bytes, flag, instance, number, several, shown
 from .data.errors import DataError
 from .data.prepare import Prepared
+from .distinctive import MANY, share_alike
 from .evaluation import represent
 from .network import TwoBranchNet, require_embedding
 from .template import (
-    COMMON,
     Kernel,
     best_place,
     blurred,
@@ -42,6 +42,8 @@ class Localised:
         maps: (N, H, W) float32, the score of every pixel, -1 outside the field of view.
         least: Score from which the point counts as found.
         elsewhere: Highest score of another place in a support image.
+        alike: Share of the other places in the support images that look like the chosen point, from
+            0 to 1.
 
     Taught in notebook 07, section 1.
     """
@@ -50,6 +52,7 @@ class Localised:
     maps: np.ndarray
     least: float
     elsewhere: float
+    alike: float
 
     @property
     def points(self) -> np.ndarray:
@@ -58,8 +61,8 @@ class Localised:
 
     @property
     def distinctive(self) -> bool:
-        """Whether no other place in the support images looks much like the chosen one."""
-        return self.elsewhere < COMMON
+        """Whether few other places in the support images look like the chosen one."""
+        return self.alike < MANY
 
     def __str__(self) -> str:
         lines = [
@@ -69,14 +72,14 @@ class Localised:
             for name, one in self.table.iterrows()
         ]
         if not self.distinctive:
-            lines.insert(0, _nothing_distinctive(self.elsewhere))
+            lines.insert(0, _nothing_distinctive(self.alike))
         return "\n".join(lines)
 
 
-def _nothing_distinctive(elsewhere: float) -> str:
+def _nothing_distinctive(alike: float) -> str:
     return (
-        f"nothing is distinctive at this point: another place in the support image looks the same "
-        f"(similarity {elsewhere:.2f} of 1). Choose a point at a structure, or a larger kernel"
+        f"nothing is distinctive at this point: {100 * alike:.1f} % of the other places in the "
+        "support image look the same. Choose a point at a structure, or a larger kernel"
     )
 
 
@@ -150,7 +153,7 @@ def localise(
 
     found = _find(embeddings, support, point, searched, kernel, mirrored, scales, least)
     if not found.distinctive:
-        warnings.warn(_nothing_distinctive(found.elsewhere), stacklevel=2)
+        warnings.warn(_nothing_distinctive(found.alike), stacklevel=2)
     return found
 
 
@@ -186,6 +189,7 @@ def _find(
     cells = side / described[0].cell
     maps = [score_map(one, wanted, kernel, cells) for one in described]
     elsewhere, bound = bounds(maps, points, kernel.reach * side, described[0].cell)
+    alike = share_alike(maps, points, kernel.reach * side, described[0].cell)
     rows, maps = [], []
     for image, inside, ways in zip(searched.pixels, searched.inside, flips):
         tried = [
@@ -199,7 +203,7 @@ def _find(
     table = pd.DataFrame(rows, index=searched.names)
     bound = bound if least is None else least
     table.insert(3, "found", table["score"] >= bound)
-    return Localised(table, np.stack(maps), bound, elsewhere)
+    return Localised(table, np.stack(maps), bound, elsewhere, alike)
 
 
 def _search(features, image, inside, flip, scale, wanted, kernel, pixels, cell):

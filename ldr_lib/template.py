@@ -213,7 +213,9 @@ BETWEEN = 0.5
 itself, 1.
 """
 COMMON = 0.95
-"""From this similarity of another place on, a chosen point counts as not distinctive."""
+"""From this share of the chosen point's own score on, another place looks like the point
+(`ldr_lib.distinctive`).
+"""
 
 
 def bounds(

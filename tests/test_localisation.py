@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import ndimage
 from torch import nn
 
 from ldr_lib import DataError, Kernel, TwoBranchNet, localise
+from ldr_lib.distinctive import MANY
 from ldr_lib.template import best_place, blurred, describe_cells, score_map, template
 
 
@@ -182,9 +184,35 @@ def test_a_network_whose_weights_are_damaged_is_named(photograph):
 def test_a_common_place_is_called_not_distinctive(scenes):
     images, _ = scenes(2)
     images[:] = np.where(np.indices((96, 96)).sum(0) // 4 % 2, 200, 60)[None, :, :, None]
-    with pytest.warns(UserWarning, match="nothing is distinctive at this point"):
+    with pytest.warns(UserWarning, match="nothing is distinctive at this point: .* % of the other"):
         found = localise(Colours(), images[0], (48, 48), images[1:])
     assert not found.distinctive and "nothing is distinctive" in str(found)
+
+
+def test_one_other_place_that_looks_the_same_leaves_a_point_distinctive(scenes):
+    images, _ = scenes(1)
+    images[:] = np.random.default_rng(0).integers(90, 110, images.shape)
+    for row, column in ((24, 24), (72, 72)):
+        images[0, row - 5 : row + 6, column - 5 : column] = (250, 40, 40)
+        images[0, row - 5 : row + 6, column : column + 6] = (40, 40, 250)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = localise(Colours(), images[0], (24, 24), images)
+    assert found.distinctive and found.elsewhere > 0.95 and 0 < found.alike < MANY
+    assert "distinctive" not in str(found)
+
+
+@pytest.mark.parametrize("noise", [1, 3])
+def test_a_point_on_an_even_area_is_called_not_distinctive(noise):
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(96, 96, 3)), (3, 3, 0))
+    image = (128 + 40 * smooth / smooth.std()).clip(1, 255)
+    image[:, 40:] = 120 + rng.integers(-noise, noise + 1, (96, 56, 3))
+    image = image.astype(np.uint8)
+    with pytest.warns(UserWarning, match="nothing is distinctive"):
+        even = localise(Colours(), image, (48, 70), [image])
+    assert not even.distinctive and even.alike > 0.1
+    assert localise(Colours(), image, (44, 20), [image]).distinctive
 
 
 def test_a_real_network_gives_the_same_twice_and_stays_in_its_mode(photograph):

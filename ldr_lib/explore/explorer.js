@@ -195,7 +195,7 @@ function similarityExplorer(root, scene, query, options = {}) {
   function tell() {
     if (!similarity || state.hover) return;
     const at = steps.length ? `At step ${steps[state.step].toLocaleString("en")}: ` : "", n = state.points.length;
-    const common = state.found.some((place) => !place.distinctive) ? " Nothing is distinctive at this point: another place in its image looks the same. Choose a point at a structure." : "";
+    const common = state.found.some((place) => !place.distinctive) ? " Nothing is distinctive at this point: many other places in its image look the same. Choose a point at a structure." : "";
     say(`${at}${n} point${n > 1 ? "s" : ""}; captions give the share of the field of view above the threshold.${common}`);
   }
 

@@ -1,7 +1,7 @@
 // "Find this point" without a kernel: the formulas of ldr_lib/template.py for one Gaussian around the point.
 // Vectors lie one after the other in one array; (h, w) cells of a few pixels, D dimensions.
 function pointFinder(embeddings, scene) {
-  const { width, height, inside } = scene, { cell, deviation, reach, between, common } = scene.find;
+  const { width, height, inside } = scene, { cell, deviation, reach, between, common, many } = scene.find;
   const D = embeddings.dimension, h = Math.floor(height / cell), w = Math.floor(width / cell), area = width * height;
   const described = new Map();
   const describe = (image) => described.get(image) ?? described.set(image, blurred(cells(image))).get(image);
@@ -75,19 +75,22 @@ function pointFinder(embeddings, scene) {
   }
 
   // From which score on a point counts as found: in the middle between the best other place of its own image and the point itself.
-  // And whether it is distinctive: no other place there looks much like it.
+  // And whether it is distinctive: few other places there look like it (ldr_lib/distinctive.py).
   function boundsOf(points, maps) {
-    let elsewhere = -1, own = 1;
+    const others = [], chosen = [];
     for (const point of points) {
       let near = -1;
       maps[point.image].forEach((score, c) => {
         const [row, column] = [Math.floor(c / w), c % w].map((at) => at * cell + (cell - 1) / 2);
-        if (Math.hypot(row - point.row, column - point.column) > reach) elsewhere = Math.max(elsewhere, score);
+        if (Math.hypot(row - point.row, column - point.column) > reach) others.push(score);
         else near = Math.max(near, score);
       });
-      own = Math.min(own, near);
+      chosen.push(near);
     }
-    return { bound: elsewhere + between * Math.max(0, own - elsewhere), distinctive: elsewhere < common };
+    const elsewhere = others.reduce((most, score) => Math.max(most, score), -1), own = Math.min(...chosen);
+    const level = (common * chosen.reduce((sum, score) => sum + score)) / chosen.length, seen = others.filter((score) => score > -1);
+    const alike = seen.filter((score) => score >= level).length / Math.max(1, seen.length);
+    return { bound: elsewhere + between * Math.max(0, own - elsewhere), distinctive: alike < many };
   }
 
   // The best cell, between cells by a parabola.

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..distinctive import MANY, share_alike
 from ..template import (
     BETWEEN,
     CELLS,
@@ -53,8 +54,8 @@ class Finder:
 
         Returns:
             For each image "row" and "column" in pixels, "score" (cosine), "found": whether the
-            score reaches the bound of `ldr_lib.template.bounds`, and "distinctive": whether no
-            other place of the points' own images looks much like them.
+            score reaches the bound of `ldr_lib.template.bounds`, and "distinctive": whether
+            few other places of the points' own images look like them (`ldr_lib.distinctive`).
             Nothing where no pixel is marked similar.
         """
         similar = [point for point in points if point.similar]
@@ -67,12 +68,13 @@ class Finder:
         maps = [score_map(image, wanted, KERNEL, cells) for image in self._described]
         reach = KERNEL.reach * max(self.scene.inside.shape[1:])
         own = [maps[point.image] for point in similar]
-        elsewhere, bound = bounds(own, places, reach, support[0].cell)
+        _, bound = bounds(own, places, reach, support[0].cell)
+        distinctive = share_alike(own, places, reach, support[0].cell) < MANY
         found = []
         for map_ in maps:
             row, column, score = best_place(map_, support[0].cell)
             place = {"row": round(row), "column": round(column), "score": round(score, 3)}
-            found.append(place | {"found": score >= bound, "distinctive": elsewhere < COMMON})
+            found.append(place | {"found": score >= bound, "distinctive": distinctive})
         return found
 
 
@@ -92,8 +94,9 @@ def constants(scene: Scene) -> dict[str, float]:
     Returns:
         "cell", the side of a cell in pixels; "deviation" of the Gaussian in cells; "reach" in
         pixels, nearer than which no place is another one; "between", where the bound of a finding
-        lies between another place, 0, and the point itself, 1; and "common", the score of another
-        place from which a point is not distinctive.
+        lies between another place, 0, and the point itself, 1; "common", the share of the
+        point's own score from which another place looks like it; and "many", the share of such
+        places from which the point is not distinctive.
     """
     side, cell = max(scene.inside.shape[1:]), cell_side(scene)
     return {
@@ -102,4 +105,5 @@ def constants(scene: Scene) -> dict[str, float]:
         "reach": KERNEL.reach * side,
         "between": BETWEEN,
         "common": COMMON,
+        "many": MANY,
     }

@@ -29,8 +29,17 @@ def test_a_point_on_a_flat_area_is_not_distinctive():
     rng = np.random.default_rng(1)
     vectors = ndimage.gaussian_filter(rng.normal(size=(1, 64, 64, 16)), (0, 4, 4, 0))
     vectors[0, 44:] = vectors[0, 50, 50]
+    vectors[0, 6:27, 38:59] = vectors[0, 6:27, 10:31]  # one other place looks the same
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     shown, inside = np.full((1, 64, 64, 3), 99, np.uint8), np.ones((1, 64, 64), bool)
     finder = Finder(Scene(["a"], shown, inside, vectors.astype(np.float32), None, 0))
     flat, textured = (finder.find([Point(0, row, 20)])[0] for row in (54, 16))
     assert not flat["distinctive"] and textured["distinctive"]
+
+
+def test_nothing_is_distinctive_where_all_pixels_are_alike():
+    vectors = np.full((1, 64, 64, 4), 0.5, np.float32)
+    shown, inside = np.full((1, 64, 64, 3), 99, np.uint8), np.ones((1, 64, 64), bool)
+    inside[:, :, :8] = False
+    finder = Finder(Scene(["a"], shown, inside, vectors, None, 0))
+    assert not finder.find([Point(0, 30, 30)])[0]["distinctive"]
