@@ -62,6 +62,14 @@ ABSTRACT = {
         "both-auc-embedding-only",
         "both-ap-embedding-only",
         "transfer-regions",
+        *(
+            f"long-{modality}-{measure}-{step}"
+            for modality in ("fundus", "chest")
+            for step in ("chosen", "last")
+            for measure in ("ap", "across", "iou", "nmi")
+        ),
+        "long-fundus-best",
+        "long-chest-best",
     ),
     "The embedding measures the similarity of local regions.": (
         "quick-auc-untrained",
@@ -69,6 +77,10 @@ ABSTRACT = {
         "see-retrieval-untrained",
         "see-retrieval-filter-bank",
         "see-anatomy",
+        "long-fundus-filter",
+        "long-fundus-imagenet",
+        "long-chest-filter",
+        "long-chest-imagenet",
     ),
     "Pretraining by local discrimination helps segmentation with few labels, more than image-level "
     "discrimination does.": (
