@@ -483,7 +483,7 @@ def gradient_penalty(discriminator: torch.nn.Module, masks: torch.Tensor) -> tor
     """
     _require("MnHW", masks=masks)
     instance(discriminator, torch.nn.Module, "discriminator", "a Discriminator")
-    masks = masks.detach().requires_grad_(True)
+    masks = masks if masks.requires_grad else masks.detach().requires_grad_(True)
     score = discriminator(masks).flatten(1).mean(1).sum()
     (gradient,) = torch.autograd.grad(score, masks, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean() / 2

@@ -49,12 +49,12 @@ TRAINING = {
         | values
         | dict(image_size=64, view_size=64, simulated=8, rendered=4, steps=2, epochs=(1, 1, 1)),
         "short": _COMMON | values | dict(simulated=150, epochs=(2, 1, 1)),
-        "long": _COMMON | values | dict(simulated=600, epochs=(100, 2, 4)),
         "class": _COMMON | values | dict(simulated=150, epochs=(_EPOCHS["class"][network], 1, 1)),
         "study": _COMMON | values | dict(simulated=600, epochs=(_EPOCHS["study"][network], 2, 4)),
         "full": _COMMON
         | values
         | dict(simulated=2000, pairs=8, rendered=48, epochs=(10, 10, 4), steps=1000),
+        "long": _COMMON | values | dict(simulated=600, epochs=(100, 2, 4)),
     }
     for network, values in _NETWORKS.items()
 }
