@@ -133,6 +133,25 @@ def test_grading_shows_a_student_nothing_of_the_lecturers(graded):
 
 @needs_wall
 @pytest.mark.slow
+def test_a_checkout_may_lie_in_the_folder_of_temporary_files(tmp_path, monkeypatch):
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    installed.chmod(0o755)
+    (installed / "module.py").write_text("answer = 42")
+    shown = [*wall.shown(), str(installed)]
+    monkeypatch.setattr(wall, "shown", lambda: shown)
+    stands = wall.Namespace()
+    try:
+        command, environ = stands.command()
+        program = f"print(open({str(installed / 'module.py')!r}).read())"
+        done = subprocess.run([*command[:-1], "-c", program], env=environ, capture_output=True)
+    finally:
+        stands.close()
+    assert done.stdout.decode().strip() == "answer = 42", done.stderr
+
+
+@needs_wall
+@pytest.mark.slow
 def test_grading_leaves_no_process_behind(graded):
     assert graded
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout

@@ -35,6 +35,8 @@ set -e
 root=$1; shift
 mount -t tmpfs -o mode=755 tmpfs "$root"
 mkdir -p "$root/proc" "$root/dev" "$root/tmp" "$root/walled/ldr_lib" "$root/walled/grading"
+mount -t tmpfs -o size=512m,mode=1777 tmpfs "$root/tmp"
+mkdir "$root/dev/shm"; mount -t tmpfs -o size=512m,mode=1777 tmpfs "$root/dev/shm"
 only_reading() { mount -o remount,bind,ro,nosuid "$1" || mount -o remount,bind,ro "$1"; }
 echo "$SHOWN" | while IFS= read -r path; do
     if [ -d "$path" ]; then mkdir -p "$root$path"
@@ -50,8 +52,6 @@ done
 for device in null zero random urandom; do
     touch "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"
 done
-mount -t tmpfs -o size=512m,mode=1777 tmpfs "$root/tmp"
-mkdir "$root/dev/shm"; mount -t tmpfs -o size=512m,mode=1777 tmpfs "$root/dev/shm"
 mount -t proc proc "$root/proc" 2>/dev/null || true
 cd "$root/tmp"
 exec chroot "$root" setpriv $IDENTITY --no-new-privs --bounding-set=-all --inh-caps=-all \
