@@ -10,10 +10,8 @@ MANY = 0.0075
 """From this share of other places that look like it on, a chosen point is not distinctive.
 
 It was chosen on training images of CHASE_DB1 and Kermany, for the shipped representations and one
-Gaussian of 1/32 of the side. There 4 % of the points at vessels and discs count as not distinctive,
-and 23 % at edges and corners of X-rays. On even areas it is 64 % in photographs,
-89 % in X-rays and 77 % in their black corners, and all in an area that was filled with one value,
-with or without noise.
+Gaussian of 1/32 of the side, so that few points at structures and most on even areas count as not
+distinctive; at edges of X-rays it is too strict.
 """
 
 

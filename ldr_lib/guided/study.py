@@ -33,8 +33,6 @@ from .vessel_pairs import VesselPairs
 NAME = "04_prior_guided_clustering"
 PRIORS = ("simulated", "octa", "dsa")
 """Priors of `vessel_prior` that have a name; all others are folders."""
-FROM_REPRESENTATION = ("steadied",)
-"""Methods that begin with the representation that was trained without labels."""
 LOOK_EVERY = 500
 """Steps between two networks that a run of the tier "long" keeps, and measures on training images.
 """
@@ -156,7 +154,10 @@ CONTROLS = {
         pair_changes={"discs_for_vessels": True}, from_representation=True, vessels_only=True
     ),
     "representation alone": Control(
-        changes={"epochs": (0, 0)}, from_representation=True, any_cluster=True
+        changes={"epochs": (0, 0)},
+        from_representation=True,
+        any_cluster=True,
+        vessels_only=True,
     ),
     "no region": Control(changes={"stages": ({"guided": 1.0}, {"guided": 1.0})}),
     "no distractors": Control(pair_changes={"distractors": False}, vessels_only=True),
@@ -267,7 +268,7 @@ def study(
     Taught in notebook 04, section 9.
     """
     chosen = _control(control, guided, prior, method)
-    from_representation = chosen.from_representation or method in FROM_REPRESENTATION
+    from_representation = chosen.from_representation or method == "steadied"
     settings = GuidedSettings.for_tier(tier, guided, seed, method, **chosen.changes)
     _require_shares(settings, guided)
     label = run_label(guided, prior, method, control, tier, seed)
@@ -294,7 +295,7 @@ def study(
     images, snapshots = standardise(real.images, real.inside), []
     if method == "steadied":
         start = begun_like_prior(start, images, real.inside, make_pairs, settings)
-    if tier == "long":
+    if tier == "long" and settings.epochs[0]:
         snapshots = list(range(0, settings.steps * settings.epochs[0] + 1, LOOK_EVERY))
     if method == "combined":  # its third stage continues from the rendered run
         rendered = run_label(guided, prior, "rendered", control, tier, seed)

@@ -37,7 +37,7 @@ from .watched import WatchedImages
 
 ONE_LABEL_STEPS = 400
 """Steps of a stage of the tier "converged" with one label, where nothing may be set aside to look
-at; chosen by `best_common_step` on training images.
+at. A guess so far: `best_common_step` is to choose it from runs of the tier "longest".
 """
 
 
