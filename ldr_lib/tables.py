@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from .explore.learning_table import (
-    best_step_of_embedding_only,
+    best_step,
     chosen_step,
     learning_records,
     learning_table,
@@ -259,7 +259,7 @@ def _long_trainings(modality: str) -> str:
         rows = as_markdown(["way", *table.columns], [[n, *table.loc[n]] for n in table.index])
         parts.append(f"After {steps:,} steps, {why[steps]}:\n\n{rows}")
     if parts:
-        best = best_step_of_embedding_only(records, modality)
+        best = best_step(records, modality)
         _, table = learning_table(records, modality, best)
         value = f"{table.columns[0]} {table.loc['embedding only'].iloc[0]}"
         parts.append(

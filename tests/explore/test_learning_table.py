@@ -38,28 +38,41 @@ def test_without_three_seeds_there_is_no_table():
 
 
 def test_both_is_compared_at_the_chosen_and_the_last_step_with_the_strongest_opponent():
-    embedding_only = {300: 0.25, 1000: 0.2, 3000: 0.1}
+    reached = {
+        "both": {1000: 0.4, 3000: 0.3},
+        "embedding only": {300: 0.25, 1000: 0.2, 3000: 0.1},
+        "clustering only": {100: 0.15, 1000: 0.1, 3000: 0.05},
+    }
     records = [
-        record(way, seed, values[steps], steps)
-        for way, values in (("both", {1000: 0.4, 3000: 0.3}), ("embedding only", embedding_only))
-        for steps in values
+        record(way, seed, value, steps)
+        for way, values in reached.items()
+        for steps, value in values.items()
         for seed in range(3)
     ]
     records += [record("rivals", 0, 0.35, 0, ("raw filter bank",))]
     found = {claim: (a.mean(), b.mean()) for claim, a, b in comparisons(records, "fundus")}
     columns = ("AP vessel", "AP vessel across", "matched IoU", "NMI")
     expected = {}
-    for which, pair in (("chosen", (0.4, 0.2)), ("last", (0.3, 0.1))):
-        for column in columns:
-            expected[f"{column}, {which} step: both better than embedding only"] = pair
+    for alone in ("embedding only", "clustering only"):
+        for which, steps in (("chosen", 1000), ("last", 3000)):
+            pair = reached["both"][steps], reached[alone][steps]
+            for column in columns:
+                expected[f"{column}, {which} step: both better than {alone}"] = pair
     ap = "AP vessel, chosen step: both better than "
     expected |= {
         ap + "embedding only at its best step": (0.4, 0.25),
+        ap + "clustering only at its best step": (0.4, 0.15),
         ap + "filter bank": (0.4, 0.35),
     }
     assert {name.removeprefix("long runs, chase_db1, ") for name in found} == set(expected)
     for name, pair in expected.items():
         assert found[f"long runs, chase_db1, {name}"] == pytest.approx(pair)
+
+
+def test_a_way_without_three_seeds_is_not_compared():
+    ways = [("both", 3), ("embedding only", 3), ("clustering only", 1)]
+    records = [record(way, seed, 0.3) for way, seeds in ways for seed in range(seeds)]
+    assert not any("clustering only" in claim for claim, *_ in comparisons(records, "fundus"))
 
 
 def test_nothing_is_claimed_before_three_seeds_reach_the_chosen_step():
