@@ -22,8 +22,8 @@ from .losses import cluster_entropy, hypersphere_mixup, patch_discrimination, pa
 from .network import TwoBranchNet
 from .runs.run import peak_memory_mib
 from .settings import Settings
+from .stage import LocalDiscrimination, _StageNet
 from .tiers import BOTH_BRANCHES
-from .training import LocalDiscrimination, _StageNet
 
 PAIRS, SIZE = 4, 128
 EARLIER = "revision 1d8e877"

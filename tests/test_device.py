@@ -6,8 +6,8 @@ from ldr_lib import TwoBranchNet, benchmark
 from ldr_lib.benchmark import PAIRS, as_earlier, literal_loss
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.device import mixed_precision, pick_device, to_device
+from ldr_lib.stage import LocalDiscrimination, _StageNet
 from ldr_lib.tiers import BOTH_BRANCHES
-from ldr_lib.training import LocalDiscrimination, _StageNet
 
 
 def test_an_absent_device_is_named():

@@ -21,9 +21,10 @@ from ..data.checks import whole
 from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.prepare import joint_fingerprint, prepare
-from ..evaluation import Comparison, agreement, k_means, represent
+from ..evaluation import Comparison, agreement
 from ..network import TwoBranchNet
 from ..pretrained import CHANNELS
+from ..representation import k_means, represent
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..settings import Settings

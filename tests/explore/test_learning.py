@@ -109,7 +109,8 @@ def test_judged_images_are_evenly_spaced_and_keep_their_masks(small):
 
 def test_measures_are_those_of_the_network(small):
     from ldr_lib import TwoBranchNet
-    from ldr_lib.evaluation import agreement, represent
+    from ldr_lib.evaluation import agreement
+    from ldr_lib.representation import represent
 
     ((_, chosen),) = judged("fundus", "", "train", 64)
     net = TwoBranchNet(n_clusters=4)
