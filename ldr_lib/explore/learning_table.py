@@ -65,17 +65,25 @@ def chosen_step(modality: str) -> int:
     return REPRESENTATIONS[one_of(modality, ASKED, "modality")]["both"][0]
 
 
-def best_step(records: list[dict], modality: str, way: str = "embedding only") -> int:
-    """The number of steps after which a way of training finds the main structure best on the test
-    images themselves, which makes it the hardest opponent.
+def best_step(records: list[dict], dataset: str, column: str, way: str = "embedding only") -> int:
+    """The number of steps after which a way of training finds a structure best, in the mean over
+    seeds.
 
     Args:
-        records: Of `learning_study`.
-        modality: "fundus" or "chest".
+        records: Of `learning_study`. Of training images they choose a step; of test images they
+            give the strongest opponent.
+        dataset: One of those judged.
+        column: As in `ldr_lib.evaluation.agreement`.
         way: One of `ldr_lib.explore.learning.WAYS`.
+
+    Raises:
+        ValueError: No record holds it.
+
+    Taught in notebook 02, section 10.
     """
-    dataset, main = ASKED[modality]
-    curve = curves(records, dataset, "k-means", f"AP {main}").query("way == @way")
+    curve = curves(records, dataset, "k-means", column).query("way == @way")
+    if not len(curve):
+        raise ValueError(f"no record holds {column} of {way} on {dataset}")
     return int(curve.groupby("steps")["value"].mean().idxmax())
 
 
@@ -106,7 +114,7 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
         last = last_common_step(records, ("both", alone))
         if last < chosen:
             continue
-        best = best_step(records, modality, alone)
+        best = best_step(records, dataset, precision, alone)
         pairs += [(column, "chosen", chosen, "", alone, chosen) for column in columns]
         pairs += [(precision, "chosen", chosen, " at its best step", alone, best)]
         pairs += [(column, "last", last, "", alone, last) for column in columns]
@@ -119,6 +127,36 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
             worse = image_values(records, dataset, column, other, theirs)
             claim = f"{column}, {which} step: both better than {other}{added}"
             yield f"long runs, {dataset}, {claim}", better, worse
+
+
+WITHOUT_JITTER = (("chase_db1", "chase_db1", "AP vessel"), ("drions", "drions raw", "AP disc"))
+"""Photographs, the name under which networks without colour jitter were shown them, and measure."""
+
+
+def without_jitter(records: list[dict]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What views that keep their colours change: *no jitter* against *both* and against what needs
+    no training, on test photographs, each at the step that training images chose for the measure.
+
+    Args:
+        records: Of `learning_study`, of photographs.
+
+    Yields:
+        A claim, and two arrays (seeds, images) of which it says that the first is better.
+
+    Taught in notebook 02, section 10.
+    """
+    chosen = committed_records(NAME, modality="fundus", split="train")
+    for dataset, shown, column in WITHOUT_JITTER:
+        for other in ("both", "intensities", "filter bank", "ImageNet"):
+            with suppress(ValueError):  # not measured
+                ours = best_step(chosen, shown, column, "no jitter")
+                better = image_values(records, shown, column, "no jitter", ours)
+                where, theirs = dataset, 0
+                if other in WAYS:
+                    where, theirs = shown, best_step(chosen, shown, column, other)
+                worse = image_values(records, where, column, other, theirs)
+                claim = f"{column}: no jitter better than {other}"
+                yield f"long runs, {dataset}, {claim}", better, worse
 
 
 def _cell(values: np.ndarray, trained: bool) -> str:

@@ -1,11 +1,15 @@
+from importlib import import_module
+
 import pytest
 
 from ldr_lib.explore.learning_table import (
     ASKED,
+    best_step,
     chosen_step,
     comparisons,
     learning_records,
     learning_table,
+    without_jitter,
 )
 from ldr_lib.pretrained import load_representation
 
@@ -79,6 +83,37 @@ def test_nothing_is_claimed_before_three_seeds_reach_the_chosen_step():
     ways = ("both", "embedding only")
     records = [record(way, seed, 0.3, 300) for way in ways for seed in range(3)]
     assert not list(comparisons(records, "fundus"))
+
+
+def test_without_jitter_each_measure_is_taken_where_training_images_chose(monkeypatch):
+    def kept(split):
+        values = {"no jitter": {100: 0.5, 300: 0.4}, "both": {100: 0.1, 300: 0.2}}
+        records = [
+            record(way, seed, value + seed / 100 + (split == "test") / 10, steps)
+            for way, reached in values.items()
+            for steps, value in reached.items()
+            for seed in range(3)
+        ]
+        return records + [record("rivals", 0, 0.3, 0, ("raw filter bank",))]
+
+    chosen = []
+    module = import_module("ldr_lib.explore.learning_table")
+    monkeypatch.setattr(
+        module,
+        "committed_records",
+        lambda *_, **which: chosen.append(which) or kept("train"),
+    )
+    found = {claim: (a.mean(), b.mean()) for claim, a, b in without_jitter(kept("test"))}
+    assert chosen == [{"modality": "fundus", "split": "train"}]
+    vessels = "long runs, chase_db1, AP vessel: no jitter better than "
+    assert set(found) == {vessels + "both", vessels + "filter bank"}
+    assert found[vessels + "both"] == pytest.approx((0.61, 0.31))
+    assert found[vessels + "filter bank"] == pytest.approx((0.61, 0.3))
+
+
+def test_the_best_step_of_what_was_not_measured_is_refused():
+    with pytest.raises(ValueError, match="no record holds AP disc of both on drions raw"):
+        best_step([record("both", 0, 0.3)], "drions raw", "AP disc", "both")
 
 
 def test_the_chosen_step_is_that_of_the_shipped_network():
