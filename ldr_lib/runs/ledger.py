@@ -83,6 +83,11 @@ ABSTRACT = {
         "long-fundus-imagenet",
         "long-chest-filter",
         "long-chest-imagenet",
+        *(
+            f"plain-{structure}-{other}"
+            for structure in ("vessel", "disc")
+            for other in ("both", "intensities", "filter-bank", "imagenet")
+        ),
     ),
     "Pretraining by local discrimination helps segmentation with few labels, more than image-level "
     "discrimination does.": (
