@@ -57,7 +57,7 @@ solutions: .venv/ready ## write solutions of exercises and assignments to runs/s
 	$(BIN)/python notebooks/course/material solutions runs/solutions
 
 grade: .venv/ready ## grade ASSIGNMENT in the course folder COURSE, students' programs behind a wall
-	@$(BIN)/python notebooks/course/grading "$(COURSE)" $(ASSIGNMENT)
+	@$(BIN)/python notebooks/course/grading "$(COURSE)" $(ASSIGNMENT) $(if $(STUDENT),--student "$(STUDENT)")
 
 wall: .venv/ready ## build the container image behind which students' programs run
 	@$(BIN)/python notebooks/course/grading/image.py

@@ -23,7 +23,6 @@ from .device import describe as describe
 from .device import pick_device as pick_device
 from .device import to_device as to_device
 from .evaluation import compare as compare
-from .evaluation import represent as represent
 from .explore.widget import SimilarityExplorer as SimilarityExplorer
 from .guided.predict import predict_structure as predict_structure
 from .guided.settings import GuidedSettings as GuidedSettings
@@ -36,8 +35,9 @@ from .pretrained import GuidedNets as GuidedNets
 from .pretrained import load_encoder as load_encoder
 from .pretrained import load_pretrained as load_pretrained
 from .pretrained import load_representation as load_representation
+from .representation import represent as represent
 from .runs.run import Run as Run
 from .settings import Settings as Settings
+from .stage import stage_learner as stage_learner
 from .template import Kernel as Kernel
-from .training import stage_learner as stage_learner
 from .training import train as train

@@ -20,8 +20,8 @@ from .data.prepare import prepare
 from .network import TwoBranchNet
 from .runs.run import peak_memory_mib
 from .settings import Settings
+from .stage import stage_learner
 from .tiers import PATCH_STAGE
-from .training import stage_learner
 
 SIDE, PER_FOLDER = 96, 1000
 

@@ -13,8 +13,8 @@ from .data.checks import array, as_bytes, flag, instance, number, several, shown
 from .data.errors import DataError
 from .data.prepare import Prepared
 from .distinctive import MANY, share_alike
-from .evaluation import represent
 from .network import TwoBranchNet, require_embedding
+from .representation import represent
 from .template import (
     Kernel,
     best_place,

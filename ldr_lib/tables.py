@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from .explore.learning_table import (
-    best_step_of_embedding_only,
+    ASKED,
+    best_step,
     chosen_step,
     learning_records,
     learning_table,
@@ -252,6 +253,7 @@ def _long_trainings(modality: str) -> str:
     """The tables of long trainings, after the chosen and the last number of steps."""
     records, parts = learning_records(modality), []
     last, _ = learning_table(records, modality)
+    dataset, main = ASKED[modality]
     chosen = chosen_step(modality)
     why = {last: "the last step of three seeds"} | {chosen: "the step chosen on training images"}
     for steps in sorted(why) if last else ():
@@ -259,7 +261,7 @@ def _long_trainings(modality: str) -> str:
         rows = as_markdown(["way", *table.columns], [[n, *table.loc[n]] for n in table.index])
         parts.append(f"After {steps:,} steps, {why[steps]}:\n\n{rows}")
     if parts:
-        best = best_step_of_embedding_only(records, modality)
+        best = best_step(records, dataset, f"AP {main}")
         _, table = learning_table(records, modality, best)
         value = f"{table.columns[0]} {table.loc['embedding only'].iloc[0]}"
         parts.append(

@@ -34,9 +34,9 @@ from ldr_lib.guided.adversary import Discriminator, soften
 from ldr_lib.guided.settings import GuidedSettings
 from ldr_lib.guided.training import train_guided
 from ldr_lib.prototypes import balanced_assignment, prototype_discrimination
+from ldr_lib.stage import stage_learner
 from ldr_lib.structures import guide_for
 from ldr_lib.tiers import OURS, PATCH_STAGE, SHORT_BOTH_BRANCHES
-from ldr_lib.training import stage_learner
 from ldr_lib.transfer.pretraining import pretrain
 
 CPU = torch.device("cpu")

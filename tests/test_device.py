@@ -1,12 +1,13 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ldr_lib import TwoBranchNet, benchmark
 from ldr_lib.benchmark import PAIRS, as_earlier, literal_loss
 from ldr_lib.data.views import ViewMaker
 from ldr_lib.device import mixed_precision, pick_device, to_device
+from ldr_lib.stage import LocalDiscrimination, _StageNet
 from ldr_lib.tiers import BOTH_BRANCHES
-from ldr_lib.training import LocalDiscrimination, _StageNet
 
 
 def test_an_absent_device_is_named():
@@ -62,6 +63,19 @@ def test_every_way_of_a_step_is_timed_and_gives_one_loss(monkeypatch):
     assert 0 < found["views"] < found["seconds"]
 
 
+def test_convolutions_alone_are_those_of_one_step(monkeypatch):
+    monkeypatch.setattr(benchmark, "SIZE", 32)
+    found = benchmark.time_convolutions("kit", torch.device("cpu"), 1)
+    assert 0 < found["forward"] < found["seconds"]
+
+    net = TwoBranchNet(n_clusters=16)
+    with FlopCounterMode(display=False) as counter:  # a step of both branches on five views
+        embeddings, clusters = net(torch.rand(5 * PAIRS, 3, 32, 32))
+        (embeddings.sum() + clusters.sum()).backward()
+    mixed_clusters = PAIRS * 3 * 2 * 9 * 16 * (32 + 16) * 32 * 32  # a step leaves these out
+    assert found["operations"] == counter.get_total_flops() - mixed_clusters
+
+
 def test_the_benchmark_reports_every_way_in_one_run(monkeypatch):
     asked = []
 
@@ -71,12 +85,15 @@ def test_the_benchmark_reports_every_way_in_one_run(monkeypatch):
             return {"a click in the explorer": 0.004}
         seconds = {"literal": 4.0, "kit": 1.0}.get(way, 1.5)
         memory = {"process": 100}
+        if task == "convolutions":
+            return {"seconds": 0.8, "forward": 0.2, "operations": 1.6e11}
         return dict(seconds=seconds, loss=43.0, memory=memory, views=0.1, device=device)
 
     monkeypatch.setattr(benchmark, "_in_own_process", timed)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     said = benchmark.measure("cpu", steps=1)
-    assert said.count("literal") == said.count("the kit is 4.00 times as fast") == 2
+    assert said.count("literal:") == said.count("the kit is 4.00 times as fast") == 2
     assert said.count("1.50 times as fast as revision 1d8e877") == 2
+    assert said.count("200 billion operations a second): with them a step is at most 5.00") == 2
     assert "held to AVX2" in said and "4.0 ms  a click in the explorer" in said
     assert asked.count(("step", "kit", False)) == asked.count(("step", "kit", True)) == 2

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from ldr_lib import DataError, reproduce
 from ldr_lib.__main__ import app
 from ldr_lib.landmarks import study as landmarks
+from ldr_lib.runs import confirm as short_runs
 from ldr_lib.runs import notebooks
 from ldr_lib.transfer import experiment, own_training
 
@@ -112,6 +113,19 @@ def localise(folder, patch):
     assert measured == ["fovea_simulated"]
 
 
+def confirm(folder, patch):
+    made, compared = [], []
+    patch.setattr(short_runs, "present_runs", lambda *_: made.append("present") or {})
+
+    def one(revision, data_dir, jobs, present):
+        compared.append(revision)
+        return {"learning seed=0": ["metrics, AP"] if revision == BAD else []}
+
+    patch.setattr(short_runs, "confirm", one)
+    yield ["confirm", BAD, "abc123"]
+    assert (made, compared) == (["present"], [BAD, "abc123"])
+
+
 def check(folder, patch):
     (folder / f"{BAD}.png").write_text("no picture", encoding="utf-8")
     Image.fromarray(np.full((64, 64, 3), 120, np.uint8)).save(folder / "lucky.png")
@@ -127,6 +141,7 @@ NAMED = {
     execute: f"{BAD}.ipynb: stopped in its second cell",
     localise: "disc_drions: DRIONS-DB is not there",
     check: f"{BAD}.png",
+    confirm: f"{BAD}: other numbers\nlearning seed=0: metrics, AP",
 }
 """Each verb, and how it names what fails. What `predict` does is tested beside its networks."""
 

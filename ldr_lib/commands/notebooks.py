@@ -117,19 +117,26 @@ def records(
 
 
 def confirm(
-    revision: Annotated[str, typer.Argument(help="Revision that made the records.")],
+    revisions: Annotated[list[str], typer.Argument(help="Revisions that made records.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 2,
     data_dir: DataDir = DATA,
 ) -> None:
-    """Compare short runs of an earlier revision with the present code; where all numbers are equal,
+    """Compare short runs of earlier revisions with the present code; where all numbers are equal,
     the records of that revision count as current.
     """
-    from ..runs.confirm import confirm as compare_runs
+    from ..data.errors import DataError
+    from ..runs import confirm as short_runs
 
-    outcome = compare_runs(revision, data_dir, jobs)
-    for name, different in outcome.items():
-        typer.echo(f"{name}: {', '.join(different[:5]) + ' differ' if different else 'equal'}")
-    raise typer.Exit(int(any(outcome.values())))
+    present = short_runs.present_runs(data_dir, jobs)
+
+    def compared(revision: str) -> str:
+        outcome = short_runs.confirm(revision, data_dir, jobs, present)
+        differ = [f"{run}: {', '.join(names[:5])}" for run, names in outcome.items() if names]
+        if differ:
+            raise DataError("\n".join(["other numbers", *differ]))
+        return f"{revision}: all numbers of {len(outcome)} runs are equal"
+
+    one_by_one(compared, revisions, "revisions")
 
 
 def tables() -> None:

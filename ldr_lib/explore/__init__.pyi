@@ -1,3 +1,4 @@
+from .cluster_signs import cluster_signs as cluster_signs
 from .colours import anatomy_colours as anatomy_colours
 from .colours import cluster_colours as cluster_colours
 from .colours import embedding_colours as embedding_colours
@@ -28,7 +29,9 @@ from .learning_table import chosen_step as chosen_step
 from .learning_table import comparisons as comparisons
 from .learning_table import learning_records as learning_records
 from .learning_table import learning_table as learning_table
+from .learning_table import without_jitter as without_jitter
 from .page import write_page as write_page
+from .plan import plan_table as plan_table
 from .plots import learning_curves as learning_curves
 from .plots import loss_curves as loss_curves
 from .plots import loss_references as loss_references

@@ -21,9 +21,10 @@ from ..data.checks import whole
 from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.prepare import joint_fingerprint, prepare
-from ..evaluation import Comparison, agreement, k_means, represent
+from ..evaluation import Comparison, agreement
 from ..network import TwoBranchNet
 from ..pretrained import CHANNELS
+from ..representation import k_means, represent
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..settings import Settings
@@ -47,8 +48,12 @@ UNLABELLED = {
     "chest": (("kermany", "all", ""), ("folder", "all", "NIH_sample")),
 }
 """Dataset, split and folder of the images that a network learns from."""
+RAW = " raw"
+"""End of the name of photographs that a network is shown in their own colours; else it sees them
+locally normalised, which takes the brightness of the optic disc away.
+"""
 JUDGED = {
-    "fundus": ("chase_db1", "drions", "simulated_fundus"),
+    "fundus": ("chase_db1", "drions", "simulated_fundus", "drions" + RAW),
     "chest": ("covid19_cxr_seg", "simulated_chest"),
 }
 AT_MOST = 20
@@ -64,10 +69,14 @@ WAYS = {
     "clustering only": (K_MEANS, (GATHERED, None, 5e-4)),
     "published": ((PATCH_STAGE, FIRST, 4e-3), (BOTH_BRANCHES, None, 5e-4)),
 }
+WAYS["no jitter"] = WAYS["both"]
 """Ways of training: losses, steps and learning rate of each stage, None for the rest of the steps.
 "both" and "clustering only" use our second stage (`ldr_lib.prototypes`), "published" the losses and
-weights of the paper. Views, batch and number of clusters are those of the class tier.
+weights of the paper. Views, batch and number of clusters are those of the class tier; "no jitter"
+is "both" with views that keep their colours.
 """
+VIEWS = {"no jitter": {"colour": 0.0}}
+"""Attributes of `ldr_lib.ViewMaker` in which a way differs from the class tier."""
 
 
 def settings_of(way: str, modality: str, seed: int = 0) -> Settings:
@@ -96,7 +105,8 @@ def settings_of(way: str, modality: str, seed: int = 0) -> Settings:
         learning_rate=rates,
         schedule="flat",
     )
-    return Settings(**TRAINING[one_of(modality, CHANNELS, "modality")]["class"] | plan)
+    tier = TRAINING[one_of(modality, CHANNELS, "modality")]["class"]
+    return Settings(**tier | plan | dict(views=tier["views"] | VIEWS.get(way, {})))
 
 
 def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str]:
@@ -126,12 +136,13 @@ def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str
 def judged(modality: str, data_dir: str, split: str, size: int) -> Iterator[tuple[str, Prepared]]:
     """Names of datasets and their prepared images with masks, `AT_MOST` of each."""
     for name in JUDGED[one_of(modality, CHANNELS, "modality")]:
-        whole_set = prepare(open_dataset(name, data_dir, split), size)
+        whole_set = prepare(open_dataset(name.removesuffix(RAW), data_dir, split), size)
+        shown = whole_set.originals if name.endswith(RAW) else whole_set.images
         chosen = np.unique(np.linspace(0, len(whole_set) - 1, AT_MOST).round().astype(int))
         yield (
             name,
             Prepared(
-                images=whole_set.images[chosen],
+                images=shown[chosen],
                 originals=whole_set.originals[chosen],
                 masks={key: value[chosen] for key, value in whole_set.masks.items()},
                 names=[whole_set.names[i] for i in chosen],
@@ -262,7 +273,8 @@ def learning_study(
     sets = list(judged(modality, data_dir, split, size))
     parameters = dict(way=way, modality=modality, seed=seed, split=split)
     if way == "rivals":
-        found = {name: rivals_of(one, modality, seed=seed) for name, one in sets}
+        shown = [(name, one) for name, one in sets if not name.endswith(RAW)]  # has both inputs
+        found = {name: rivals_of(one, modality, seed=seed) for name, one in shown}
         return _keep(parameters | dict(steps=0), found, {}, {})
     images, fingerprint = unlabelled(modality, data_dir, size)
     settings = settings_of(way, modality, seed)

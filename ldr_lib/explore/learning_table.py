@@ -14,6 +14,7 @@ from .learning import NAME, WAYS, curves, image_values, last_common_step, rival_
 ASKED = {"fundus": ("chase_db1", "vessel"), "chest": ("covid19_cxr_seg", "lungs")}
 """Modality to the test images and their main structure."""
 COMPARED = ("both", "embedding only")
+ALONE = ("embedding only", "clustering only")
 
 
 def learning_records(modality: str) -> list[dict]:
@@ -64,53 +65,98 @@ def chosen_step(modality: str) -> int:
     return REPRESENTATIONS[one_of(modality, ASKED, "modality")]["both"][0]
 
 
-def best_step_of_embedding_only(records: list[dict], modality: str) -> int:
-    """The number of steps after which *embedding only* finds the main structure best on the test
-    images themselves, which makes it the hardest opponent.
+def best_step(records: list[dict], dataset: str, column: str, way: str = "embedding only") -> int:
+    """The number of steps after which a way of training finds a structure best, in the mean over
+    seeds.
 
     Args:
-        records: Of `learning_study`.
-        modality: "fundus" or "chest".
+        records: Of `learning_study`. Of training images they choose a step; of test images they
+            give the strongest opponent.
+        dataset: One of those judged.
+        column: As in `ldr_lib.evaluation.agreement`.
+        way: One of `ldr_lib.explore.learning.WAYS`.
+
+    Raises:
+        ValueError: No record holds it.
+
+    Taught in notebook 02, section 10.
     """
-    dataset, main = ASKED[modality]
-    curve = curves(records, dataset, "k-means", f"AP {main}").query("way == 'embedding only'")
+    curve = curves(records, dataset, "k-means", column).query("way == @way")
+    if not len(curve):
+        raise ValueError(f"no record holds {column} of {way} on {dataset}")
     return int(curve.groupby("steps")["value"].mean().idxmax())
 
 
 def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """What decides whether the clustering branch helps the embedding: *both* against *embedding
-    only* and what needs no training, on test images.
+    """What decides whether the branches help each other: *both* against each branch alone and
+    against what needs no training, on test images.
 
     *both* is taken at the step that was chosen on training images, and at the last one. Its
-    strongest opponent is *embedding only* at the step that is best for it on the very test images.
+    strongest opponents are the branches alone, each at the step that is best for it on the very
+    test images.
 
     Args:
         records: Of `learning_study`.
         modality: "fundus" or "chest".
 
     Yields:
-        A claim, and two arrays (seeds, images) of which it says that the first is better; nothing
-        where three seeds of the two ways were not measured at the chosen step.
+        A claim, and two arrays (seeds, images) of which it says that the first is better. A way of
+        training is left out where three seeds of it and of *both* were not measured at the chosen
+        step.
 
     Taught in notebook 02, section 10.
     """
     dataset, main = ASKED[modality]
     precision, chosen = f"AP {main}", chosen_step(modality)
-    last = last_common_step(records, COMPARED)
-    if last < chosen:
-        return
     columns = (precision, f"{precision} across", "matched IoU", "NMI")
-    best = best_step_of_embedding_only(records, modality)
-    pairs = [(column, "chosen", chosen, "", "embedding only", chosen) for column in columns]
-    pairs += [(precision, "chosen", chosen, " at its best step", "embedding only", best)]
-    pairs += [(precision, "chosen", chosen, "", rival, 0) for rival in ("filter bank", "ImageNet")]
-    pairs += [(column, "last", last, "", "embedding only", last) for column in columns]
+    pairs = []
+    for alone in ALONE:
+        last = last_common_step(records, ("both", alone))
+        if last < chosen:
+            continue
+        best = best_step(records, dataset, precision, alone)
+        pairs += [(column, "chosen", chosen, "", alone, chosen) for column in columns]
+        pairs += [(precision, "chosen", chosen, " at its best step", alone, best)]
+        pairs += [(column, "last", last, "", alone, last) for column in columns]
+    if pairs:
+        rivals = ("filter bank", "ImageNet")
+        pairs += [(precision, "chosen", chosen, "", rival, 0) for rival in rivals]
     for column, which, ours, added, other, theirs in pairs:
         with suppress(ValueError):  # a rival may not have been measured
             better = image_values(records, dataset, column, "both", ours)
             worse = image_values(records, dataset, column, other, theirs)
             claim = f"{column}, {which} step: both better than {other}{added}"
             yield f"long runs, {dataset}, {claim}", better, worse
+
+
+WITHOUT_JITTER = (("chase_db1", "chase_db1", "AP vessel"), ("drions", "drions raw", "AP disc"))
+"""Photographs, the name under which networks without colour jitter were shown them, and measure."""
+
+
+def without_jitter(records: list[dict]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What views that keep their colours change: *no jitter* against *both* and against what needs
+    no training, on test photographs, each at the step that training images chose for the measure.
+
+    Args:
+        records: Of `learning_study`, of photographs.
+
+    Yields:
+        A claim, and two arrays (seeds, images) of which it says that the first is better.
+
+    Taught in notebook 02, section 10.
+    """
+    chosen = committed_records(NAME, modality="fundus", split="train")
+    for dataset, shown, column in WITHOUT_JITTER:
+        for other in ("both", "intensities", "filter bank", "ImageNet"):
+            with suppress(ValueError):  # not measured
+                ours = best_step(chosen, shown, column, "no jitter")
+                better = image_values(records, shown, column, "no jitter", ours)
+                where, theirs = dataset, 0
+                if other in WAYS:
+                    where, theirs = shown, best_step(chosen, shown, column, other)
+                worse = image_values(records, where, column, other, theirs)
+                claim = f"{column}: no jitter better than {other}"
+                yield f"long runs, {dataset}, {claim}", better, worse
 
 
 def _cell(values: np.ndarray, trained: bool) -> str:

@@ -156,24 +156,35 @@ def loss_curves(log: list[dict], settings: Settings) -> tuple[Figure, pd.DataFra
     return figure, table
 
 
+CLOSE = 0.07
+"""Share of an axis below which two reference lines get one label."""
+
+
 def _reference_lines(axis: Axes, references: dict[str, float]) -> None:
-    for name, value in references.items():
+    """Draws dashed lines, with their names at the right; close lines share one label."""
+    if not references:
+        return
+    low, high = axis.get_ylim()
+    low, high = min(low, *references.values()), max(high, *references.values())
+    close, groups = CLOSE * (high - low), []
+    for name, value in sorted(references.items(), key=lambda one: one[1]):
         axis.axhline(value, color="0.45", linestyle="--", linewidth=1)
+        if not groups or value - groups[-1][-1][1] > close:
+            groups.append([])
+        groups[-1].append((name, value))
+    for group in groups:
         axis.annotate(
-            f"{name} ({value:.3g})",
-            (1, value),
+            "\n".join(f"{name} ({value:.3g})" for name, value in reversed(group)),
+            (1, (group[0][1] + group[-1][1]) / 2),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
+            xytext=(3, 0),
             textcoords="offset points",
-            ha="right",
-            va="bottom",
+            va="center",
             fontsize=9,
             color="0.3",
         )
-    if references:
-        low, high = axis.get_ylim()
-        low, high = min(low, *references.values()), max(high, *references.values())
-        axis.set_ylim(low, high + 0.1 * (high - low))
+    margin = 0.05 * (high - low)
+    axis.set_ylim(low - margin * (low in references.values()), high + margin)
 
 
 def learning_curves(

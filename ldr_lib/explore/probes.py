@@ -10,8 +10,9 @@ from ..data import checks
 from ..data.checks import array, finite, mask, named, whole
 from ..data.errors import DataError
 from ..data.prepare import Prepared
-from ..evaluation import Comparison, anatomy_of, k_means
+from ..evaluation import Comparison, anatomy_of
 from ..metrics import mutual_information
+from ..representation import k_means
 from ..similarity import moments, retrieval, standardised
 
 NEIGHBOURS = 15

@@ -10,8 +10,8 @@ from ..data.checks import array, as_bytes, instance, number, whole
 from ..data.errors import DataError
 from ..data.names import numbered, unique_names
 from ..data.prepare import Prepared
-from ..evaluation import represent
 from ..network import TwoBranchNet
+from ..representation import represent
 
 DISSIMILAR_WEIGHT = 0.5
 """Weight of dissimilar points in a query; similar points have weight 1."""

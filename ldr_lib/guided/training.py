@@ -29,9 +29,10 @@ from ..losses import (
     prior_area_loss,
 )
 from ..network import TwoBranchNet
+from ..stage import LocalDiscrimination, build_learner
 from ..structures import Guide
 from ..tensor_files import read_tensors, save_tensors
-from ..training import LocalDiscrimination, build_learner, new_network, run_stages
+from ..training import new_network, run_stages
 from .adversary import Discriminator, noisy, soften
 from .batch import GuidedBatch, MakeGuidedBatch
 from .predict import teacher_maps

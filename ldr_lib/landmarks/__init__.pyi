@@ -10,5 +10,6 @@ from .show import found_points as found_points
 from .show import hit_bars as hit_bars
 from .study import choose as choose
 from .study import measure as measure
+from .table import WORDS as WORDS
 from .table import measured as measured
 from .table import study_markdown as study_markdown

@@ -12,10 +12,10 @@ from ..data.checks import equally_many, instance, several, whole
 from ..data.checks import seed as checked_seed
 from ..data.checksums import array_fingerprint
 from ..data.errors import one_of
-from ..evaluation import represent
 from ..explore.rivals import filter_bank, has_imagenet, imagenet_maps
 from ..network import TwoBranchNet, init_weights
 from ..pretrained import CHANNELS, load_representation
+from ..representation import represent
 from ..template import (
     Described,
     Kernel,

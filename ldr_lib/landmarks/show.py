@@ -12,6 +12,7 @@ from ..data.errors import one_of
 from ..explore.panels import colour_bar, panels, pictures, show
 from ..localisation import Localised
 from .study import MEASURES
+from .table import WORDS
 
 
 def found_points(
@@ -77,7 +78,8 @@ def hit_bars(tables: dict) -> Figure:
     """Hit rates of all rows, with their 95 % intervals, a panel for each landmark.
 
     Args:
-        tables: Title to a table as `measured` returns it.
+        tables: Landmark, or any other title, to a table as `measured` returns it. The title of a
+            landmark is what `WORDS` says of it.
 
     Returns:
         The figure.
@@ -107,6 +109,7 @@ def hit_bars(tables: dict) -> Figure:
         axis.errorbar(hits, places, xerr=[hits - low, high - hits], fmt="none", ecolor="black")
         axis.set_yticks(places, table.index, fontsize=9)
         axis.set_xlim(0, 1)
-        axis.set_title(title, fontsize=10, loc="left")
+        words = WORDS.get(title, title).replace(", ", "\n", 1)  # the data in a line of their own
+        axis.set_title(words, fontsize=10, loc="left")
         axis.set_xlabel("hit rate", fontsize=9)
     return figure

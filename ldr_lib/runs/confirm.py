@@ -30,7 +30,9 @@ LEFT_OUT = ("seconds", "minutes", "memory", "settings")
 """Words in the names of values that two runs of the same code need not share."""
 
 
-def confirm(revision: str, data_dir: str = "", jobs: int = 2) -> dict:
+def confirm(
+    revision: str, data_dir: str = "", jobs: int = 2, present: dict[str, dict] | None = None
+) -> dict[str, list[str]]:
     """Compares short runs of an earlier revision with those of the present one and notes the
     outcome in `figures/confirmed.json`.
 
@@ -39,6 +41,7 @@ def confirm(revision: str, data_dir: str = "", jobs: int = 2) -> dict:
             runs use.
         data_dir: Folder of the datasets.
         jobs: Runs at once.
+        present: The runs of the present revision, as `present_runs` makes them; None makes them.
 
     Returns:
         Name of each run to the names of the values that differ; all lists are empty where the two
@@ -51,20 +54,31 @@ def confirm(revision: str, data_dir: str = "", jobs: int = 2) -> dict:
     Taught in notebook 06, section 2.
     """
     root = project_root()
-    if _git(root, "status", "--porcelain", "--", "ldr_lib", "notebooks"):
-        raise DataError("commit the changes in ldr_lib and notebooks first, then confirm")
     full = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
-    with tempfile.TemporaryDirectory() as place:
-        earlier, present = (
-            _records_of(root, commit, Path(place) / name, data_dir, jobs)
-            for commit, name in ((full, "earlier"), ("HEAD", "present"))
-        )
+    present = present_runs(data_dir, jobs) if present is None else present
+    earlier = _records_of(root, full, data_dir, jobs)
     outcome = {
         name: differing(record, present.get(name, {})) for name, record in sorted(earlier.items())
     }
     if not any(outcome.values()):
         _note(full, [present[name] for name in outcome])
     return outcome
+
+
+def present_runs(data_dir: str = "", jobs: int = 2) -> dict[str, dict]:
+    """The short runs of the present revision: a run in words to its record.
+
+    Args:
+        data_dir: Folder of the datasets.
+        jobs: Runs at once.
+
+    Raises:
+        DataError: The project is no git checkout, has uncommitted changes, or a run fails.
+    """
+    root = project_root()
+    if _git(root, "status", "--porcelain", "--", "ldr_lib", "notebooks"):
+        raise DataError("commit the changes in ldr_lib and notebooks first, then confirm")
+    return _records_of(root, "HEAD", data_dir, jobs)
 
 
 def differing(earlier: dict, present: dict) -> list[str]:
@@ -97,29 +111,35 @@ def _note(revision: str, records: list[dict]) -> None:
         temporary.write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")
 
 
-def _records_of(root: Path, commit: str, place: Path, data_dir: str, jobs: int) -> dict[str, dict]:
+def _records_of(root: Path, commit: str, data_dir: str, jobs: int) -> dict[str, dict]:
     """Makes the declared runs in a checkout of one commit."""
-    _git(root, "worktree", "add", "--detach", "--force", str(place), commit)
-    try:
-        for old in place.glob("figures/*/records/*.json"):
-            old.unlink()
-        shutil.copyfile(root / "notebooks" / "runs.yaml", place / "notebooks" / "runs.yaml")
-        words = ["-m", "ldr_lib", "records", GROUP, "--jobs", str(jobs), "--data-dir", data_dir]
-        own = {"PYTHONPATH": str(place), "LDR_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=place,
-            env={name: value for name, value in os.environ.items() if name != "LDR_TIER"} | own,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            said = (done.stdout + done.stderr).strip().splitlines()
-            raise DataError(f"the runs of revision {commit} failed: {' / '.join(said[-5:])}")
-        made = [read_record(path) for path in sorted(place.glob("figures/*/records/*.json"))]
-        return {_what_ran(record): record for record in made}
-    finally:
-        _git(root, "worktree", "remove", "--force", str(place))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "checkout"
+        _git(root, "worktree", "add", "--detach", "--force", str(place), commit)
+        try:
+            return _runs_in(place, commit, data_dir, jobs)
+        finally:
+            _git(root, "worktree", "remove", "--force", str(place))
+
+
+def _runs_in(place: Path, commit: str, data_dir: str, jobs: int) -> dict[str, dict]:
+    for old in place.glob("figures/*/records/*.json"):
+        old.unlink()
+    shutil.copyfile(project_root() / "notebooks" / "runs.yaml", place / "notebooks" / "runs.yaml")
+    words = ["-m", "ldr_lib", "records", GROUP, "--jobs", str(jobs), "--data-dir", data_dir]
+    own = {"PYTHONPATH": str(place), "LDR_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=place,
+        env={name: value for name, value in os.environ.items() if name != "LDR_TIER"} | own,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise DataError(f"the runs of revision {commit} failed: {' / '.join(said[-5:])}")
+    made = [read_record(path) for path in sorted(place.glob("figures/*/records/*.json"))]
+    return {_what_ran(record): record for record in made}
 
 
 def _what_ran(record: dict) -> str:

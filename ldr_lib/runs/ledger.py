@@ -49,6 +49,10 @@ COLUMNS = (
 """What the ledger says of a claim on a dataset; see `build_ledger`."""
 SEEDS = 3
 """Runs with other seeds that a claim needs."""
+LONG = tuple(
+    f"{measure}-{step}" for step in ("chosen", "last") for measure in ("ap", "across", "iou", "nmi")
+)
+"""Measures of the long trainings, after the step chosen on training images and after the last."""
 ABSTRACT = {
     "The embedding branch and the clustering branch help each other.": (
         "both-nmi-clustering-only",
@@ -63,13 +67,11 @@ ABSTRACT = {
         "both-ap-embedding-only",
         "transfer-regions",
         *(
-            f"long-{modality}-{measure}-{step}"
+            f"long-{modality}-{measure}{alone}"
+            for alone in ("", "-clustering")
             for modality in ("fundus", "chest")
-            for step in ("chosen", "last")
-            for measure in ("ap", "across", "iou", "nmi")
+            for measure in (*LONG, "best")
         ),
-        "long-fundus-best",
-        "long-chest-best",
     ),
     "The embedding measures the similarity of local regions.": (
         "quick-auc-untrained",
@@ -81,6 +83,11 @@ ABSTRACT = {
         "long-fundus-imagenet",
         "long-chest-filter",
         "long-chest-imagenet",
+        *(
+            f"plain-{structure}-{other}"
+            for structure in ("vessel", "disc")
+            for other in ("both", "intensities", "filter-bank", "imagenet")
+        ),
     ),
     "Pretraining by local discrimination helps segmentation with few labels, more than image-level "
     "discrimination does.": (

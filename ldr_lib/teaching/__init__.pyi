@@ -11,3 +11,5 @@ from .quiz import Quiz as Quiz
 from .quiz import quiz_questions as quiz_questions
 from .sliders import Sliders as Sliders
 from .source import show_source as show_source
+from .toys import cluster_maps as cluster_maps
+from .toys import compare_losses as compare_losses

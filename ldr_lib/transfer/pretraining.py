@@ -30,9 +30,10 @@ from ..runs.fingerprints import read_record
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..settings import Settings
+from ..stage import build_learner
 from ..tensor_files import save_tensors
 from ..tiers import PATCH_STAGE, SHORT_BOTH_BRANCHES, values_for
-from ..training import build_learner, run_stages, train
+from ..training import run_stages, train
 from .baselines import BASELINES
 
 NAME = "05_downstream_transfer"

@@ -25,7 +25,7 @@ from ..device import mixed_precision, pick_device, to_device
 from ..losses import soft_dice_loss
 from ..metrics import centreline_dice, dice, hausdorff95
 from ..network import Encoder, convolution
-from ..training import build_learner
+from ..stage import build_learner
 from .imagenet import AnyEncoder
 from .settings import TransferSettings
 from .tasks import Task

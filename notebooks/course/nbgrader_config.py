@@ -7,6 +7,7 @@ sys.path.insert(0, str(COURSE / "grading"))
 from grade import Grade  # noqa: E402 found beside this file
 from nbconvert.preprocessors import ClearMetadataPreprocessor  # noqa: E402
 from nbgrader import preprocessors as step  # noqa: E402
+from restore import Restore  # noqa: E402
 
 c = get_config()  # noqa: F821 given by nbgrader
 
@@ -19,7 +20,14 @@ c.ClearSolutions.text_stub = "*Write your answer here.*"
 c.Grade.course = str(COURSE)
 c.Grade.timeout = 120
 c.Grade.longer = {"training": 900, "project": 300}
-c.OverwriteCells.add_missing_cells = True
+c.Restore.course = str(COURSE)
+c.Autograde.sanitize_preprocessors = [
+    Restore,
+    step.ClearOutput,
+    step.OverwriteKernelspec,
+    step.OverwriteCells,
+    step.CheckCellMetadata,
+]
 c.Autograde.autograde_preprocessors = [
     Grade,
     step.IgnorePattern,

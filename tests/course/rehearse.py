@@ -112,7 +112,28 @@ def mallory(folder: Path, assignment: str):
     return notebook
 
 
-def grade(folder: Path, assignment: str, timeout: int) -> list[str]:
+def strange(folder: Path, assignment: str) -> str:
+    """A right submission as other editors and hurried students leave it: Windows' ends of lines,
+    a copied answer, a deleted question, a deleted plot and a schema that nbgrader does not know.
+    """
+    submit(folder, assignment, ("ada",))
+    path = folder / "submitted" / "ada" / assignment / f"{assignment}.ipynb"
+    cells = nbformat.read(path, 4).cells
+    answer = next(i for i, cell in enumerate(cells) if cell.metadata["nbgrader"]["solution"])
+    first = nbformat.v4.new_code_cell("1 / 0", metadata=cells[answer].metadata)
+    cells = [*cells[: answer - 1], first, *cells[answer:]]
+    plot = next(
+        c for c in cells if c.metadata["nbgrader"]["solution"] and c.metadata["nbgrader"]["grade"]
+    )
+    cells.remove(plot)
+    for cell in cells:
+        cell.metadata["nbgrader"] = cell.metadata["nbgrader"] | {"schema_version": 99}
+        cell.metadata["tags"] = ["x"]
+        cell.source = cell.source.replace("\n", "\r\n")
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells)).replace("\n", "\r\n")
+
+
+def grade(folder: Path, assignment: str, timeout: int) -> dict[str, str]:
     """Grades all submissions and writes the feedback pages; names those that cannot be read."""
     unread = grade_all.autograde(folder, assignment, f"--Grade.timeout={timeout}")
     nbgrader(folder, "generate_feedback", assignment, "--force")

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,7 +26,7 @@ import frames  # noqa: E402
 import grade as grading  # noqa: E402
 import image  # noqa: E402
 import wall  # noqa: E402
-from student import Student  # noqa: E402
+from student import Failed, Student, _Gone  # noqa: E402
 
 MARK = "86399.25"
 """Seconds that left processes sleep, to find them by."""
@@ -154,8 +155,73 @@ def test_a_checkout_may_lie_in_the_folder_of_temporary_files(tmp_path, monkeypat
 @pytest.mark.slow
 def test_grading_leaves_no_process_behind(graded):
     assert graded
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert MARK not in running
+    assert MARK not in running()
+
+
+@needs_wall
+def test_a_students_program_ends_with_grading_even_if_grading_is_killed(tmp_path):
+    sleep = MARK.replace("25", "75")
+    start = (
+        f"import subprocess, sys; sys.path.insert(0, {str(GRADING)!r}); import wall; "
+        "command, environ = wall.Namespace().command(); "
+        f"subprocess.Popen([*command[:-2], 'sleep', {sleep!r}], env=environ); "
+        "print('started', flush=True); sys.stdin.read()"
+    )
+    pipe, environ = subprocess.PIPE, os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", start]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environ) as grader:
+        grader.stdout.readline()
+        assert soon(lambda: f"sleep {sleep}" in running()), (
+            "nothing to end: the test proves nothing"
+        )
+        grader.kill()
+    assert soon(lambda: f"sleep {sleep}" not in running())
+
+
+def running():
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def soon(holds):
+    """Whether something holds within a minute."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not holds():
+        time.sleep(0.2)
+    return holds()
+
+
+class Rehearsed(Student):
+    """A student whose program notes which cells are run; the function `end` ends it."""
+
+    ran = ()
+
+    def _start(self):
+        self.process = True
+
+    def stop(self):
+        self.process = None
+
+    def _ask(self, request):
+        if request.get("function") == "end":
+            raise _Gone("the program ended itself")
+        self.ran = (*self.ran, request.get("cell"))
+        return {"value": 1} if "function" in request else {"error": None}
+
+
+def test_a_long_training_is_not_run_again_for_the_tests_that_come_after_it():
+    cells = {"learn": "1", "plot": "2", "words": "3"}
+    with Rehearsed(cells, 10, "none", shown=["plot"]) as student:
+        assert student.ran == ("1", "2", "3")
+        with pytest.raises(Failed, match="ended itself"):
+            student.call("end", inputs=[], named={})
+        assert student.call("learn", inputs=[], named={}) == 1
+    assert student.ran == ("1", "2", "3", "1", "3", None)
+
+
+def test_tests_have_time_left_after_the_longest_cell():
+    for seconds in (120, 300, 900):
+        student = Student({}, seconds, "none")
+        assert student.until - time.monotonic() > 4 * seconds
 
 
 @needs_wall

@@ -15,6 +15,7 @@ from rehearse import (
     mallory,
     marks,
     release,
+    strange,
     submit,
     write_kit,
 )
@@ -38,16 +39,17 @@ def test_course_of_a_class_is_graded_as_it_should(course):
     submit(course, "patches", ("ada", "carl", "dora", "gina"))
     hand_in(course, "mallory", "patches", mallory(course, "patches"))
     hand_in(course, "vera", "patches", "{this is no notebook")
-    assert grade(course, "patches", timeout=20) == ["vera"]
+    hand_in(course, "Jürgen von Ö", "patches", strange(course, "patches"))
+    assert list(grade(course, "patches", timeout=20)) == ["vera"]
     scores = {name: score for (name, one), score in marks(course).items() if one == "patches"}
-    assert scores["ada"] == 14
+    assert scores["ada"] == scores["Jürgen von Ö"] == 14
     assert scores["carl"] == scores["mallory"] == scores.get("vera", 0) == 0
     assert scores["dora"] == 10 and scores["gina"] == 4, "costs the cells that call it only"
     pages = {
         path.parts[-3]: path.read_text(encoding="utf-8")
         for path in course.glob("feedback/*/patches/patches.html")
     }
-    assert pages.keys() == {"ada", "carl", "dora", "gina", "mallory"}
+    assert pages.keys() == {"ada", "carl", "dora", "gina", "mallory", "Jürgen von Ö"}
     assert "the softmax runs over the wrong axis" in pages["dora"]
     runs = re.findall(r"<script>document|<img src=x|href=.?java[^>]*script", pages["mallory"], re.I)
     assert "document.title" in pages["mallory"] and not runs
@@ -140,7 +142,7 @@ def test_course_names_its_assignments_everywhere():
 def test_grade_says_how_it_is_called():
     import subprocess
 
-    for arguments, said in ((["/nowhere"], "usage"), (["/nowhere", "views"], "is no course")):
+    for arguments, said in ((["/nowhere"], "make grade"), (["/nowhere", "views"], "is no course")):
         done = subprocess.run(
             [sys.executable, str(COURSE / "grading"), *arguments], capture_output=True, text=True
         )

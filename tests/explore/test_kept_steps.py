@@ -10,7 +10,6 @@ import torch
 
 from ldr_lib import DataError, load_representation
 from ldr_lib.checkpoint import load_model
-from ldr_lib.evaluation import represent
 from ldr_lib.explore import SimilarityExplorer, embed_steps, shipped_steps, write_page
 from ldr_lib.explore.kept_steps import CELL, steps_file
 from ldr_lib.explore.learning import NAME, curves
@@ -18,6 +17,7 @@ from ldr_lib.explore.learning_table import ASKED
 from ldr_lib.explore.packing import cell_means
 from ldr_lib.explore.shipping import card
 from ldr_lib.pretrained import REPRESENTATIONS, WEIGHTS, representation_file
+from ldr_lib.representation import represent
 from ldr_lib.runs.records import committed_records
 
 SHIPPED = [(m, way, n) for m, ways in REPRESENTATIONS.items() for way in ways for n in ways[way]]

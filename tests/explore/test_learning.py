@@ -18,6 +18,7 @@ from ldr_lib.explore.learning import (
     study_label,
     unlabelled,
 )
+from ldr_lib.runs.fingerprints import read_record
 
 
 def test_ways_differ_only_in_what_they_are_about():
@@ -33,6 +34,11 @@ def test_ways_differ_only_in_what_they_are_about():
     assert [sorted(stage)[0] for stage in both.stages] == ["mixup", "k_means", "assignment"]
     assert "patch" not in settings_of("clustering only", "chest").stages[-1]
     assert settings_of("published", "chest").stages[1]["region"] == 10
+    plain = settings_of("no jitter", "fundus")
+    assert plain.views == settings_of("both", "fundus").views | {"colour": 0.0}
+    assert replace(plain, views={}, tier="any") == replace(
+        settings_of("both", "fundus"), views={}, tier="any"
+    )
     with pytest.raises(ValueError, match='unknown way "none"; known are embedding only, both'):
         settings_of("none", "chest")
     with pytest.raises(ValueError, match="steps must be a whole number from 0 to 100000"):
@@ -57,8 +63,6 @@ def small(monkeypatch, tmp_path):
 
 
 def test_a_study_keeps_means_images_and_health_and_rivals_are_measured_alike(small, monkeypatch):
-    from ldr_lib.runs.fingerprints import read_record
-
     plan = tuple((losses, n and 10, rate) for losses, n, rate in WAYS["both"])
     monkeypatch.setitem(WAYS, "both", plan)
     monkeypatch.setattr(learning, "LONGEST", 40)
@@ -107,9 +111,20 @@ def test_judged_images_are_evenly_spaced_and_keep_their_masks(small):
     np.testing.assert_array_equal(chosen.masks["disc"][2], whole.masks["disc"][-1])
 
 
+def test_a_network_may_be_judged_on_photographs_in_their_own_colours(small, monkeypatch):
+    monkeypatch.setitem(learning.JUDGED, "fundus", ("simulated_fundus", "simulated_fundus raw"))
+    (_, normalised), (name, raw) = judged("fundus", "", "train", 64)
+    assert name == "simulated_fundus raw" and raw.names == normalised.names
+    np.testing.assert_array_equal(raw.images, normalised.originals)
+    assert (raw.images != normalised.images).any()
+    record = read_record(learning_study("rivals", "fundus", 0))  # they have both inputs anyway
+    assert "simulated_fundus raw means" not in record["metrics"]
+
+
 def test_measures_are_those_of_the_network(small):
     from ldr_lib import TwoBranchNet
-    from ldr_lib.evaluation import agreement, represent
+    from ldr_lib.evaluation import agreement
+    from ldr_lib.representation import represent
 
     ((_, chosen),) = judged("fundus", "", "train", 64)
     net = TwoBranchNet(n_clusters=4)

@@ -1,11 +1,15 @@
+from importlib import import_module
+
 import pytest
 
 from ldr_lib.explore.learning_table import (
     ASKED,
+    best_step,
     chosen_step,
     comparisons,
     learning_records,
     learning_table,
+    without_jitter,
 )
 from ldr_lib.pretrained import load_representation
 
@@ -38,23 +42,30 @@ def test_without_three_seeds_there_is_no_table():
 
 
 def test_both_is_compared_at_the_chosen_and_the_last_step_with_the_strongest_opponent():
-    embedding_only = {300: 0.25, 1000: 0.2, 3000: 0.1}
+    reached = {
+        "both": {1000: 0.4, 3000: 0.3},
+        "embedding only": {300: 0.25, 1000: 0.2, 3000: 0.1},
+        "clustering only": {100: 0.15, 1000: 0.1, 3000: 0.05},
+    }
     records = [
-        record(way, seed, values[steps], steps)
-        for way, values in (("both", {1000: 0.4, 3000: 0.3}), ("embedding only", embedding_only))
-        for steps in values
+        record(way, seed, value, steps)
+        for way, values in reached.items()
+        for steps, value in values.items()
         for seed in range(3)
     ]
     records += [record("rivals", 0, 0.35, 0, ("raw filter bank",))]
     found = {claim: (a.mean(), b.mean()) for claim, a, b in comparisons(records, "fundus")}
     columns = ("AP vessel", "AP vessel across", "matched IoU", "NMI")
     expected = {}
-    for which, pair in (("chosen", (0.4, 0.2)), ("last", (0.3, 0.1))):
-        for column in columns:
-            expected[f"{column}, {which} step: both better than embedding only"] = pair
+    for alone in ("embedding only", "clustering only"):
+        for which, steps in (("chosen", 1000), ("last", 3000)):
+            pair = reached["both"][steps], reached[alone][steps]
+            for column in columns:
+                expected[f"{column}, {which} step: both better than {alone}"] = pair
     ap = "AP vessel, chosen step: both better than "
     expected |= {
         ap + "embedding only at its best step": (0.4, 0.25),
+        ap + "clustering only at its best step": (0.4, 0.15),
         ap + "filter bank": (0.4, 0.35),
     }
     assert {name.removeprefix("long runs, chase_db1, ") for name in found} == set(expected)
@@ -62,10 +73,47 @@ def test_both_is_compared_at_the_chosen_and_the_last_step_with_the_strongest_opp
         assert found[f"long runs, chase_db1, {name}"] == pytest.approx(pair)
 
 
+def test_a_way_without_three_seeds_is_not_compared():
+    ways = [("both", 3), ("embedding only", 3), ("clustering only", 1)]
+    records = [record(way, seed, 0.3) for way, seeds in ways for seed in range(seeds)]
+    assert not any("clustering only" in claim for claim, *_ in comparisons(records, "fundus"))
+
+
 def test_nothing_is_claimed_before_three_seeds_reach_the_chosen_step():
     ways = ("both", "embedding only")
     records = [record(way, seed, 0.3, 300) for way in ways for seed in range(3)]
     assert not list(comparisons(records, "fundus"))
+
+
+def test_without_jitter_each_measure_is_taken_where_training_images_chose(monkeypatch):
+    def kept(split):
+        values = {"no jitter": {100: 0.5, 300: 0.4}, "both": {100: 0.1, 300: 0.2}}
+        records = [
+            record(way, seed, value + seed / 100 + (split == "test") / 10, steps)
+            for way, reached in values.items()
+            for steps, value in reached.items()
+            for seed in range(3)
+        ]
+        return records + [record("rivals", 0, 0.3, 0, ("raw filter bank",))]
+
+    chosen = []
+    module = import_module("ldr_lib.explore.learning_table")
+    monkeypatch.setattr(
+        module,
+        "committed_records",
+        lambda *_, **which: chosen.append(which) or kept("train"),
+    )
+    found = {claim: (a.mean(), b.mean()) for claim, a, b in without_jitter(kept("test"))}
+    assert chosen == [{"modality": "fundus", "split": "train"}]
+    vessels = "long runs, chase_db1, AP vessel: no jitter better than "
+    assert set(found) == {vessels + "both", vessels + "filter bank"}
+    assert found[vessels + "both"] == pytest.approx((0.61, 0.31))
+    assert found[vessels + "filter bank"] == pytest.approx((0.61, 0.3))
+
+
+def test_the_best_step_of_what_was_not_measured_is_refused():
+    with pytest.raises(ValueError, match="no record holds AP disc of both on drions raw"):
+        best_step([record("both", 0, 0.3)], "drions raw", "AP disc", "both")
 
 
 def test_the_chosen_step_is_that_of_the_shipped_network():

@@ -64,7 +64,7 @@ def test_loss_curves_draw_each_logged_term_with_its_reference_lines():
     for axis in figure.axes[:3]:
         dashed = [line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == "--"]
         low, high = axis.get_ylim()
-        assert dashed == list(references[axis.get_title()].values())
+        assert sorted(dashed) == sorted(references[axis.get_title()].values())
         assert axis.get_ylabel() and low <= min(dashed) and max(dashed) <= high
     assert figure.axes[3].lines[0].get_ydata()[0] == 1 / 8
     assert figure.get_size_inches()[0] * 100 == pytest.approx(1200)
@@ -120,6 +120,20 @@ def test_learning_curves_draw_the_mean_of_seeds_their_range_baselines_and_ones_o
     assert (low, high) == pytest.approx((0.0, 1.1))
     with pytest.raises(ValueError, match="has no record to draw"):
         explore.learning_curves({"AP vessel": (pd.DataFrame(rows[:0]), {})})
+
+
+def test_names_of_reference_lines_do_not_overlap():
+    rows = [{"way": "both", "steps": n, "seed": 0, "value": n / 10} for n in (0, 10)]
+    lines = {"filter bank": 0.31, "intensities": 0.3, "ImageNet": 0.29, "untrained": 0.1}
+    figure = explore.learning_curves({"AP": (pd.DataFrame(rows), lines)})
+    figure.draw_without_rendering()
+    words = [text for text in figure.axes[0].texts if text.get_text()]
+    assert [text.get_text() for text in words] == [
+        "untrained (0.1)",
+        "filter bank (0.31)\nintensities (0.3)\nImageNet (0.29)",
+    ]
+    lower, upper = (text.get_window_extent() for text in words)
+    assert lower.y1 < upper.y0 and upper.y1 <= figure.bbox.y1 and upper.x1 <= figure.bbox.x1
 
 
 def test_a_way_of_training_has_one_colour_in_all_figures():

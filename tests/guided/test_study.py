@@ -7,27 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_study import small_real_images
 
-from ldr_lib import DataError, load_representation
+from ldr_lib import load_representation
 from ldr_lib.checkpoint import identity, load_model, save_model
 from ldr_lib.data.augment import LabelledPairs
-from ldr_lib.data.simulate import chest, fundus
-from ldr_lib.guided import baselines, study, tested
+from ldr_lib.guided import study
 from ldr_lib.guided.priors import vessel_trees
 from ldr_lib.guided.settings import GuidedSettings, method_stages
 from ldr_lib.guided.simulated_pairs import SimulatedPairs
 from ldr_lib.guided.vessel_pairs import VesselPairs
-from ldr_lib.metrics import dice
 from ldr_lib.network import TwoBranchNet
-from ldr_lib.runs.fingerprints import read_record
 from ldr_lib.structures import guide_for
-
-
-def small_real_images(modality, data_dir, size):
-    rng = np.random.default_rng(0)
-    images = rng.integers(40, 200, (4, 64, 64, 3 if modality == "fundus" else 1), np.uint8)
-    inside, few = np.ones((4, 64, 64), bool), np.array([0, 2])
-    return study.RealImages(images, inside, few, "fingerprint")
 
 
 class Labelled(SimpleNamespace):
@@ -141,21 +132,6 @@ def test_the_representation_alone_is_read_by_its_best_cluster(calls, monkeypatch
     assert record["metrics"]["vessel, best cluster"] == 5
 
 
-def test_the_best_cluster_is_found_and_the_guide_left_as_it_was(monkeypatch):
-    truths = [np.arange(9).reshape(3, 3) > 6]
-
-    def predict_structure(net, image, structure, by):
-        (number,) = net.guide[structure].clusters
-        return truths[0] * 0.3 if number == 2 else 0.3 - truths[0] * 0.3
-
-    samples = [SimpleNamespace(image=None, masks={"vessel": truths[0]}, name="a")]
-    monkeypatch.setattr(tested, "samples_of", lambda *_: samples)
-    monkeypatch.setattr(tested, "predict_structure", predict_structure)
-    net = TwoBranchNet(3, 8, 4)
-    number, table = tested.best_cluster(net, guide_for("vessel")["vessel"], "")
-    assert number == 2 and table["average precision"].item() == 1 and net.guide is None
-
-
 def test_the_steadied_game_begins_with_the_representation_and_is_looked_at(calls, monkeypatch):
     looked_at = []
 
@@ -245,132 +221,6 @@ def test_folders_of_masks_are_told_apart_without_saying_where_they_lie(calls):
     assert study.run_label("vessel", "octa", "rendered", "no region", "short", 0) == (
         "vessel_octa_rendered_no-region_short_0"
     )
-
-
-def test_baselines_of_vessels_are_scored_image_by_image():
-    samples = [fundus(200, seed, lesions=False) for seed in range(2)]
-    tables = baselines.vessel_baselines(samples)
-    assert list(tables) == [
-        f"{kind}, {name}"
-        for kind in ("frangi", "sato")
-        for name in ("top tenth", "oracle threshold")
-    ]
-    assert all(
-        table.shape == (2, 2) and list(table) == ["Dice", "clDice"] for table in tables.values()
-    )
-    for kind in ("frangi", "sato"):
-        oracle, fixed = (tables[f"{kind}, {n}"]["Dice"] for n in ("oracle threshold", "top tenth"))
-        assert oracle.mean() >= fixed.mean() - 1e-9
-    for sample in samples:
-        sample.masks["vessel_second_observer"] = sample.masks["vessel"]
-    assert baselines.vessel_baselines(samples)["second observer"]["Dice"].tolist() == [1, 1]
-
-
-def test_baselines_of_organs_are_masks_of_the_images():
-    eye, body = fundus(200, 4, lesions=False), chest(200, 3)
-    (disc,) = baselines.organ_baselines([eye.image], "disc")["brightest blob"]
-    (fovea,) = baselines.organ_baselines([eye.image], "fovea")["circle in the middle"]
-    lungs = baselines.organ_baselines([body.image], "lungs")
-    assert dice(disc, eye.masks["disc"]) > 0.4 and fovea.shape == eye.image.shape[:2]
-    assert list(lungs) == ["mean simulated mask", "Otsu inside the body"]
-    assert dice(lungs["mean simulated mask"][0], body.masks["lungs_whole"]) > 0.6
-    with pytest.raises(ValueError, match='unknown structure "vessel"; known are disc, fovea'):
-        baselines.organ_baselines([eye.image], "vessel")
-
-
-def test_scores_are_in_the_order_of_the_images(monkeypatch):
-    samples = [SimpleNamespace(name=f"image {i}", image=i) for i in range(2)]
-    truths = [np.eye(8) > 0, np.ones((6, 6)) > 0]
-    for sample, truth in zip(samples, truths):
-        sample.masks = {"vessel": truth}
-    monkeypatch.setattr(tested, "open_dataset", lambda *_: samples)
-    monkeypatch.setattr(tested, "predict_structure", lambda net, i, *_: truths[i] * (0.9 - 0.5 * i))
-    table = tested.score_structure(None, "vessel", "")
-    assert list(table.index) == ["image 0", "image 1"]
-    assert table["Dice"].tolist() == [1, 0] and table["clDice"].tolist()[0] == 1
-    assert table["oracle Dice"].tolist() == table["average precision"].tolist() == [1, 1]
-
-
-def test_the_fovea_is_localised_in_disc_diameters(monkeypatch):
-    middle = tested.fovea_localisation(None, 4)
-    assert len(middle) == 4 and (middle["distance"] > 0).all()
-    monkeypatch.setattr(
-        tested, "predict_structure", lambda net, image, name: np.zeros(image.shape[:2])
-    )
-    nothing = tested.fovea_localisation(TwoBranchNet(), 4)
-    assert np.isinf(nothing["distance"]).all()
-    assert (nothing["within half a disc diameter"] == 0).all()
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture
-def real_runs(monkeypatch, tmp_path):
-    """Runs of the study that train, on few images; `kill_after(n)` stops them after n epochs."""
-    epochs, last = [], [0]
-
-    def after_epoch(net):
-        epochs.append(net)
-        if len(epochs) == last[0]:
-            raise Killed("the power went")
-
-    def kill_after(n):
-        epochs.clear()
-        last[0] = n
-        return epochs
-
-    train = study.train_guided
-    monkeypatch.setattr(study, "real_images", small_real_images)
-    monkeypatch.setattr(study, "scores_for_record", lambda *_: {})
-    monkeypatch.setattr(study.Run, "keep", lambda run, label: run.finish())
-    monkeypatch.setattr(
-        study, "train_guided", lambda *a, **o: train(*a, **o, device="cpu", after_epoch=after_epoch)
-    )
-    return kill_after
-
-
-@pytest.mark.parametrize("method, epochs", [("rendered", 2), ("adversarial", 2), ("combined", 3)])
-def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
-    real_runs, monkeypatch, tmp_path, method, epochs
-):
-    def run(folder):
-        monkeypatch.setenv("LDR_RUNS", str(tmp_path / folder))
-        record = study.study("chest", method=method, tier="smoke")
-        found = read_record(record)["metrics"]["last_epoch"]
-        return load_model(record.parent / "model.safetensors", "cpu").state_dict(), found
-
-    trained = real_runs(0)
-    whole, row = run("whole")
-    assert len(trained) == epochs
-    for kill in range(1, epochs + 1):  # the epoch in which it is killed is lost
-        trained = real_runs(kill)
-        with pytest.raises(Killed):
-            run(str(kill))
-        assert len(trained) == kill
-        trained = real_runs(0)
-        resumed, again = run(str(kill))
-        assert len(trained) == epochs - kill + 1
-        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-        assert {**row, "seconds": 0} == {**again, "seconds": 0}
-
-
-def test_a_finished_run_is_made_again_and_one_of_other_images_is_refused(
-    real_runs, monkeypatch, tmp_path
-):
-    monkeypatch.setenv("LDR_RUNS", str(tmp_path))
-    for _ in range(2):
-        trained = real_runs(0)
-        study.study("chest", tier="smoke")
-        assert len(trained) == 2
-    real_runs(2)
-    with pytest.raises(Killed):
-        study.study("chest", tier="smoke")
-    others = small_real_images("chest", "", 64)
-    monkeypatch.setattr(study, "real_images", lambda *_: replace(others, fingerprint="other"))
-    with pytest.raises(DataError, match="data was 'fingerprint' and is 'other'.*LDR_RUNS.*remove"):
-        study.study("chest", tier="smoke")
 
 
 def test_other_masks_in_the_folder_of_a_prior_are_other_data(calls, monkeypatch):

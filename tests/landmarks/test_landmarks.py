@@ -136,7 +136,9 @@ RECORD = {
 
 def test_figures_show_all_landmarks_and_images(marked):
     one = pd.DataFrame(RECORD["table"]).T
-    assert len(landmarks.hit_bars({"a": one, "b": one}).axes) == 2
+    panels = landmarks.hit_bars({"disc_drions": one, "b": one}).axes
+    titles = [panel.get_title(loc="left") for panel in panels]
+    assert titles == ["centre of the disc\nDRIONS-DB", "b"]
     with pytest.raises(ValueError, match="at least one entry"):
         landmarks.hit_bars({})
 

@@ -42,7 +42,11 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CONFIRMATIONS", kept)
     monkeypatch.setattr(fingerprints, "CONFIRMATIONS", kept)
     made = {}
-    monkeypatch.setattr(module, "_records_of", lambda root, commit, place, *_: made[place.name])
+    monkeypatch.setattr(
+        module,
+        "_records_of",
+        lambda root, commit, *_: made["present" if commit == "HEAD" else "earlier"],
+    )
     return tmp_path, made
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 import ldr_lib
-from ldr_lib import evaluation, metrics, similarity
+from ldr_lib import evaluation, metrics, representation, similarity
 from ldr_lib.evaluation import Comparison
 
 from .inputs import RNG, D, K, N, S, images, mask, network, prepared, unit_vectors
@@ -32,7 +32,7 @@ def calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             dict(nets={"trained": net}, prepared=data, modality="fundus", seed=0),
         ),
         "k_means": (
-            evaluation.k_means,
+            representation.k_means,
             dict(features=vectors, inside=inside, n_clusters=3, seed=0),
         ),
         "anatomy_of": (evaluation.anatomy_of, dict(prepared=data, modality="fundus")),

@@ -73,9 +73,10 @@ def grade(nb, source: list, seed: int, seconds: float, kind: str) -> dict:
         if cell.cell_type == "code" and name_of(cell) not in fixed:
             cells[name_of(cell) or EXTRA.format(i)] = plain(cell.source)
     answers = [name_of(cell) for cell in source if is_solution(cell) and not is_grade(cell)]
+    by_person = {name_of(cell) for cell in source if is_solution(cell) and is_grade(cell)}
     written = "\n\n".join(text for name, text in cells.items() if name not in fixed)
     recorded = {}
-    with Student(cells, seconds, kind) as student:
+    with Student(cells, seconds, kind, by_person) as student:
         scope = types.ModuleType("tests").__dict__
         for name, cell in fixed.items():
             if name not in tests:
@@ -106,8 +107,10 @@ def locked(cell) -> bool:
 
 
 def plain(source: str) -> str:
-    """A cell without shell commands and magics, which have no place in an answer."""
-    return re.sub(r"^\s*[%!].*$", "", source, flags=re.M)
+    """A cell without shell commands and magics, which have no place in an answer. A program has
+    none: there, a line that begins with % goes on with the line before.
+    """
+    return source if _is_program(source) else re.sub(r"^\s*[%!].*$", "", source, flags=re.M)
 
 
 def parsed(source: str) -> str:

@@ -1,7 +1,13 @@
-"""Quizzes in GIFT, the text format of Moodle."""
+r"""Quizzes in GIFT, the text format of Moodle.
+
+Texts are HTML: Moodle's Markdown takes the backslashes of `\(...\)` and the underscores of formulas
+for its own signs, and shows no formulas then.
+"""
 
 import re
+from html import escape
 
+from markup import to_html
 from questions import Question
 
 
@@ -16,26 +22,34 @@ def _question(question: Question) -> str:
         (value,) = question.right
         answers = [f"\t#{value:.{question.digits}f}:{question.tolerance:g}"]
     elif question.kind == "one":
-        answers = [f"\t{_sign(question, one)}{_escape(one)}" for one in question.options]
+        answers = [f"\t{_sign(question, one)}{_plain(one)}" for one in question.options]
     else:
         share = 100 / len(question.right)
         answers = [
-            f"\t~%{share if one in question.right else -100:.5g}%{_escape(one)}"
+            f"\t~%{share if one in question.right else -100:.5g}%{_plain(one)}"
             for one in question.options
         ]
-    body = "\n".join([*answers, f"\t####{_escape(_formulas(question.why))}"])
-    ask = _escape(_formulas(question.ask))
-    return f"::{_escape(question.id)}::[markdown]{ask} {{\n{body}\n}}"
+    body = "\n".join([*answers, f"\t####{_html(question.why)}"])
+    return f"::{_escape(question.id)}::[html]{_html(question.ask)} {{\n{body}\n}}"
 
 
 def _sign(question: Question, option: str) -> str:
     return "=" if option in question.right else "~"
 
 
+def _plain(text: str) -> str:
+    return _escape(escape(text, quote=False))
+
+
+def _html(markdown: str) -> str:
+    html = to_html(markdown, _as_tex)
+    return _escape(re.sub(r"\s*\n\s*", " ", html.strip()))  # an empty line would end the question
+
+
+def _as_tex(formula: str, display: str) -> str:
+    r"""A formula between \( and \), which platforms typeset."""
+    return rf"\({escape(formula, quote=False)}\)"
+
+
 def _escape(text: str) -> str:
     return re.sub(r"([\\~=#{}:])", r"\\\1", text)
-
-
-def _formulas(text: str) -> str:
-    r"""$...$ as \(...\), which platforms typeset."""
-    return re.sub(r"\$(.+?)\$", r"\\(\1\\)", text)
