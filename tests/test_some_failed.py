@@ -117,7 +117,7 @@ def confirm(folder, patch):
     made, compared = [], []
     patch.setattr(short_runs, "present_runs", lambda *_: made.append("present") or {})
 
-    def one(revision, data_dir, jobs, present):
+    def one(revision, data_dir, jobs, present, group):
         compared.append(revision)
         return {"learning seed=0": ["metrics, AP"] if revision == BAD else []}
 

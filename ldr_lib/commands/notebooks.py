@@ -118,6 +118,7 @@ def records(
 
 def confirm(
     revisions: Annotated[list[str], typer.Argument(help="Revisions that made records.")],
+    group: Annotated[str, typer.Option(help="List of short runs in runs.yaml.")] = "probes",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 2,
     data_dir: DataDir = DATA,
 ) -> None:
@@ -127,10 +128,10 @@ def confirm(
     from ..data.errors import DataError
     from ..runs import confirm as short_runs
 
-    present = short_runs.present_runs(data_dir, jobs)
+    present = short_runs.present_runs(data_dir, jobs, group)
 
     def compared(revision: str) -> str:
-        outcome = short_runs.confirm(revision, data_dir, jobs, present)
+        outcome = short_runs.confirm(revision, data_dir, jobs, present, group)
         differ = [f"{run}: {', '.join(names[:5])}" for run, names in outcome.items() if names]
         if differ:
             raise DataError("\n".join(["other numbers", *differ]))

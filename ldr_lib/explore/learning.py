@@ -69,13 +69,13 @@ WAYS = {
     "clustering only": (K_MEANS, (GATHERED, None, 5e-4)),
     "published": ((PATCH_STAGE, FIRST, 4e-3), (BOTH_BRANCHES, None, 5e-4)),
 }
-WAYS["no jitter"] = WAYS["both"]
+WAYS |= {"no jitter": WAYS["both"], "embedding only, no jitter": WAYS["embedding only"]}
 """Ways of training: losses, steps and learning rate of each stage, None for the rest of the steps.
 "both" and "clustering only" use our second stage (`ldr_lib.prototypes`), "published" the losses and
 weights of the paper. Views, batch and number of clusters are those of the class tier; "no jitter"
-is "both" with views that keep their colours.
+is "both" with views that keep their colours, and "embedding only, no jitter" its first stage alone.
 """
-VIEWS = {"no jitter": {"colour": 0.0}}
+VIEWS = {way: {"colour": 0.0} for way in ("no jitter", "embedding only, no jitter")}
 """Attributes of `ldr_lib.ViewMaker` in which a way differs from the class tier."""
 
 

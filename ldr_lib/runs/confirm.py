@@ -23,7 +23,7 @@ from .paths import project_root
 from .records import flat_record
 
 GROUP = "probes"
-"""The group of `notebooks/runs.yaml` that is compared."""
+"""The group of `notebooks/runs.yaml` that is compared if no other is named."""
 COMPARED = ("metrics", "claims", "data")
 """Parts of a record that hold what was computed."""
 LEFT_OUT = ("seconds", "minutes", "memory", "settings")
@@ -31,7 +31,11 @@ LEFT_OUT = ("seconds", "minutes", "memory", "settings")
 
 
 def confirm(
-    revision: str, data_dir: str = "", jobs: int = 2, present: dict[str, dict] | None = None
+    revision: str,
+    data_dir: str = "",
+    jobs: int = 2,
+    present: dict[str, dict] | None = None,
+    group: str = GROUP,
 ) -> dict[str, list[str]]:
     """Compares short runs of an earlier revision with those of the present one and notes the
     outcome in `figures/confirmed.json`.
@@ -42,6 +46,7 @@ def confirm(
         data_dir: Folder of the datasets.
         jobs: Runs at once.
         present: The runs of the present revision, as `present_runs` makes them; None makes them.
+        group: Name of the list of short runs in `notebooks/runs.yaml`.
 
     Returns:
         Name of each run to the names of the values that differ; all lists are empty where the two
@@ -55,8 +60,8 @@ def confirm(
     """
     root = project_root()
     full = _git(root, "rev-parse", "--verify", f"{revision}^{{commit}}")
-    present = present_runs(data_dir, jobs) if present is None else present
-    earlier = _records_of(root, full, data_dir, jobs)
+    present = present_runs(data_dir, jobs, group) if present is None else present
+    earlier = _records_of(root, full, data_dir, jobs, group)
     outcome = {
         name: differing(record, present.get(name, {})) for name, record in sorted(earlier.items())
     }
@@ -65,12 +70,13 @@ def confirm(
     return outcome
 
 
-def present_runs(data_dir: str = "", jobs: int = 2) -> dict[str, dict]:
+def present_runs(data_dir: str = "", jobs: int = 2, group: str = GROUP) -> dict[str, dict]:
     """The short runs of the present revision: a run in words to its record.
 
     Args:
         data_dir: Folder of the datasets.
         jobs: Runs at once.
+        group: Name of the list of short runs in `notebooks/runs.yaml`.
 
     Raises:
         DataError: The project is no git checkout, has uncommitted changes, or a run fails.
@@ -78,7 +84,7 @@ def present_runs(data_dir: str = "", jobs: int = 2) -> dict[str, dict]:
     root = project_root()
     if _git(root, "status", "--porcelain", "--", "ldr_lib", "notebooks"):
         raise DataError("commit the changes in ldr_lib and notebooks first, then confirm")
-    return _records_of(root, "HEAD", data_dir, jobs)
+    return _records_of(root, "HEAD", data_dir, jobs, group)
 
 
 def differing(earlier: dict, present: dict) -> list[str]:
@@ -111,22 +117,22 @@ def _note(revision: str, records: list[dict]) -> None:
         temporary.write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")
 
 
-def _records_of(root: Path, commit: str, data_dir: str, jobs: int) -> dict[str, dict]:
+def _records_of(root: Path, commit: str, data_dir: str, jobs: int, group: str) -> dict[str, dict]:
     """Makes the declared runs in a checkout of one commit."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "checkout"
         _git(root, "worktree", "add", "--detach", "--force", str(place), commit)
         try:
-            return _runs_in(place, commit, data_dir, jobs)
+            return _runs_in(place, commit, data_dir, jobs, group)
         finally:
             _git(root, "worktree", "remove", "--force", str(place))
 
 
-def _runs_in(place: Path, commit: str, data_dir: str, jobs: int) -> dict[str, dict]:
+def _runs_in(place: Path, commit: str, data_dir: str, jobs: int, group: str) -> dict[str, dict]:
     for old in place.glob("figures/*/records/*.json"):
         old.unlink()
     shutil.copyfile(project_root() / "notebooks" / "runs.yaml", place / "notebooks" / "runs.yaml")
-    words = ["-m", "ldr_lib", "records", GROUP, "--jobs", str(jobs), "--data-dir", data_dir]
+    words = ["-m", "ldr_lib", "records", group, "--jobs", str(jobs), "--data-dir", data_dir]
     own = {"PYTHONPATH": str(place), "LDR_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *words],

@@ -25,7 +25,7 @@ from .imagenet import IMAGENET, AnyEncoder, ImageNetEncoder
 from .pretraining import METHODS, pretrained_folder
 from .tasks import Task
 
-LONG = ("both", "embedding only")
+LONG = ("both", "embedding only", "no jitter")
 """Ways of the long trainings of notebook 02 whose networks are starts, too."""
 INITS = (
     "random",
@@ -44,7 +44,7 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
     Args:
         init: "random" or "scratch" (drawn from the seed), one that comes with the package as in
             `load_encoder`, an ablation that `ldr_lib.pretraining` has trained here, either of them
-            with the seed of another pretraining as in "ldr-1", "both" or "embedding only" (of the
+            with the seed of another pretraining as in "ldr-1", one of `LONG` (the
             long trainings of notebook 02), "imagenet" or "imagenet doubled" (`ImageNetEncoder`),
             "guided" (the network of notebook 04c for this structure), or the path of a safetensors
             file.

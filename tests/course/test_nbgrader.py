@@ -11,6 +11,7 @@ from rehearse import (
     COURSE,
     WALL,
     grade,
+    grade_all,
     hand_in,
     mallory,
     marks,
@@ -55,6 +56,19 @@ def test_course_of_a_class_is_graded_as_it_should(course):
     assert "document.title" in pages["mallory"] and not runs
     outputs = str(nbformat.read(course / "autograded" / "gina" / "patches" / "patches.ipynb", 4))
     assert "did not end within 20 seconds" in outputs
+
+
+@needs_wall
+@pytest.mark.slow
+def test_a_second_submission_is_graded_alone(course):
+    submit(course, "patches", ("carl",))
+    others = {path: path.stat().st_mtime_ns for path in course.glob("autograded/ada/*/*.ipynb")}
+    submit(course, "patches", ("ada",))
+    second = course / "submitted" / "ada" / "patches" / "patches.ipynb"
+    second.replace(course / "submitted" / "carl" / "patches" / "patches.ipynb")
+    assert not grade_all.autograde(course, "patches", "--Grade.timeout=20", student="carl")
+    assert marks(course)["carl", "patches"] == 14
+    assert others == {path: path.stat().st_mtime_ns for path in others}
 
 
 def test_leaderboard_reads_records_and_nothing_else(tmp_path):

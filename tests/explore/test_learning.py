@@ -34,6 +34,7 @@ def test_ways_differ_only_in_what_they_are_about():
     assert [sorted(stage)[0] for stage in both.stages] == ["mixup", "k_means", "assignment"]
     assert "patch" not in settings_of("clustering only", "chest").stages[-1]
     assert settings_of("published", "chest").stages[1]["region"] == 10
+    assert settings_of("embedding only, no jitter", "chest").views["colour"] == 0
     plain = settings_of("no jitter", "fundus")
     assert plain.views == settings_of("both", "fundus").views | {"colour": 0.0}
     assert replace(plain, views={}, tier="any") == replace(
