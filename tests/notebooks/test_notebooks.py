@@ -122,7 +122,7 @@ def test_priors_of_another_modality_guide_real_images(tmp_path, real_data):
     names = {"priors", "histograms", "adversarial", "rendered", "growth", "found", "controls"}
     assert {f"{name}.png" for name in names} == set(record["figures"])
     rows = {"guided cluster", "frangi, oracle threshold", "sato, oracle threshold"}
-    assert rows | {"second observer"} <= record["metrics"]["vessel"].keys()
+    assert rows | {"second observer"} <= record["metrics"]["fundus"].keys()
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_a_folder_of_masks_guides_a_folder_of_photographs(tmp_path, photograph, 
     save(tmp_path / "masks" / "lines.png", lines)
     mine = dict(dataset="folder", data_dir=str(tmp_path / "mine"))
     record = run("04a_guided_vessels", tmp_path, prior=str(tmp_path / "masks"), **mine)
-    assert record["metrics"]["vessel"] == {} and "found.png" in record["figures"]
+    assert record["metrics"]["fundus"] == {} and "found.png" in record["figures"]
 
 
 @pytest.mark.slow
