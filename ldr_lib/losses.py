@@ -1,4 +1,4 @@
-"""All losses: local discrimination (notebook 02), guided clusters (notebook 04), segmentation and
+"""All losses: local discrimination (notebook 02), guided clusters (notebook 04a), segmentation and
 the other pretrainings that it is compared with (notebook 05).
 
 Shapes in comments: B images, D embedding dimensions, K clusters, G grid cells along a side, N
@@ -333,7 +333,7 @@ def guided_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         >>> guided_loss(mask, mask).item() < guided_loss(0.5 * mask, mask).item()
         True
 
-    Ours, not published. Taught in notebook 04, section 3.
+    Ours, not published. Taught in notebook 04a, section 4.
     """
     return calibration_loss(maps, targets) + soft_dice_loss(maps, targets)
 
@@ -356,7 +356,7 @@ def calibration_loss(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         >>> round(calibration_loss(torch.full((1, 1, 4, 4), 0.5), torch.ones(1, 1, 4, 4)).item(), 3)
         0.693
 
-    Ours, not published. Taught in notebook 04, section 4.
+    Ours, not published. Taught in notebook 04b, section 4.
     """
     _require("BnHW", maps=maps, targets=targets)
     return _cross_entropy(maps, targets, "mean")
@@ -398,7 +398,7 @@ def confident_loss(
         0.693
 
     Source: the refinement stage of the extension (Chen et al. 2021b), simplified.
-    Taught in notebook 04, section 4.
+    Taught in notebook 04b, section 4.
     """
     _require("BnHW", maps=maps, teacher_maps=teacher_maps)
     confidence = number(confidence, "confidence", 0.5, 1)
@@ -436,7 +436,7 @@ def adversarial_losses(
         >>> network_loss.ndim, discriminator_loss.ndim
         (0, 0)
 
-    Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04, section 2.
+    Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04a, section 2.
     """
     _require("BnHW", maps=maps)
     _require("MnHW", masks=masks)

@@ -169,7 +169,7 @@ def centreline_dice(prediction: np.ndarray, truth: np.ndarray) -> float:
     Raises:
         ValueError: The shapes differ.
 
-    Source: Shit et al., CVPR 2021. Taught in notebook 04, section 5.
+    Source: Shit et al., CVPR 2021. Taught in notebook 04c, section 2.
     """
     prediction, truth = _two_masks(prediction, truth)
     if not prediction.any() and not truth.any():

@@ -223,7 +223,7 @@ class GuidedNets(torch.nn.ModuleList):
     """Guided networks that are used as one: each structure is found by the network that was guided
     to it.
 
-    Taught in notebook 04, section 9.
+    Taught in notebook 04c, section 1.
     """
 
     @property
@@ -260,7 +260,7 @@ def load_pretrained(name: str, device: str = "auto") -> GuidedNets:
     Raises:
         ValueError: Unknown name.
 
-    Taught in notebook 04, section 9.
+    Taught in notebook 04c, section 1.
     """
     names = PRETRAINED[one_of(name, PRETRAINED, "pretrained network")]
     return GuidedNets(

@@ -86,14 +86,14 @@ def results() -> str:
     rows = _result_rows_of_notebooks()
     rows += [
         (
-            "Dice of vessels, guided by OCTA masks (04)",
+            "Dice of vessels, guided by OCTA masks (04c)",
             "CHASE_DB1",
             study["vessel", "octa prior, combined, from representation"],
             f"Frangi filter {study['vessel', 'frangi, oracle threshold']}; "
             f"second observer {study['vessel', 'second observer']}",
         ),
         (
-            "Dice of lungs, guided by simulated shapes (04)",
+            "Dice of lungs, guided by simulated shapes (04c)",
             "COVID19_CXR_SEG",
             study["lungs", "combined"],
             f"mean simulated mask {study['lungs', 'mean simulated mask']}",

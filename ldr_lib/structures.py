@@ -36,7 +36,7 @@ class Structure:
     Raises:
         ValueError: A value makes no sense; the message says which.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04a, section 3.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Guide:
     Raises:
         ValueError: There is no structure, or two of one name.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04a, section 3.
     """
 
     modality: str
@@ -178,6 +178,6 @@ def guide_for(network: str) -> Guide:
     Raises:
         ValueError: Unknown network.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04a, section 3.
     """
     return GUIDES[one_of(network, GUIDES, "guided network")]

@@ -140,7 +140,7 @@ def _transfer_sections() -> list[str]:
                 f"Segmentation with few labels: {name} (notebook 05)",
                 f"{about}, over three labelled subsets; a number in brackets says that fewer "
                 "seeds were run. *instance* is image-level discrimination. *scratch* trains "
-                "everything from random weights; *guided* starts from the network of notebook 04. "
+                "everything from random weights; *guided* starts from the network of notebook 04c. "
                 "All initialisations have one network, the same batches and the same number of "
                 "steps.",
                 "make transfer",
@@ -203,7 +203,7 @@ def all_tables() -> str:
     ]
     sections.append(
         _section(
-            "Structures found by a prior on real test images (notebook 04)",
+            "Structures found by a prior on real test images (notebook 04c)",
             "Dice at threshold 0.5 and at the images' own size: vessels on CHASE_DB1, discs on "
             "DRIONS-DB, lungs and heart on COVID19_CXR_SEG; the fovea on simulated photographs "
             "(*found*: its centre within half a disc diameter). *rendered* trains on rendered "

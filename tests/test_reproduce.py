@@ -93,7 +93,7 @@ def test_the_committed_plan_names_records_by_its_options():
     notebooks = reproduce.declared_runs("records")
     notebooks = {(run.record.parents[1].name, run.record.stem) for run in notebooks}
     assert ("00_quickstart", "chase_db1_2") in notebooks
-    assert ("04_prior_guided_clustering", "1") in notebooks
+    assert ("04b_guided_organs", "1") in notebooks
 
 
 def test_a_run_that_another_process_makes_is_left_to_it(plan, capsys, tmp_path):

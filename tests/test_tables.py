@@ -54,5 +54,5 @@ def test_a_table_without_three_runs_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(tables, "learning_records", lambda modality: [])
     monkeypatch.setattr(readme, "learning_records", lambda modality: [])
     assert readme.expected() == f"- {tables.PENDING}"
-    assert len(readme.results().splitlines()) == 2 + 4  # those of notebooks 04 and 05
+    assert len(readme.results().splitlines()) == 2 + 4  # those of notebooks 04c and 05
     assert tables.all_tables().count(tables.PENDING) == 4 + 1 + 2 + 3

@@ -151,7 +151,7 @@ def documented(text: str, room: str, places: dict[str, str]) -> str:
         return f'<a href="{relative(places[name], here)}">{found.group(0)}</a>'
 
     shown = re.sub(r"<code>([\w.]+)</code>", link_name, shown)
-    return re.sub(r"\bnotebook (\d\d)\b", lambda found: _notebook_link(found, here), shown)
+    return re.sub(r"\bnotebook (\d\d\w?)\b", lambda found: _notebook_link(found, here), shown)
 
 
 def _fence(found: re.Match) -> str:

@@ -23,7 +23,7 @@ def confidence(
 
 
 def baselines(data_dir: DataDir = DATA) -> None:
-    """Measure filters, thresholds and mean masks on the test images of notebook 04."""
+    """Measure filters, thresholds and mean masks on the test images of notebook 04c."""
     from ..guided.baselines import baselines as measure
 
     typer.echo(measure(data_dir))

@@ -73,7 +73,7 @@ def guided(
     tier: Tier = "study",
     data_dir: DataDir = DATA,
 ) -> None:
-    """Train a network guided by a prior, test it on real images, keep its record (notebook 04);
+    """Train a network guided by a prior, test it on real images, keep its record (notebook 04c);
     goes on where it was interrupted.
 
     Example: python -m ldr_lib guided vessel --prior octa --tier short

@@ -110,7 +110,7 @@ def standardise(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
         DataError: The images have another type or range.
         ValueError: The field of view does not fit, or one is empty.
 
-    Ours, not published. Taught in notebook 04, section 3.
+    Ours, not published. Taught in notebook 04a, section 3.
     """
     images, inside = with_field_of_view(images, inside)
     out = np.zeros(images.shape, np.uint8)

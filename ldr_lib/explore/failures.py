@@ -35,7 +35,7 @@ def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
             zoom is below 1.
         DataError: An image is neither uint8 nor floats in [0, 1].
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04c, section 3.
     """
     images, predictions, truths = (
         several(values, name, "arrays (H, W)")

@@ -1,4 +1,4 @@
-"""Room of notebook 04: clusters guided to anatomical structures by topological priors.
+"""Room of notebooks 04a to 04c: clusters guided to anatomical structures by topological priors.
 
 The path of a mask: `vessel_prior` opens a `MaskBank`; `VesselPairs` or `SimulatedPairs` renders
 images with their masks (any `PairMaker` can do it); `train_guided` trains the network on them;

@@ -25,7 +25,7 @@ class Discriminator(nn.Module):
     Calling it on (B, n_structures, H, W) in [0, 1] with H, W >= 32 returns (B, 1, H / 32, W / 32)
     logits.
 
-    Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04, section 2.
+    Source: Chen et al. 2021, section 3.4 (topological priors). Taught in notebook 04a, section 2.
     """
 
     def __init__(self, n_structures: int = 1, width: int = 16):
@@ -87,7 +87,7 @@ def soften(masks: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: The masks have other dimensions or another type.
 
-    Ours; the paper does not say. Taught in notebook 04, section 2.
+    Ours; the paper does not say. Taught in notebook 04a, section 2.
     """
     require("BnHW", masks=masks)
     mine = own_share()

@@ -1,4 +1,4 @@
-"""What needs no training on the real test images of notebook 04: filters, thresholds, mean masks,
+"""What needs no training on the real test images of notebook 04c: filters, thresholds, mean masks,
 the second observer.
 """
 
@@ -77,7 +77,7 @@ def vessel_baselines(samples: list[Sample]) -> dict[str, pd.DataFrame]:
     Raises:
         ValueError: There are no samples, or one without a mask of vessels.
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04a, section 5.
     """
     for sample in several(samples, "samples", "Sample"):
         one_of("vessel", instance(sample, Sample, "samples", "a list of Sample").masks, "mask")
@@ -108,7 +108,7 @@ def organ_baselines(images: list[np.ndarray], structure: str) -> dict[str, list[
     Raises:
         ValueError: Unknown structure, or no images.
 
-    Taught in notebook 04, sections 5 and 8.
+    Taught in notebook 04b, section 2.
     """
     images = [as_bytes(image, "an image") for image in several(images, "images", "images")]
     one_of(structure, ("disc", "fovea", "lungs", "heart"), "structure")

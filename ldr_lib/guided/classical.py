@@ -44,8 +44,8 @@ def vesselness(image: np.ndarray, kind: str) -> np.ndarray:
         ValueError: Unknown filter.
         DataError: The image has another type, range or shape, or no field of view.
 
-    Source: Frangi et al. 1998; Sato et al. 1998; as in scikit-image. Taught in notebook 04, section
-    5.
+    Source: Frangi et al. 1998; Sato et al. 1998; as in scikit-image. Taught in notebook 04a,
+    section 5.
     """
     ridges, widths = FILTERS[one_of(kind, FILTERS, "ridge filter")]
     image = _picture(image, "HWC")
@@ -79,7 +79,7 @@ def brightest_blob(image: np.ndarray, radius: float = 0.15) -> np.ndarray:
         ValueError: The radius is no such share.
         DataError: The image has another type, range or shape, or no field of view.
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04b, section 2.
     """
     image, radius = _picture(image, "HWC"), number(radius, "radius", 0, 1, above=True)
     inside = field_of_view(image)
@@ -106,7 +106,7 @@ def central_circle(image: np.ndarray, radius: float = 0.08) -> np.ndarray:
         ValueError: The radius is no such share.
         DataError: The image has another type, range or shape, or no field of view.
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04b, section 2.
     """
     image, radius = _picture(image, "HWC"), number(radius, "radius", 0, 1, above=True)
     inside = field_of_view(image)
@@ -129,7 +129,7 @@ def otsu_lungs(image: np.ndarray) -> np.ndarray:
     Raises:
         DataError: The image has another type, range or shape.
 
-    Taught in notebook 04, section 8.
+    Taught in notebook 04b, section 3.
     """
     image = _picture(image, "HW")
     dark = ndimage.binary_opening(
@@ -156,7 +156,7 @@ def mean_mask(structure: str, n: int = 200) -> np.ndarray:
     Raises:
         ValueError: Unknown structure, or no image.
 
-    Taught in notebook 04, section 8.
+    Taught in notebook 04b, section 3.
     """
     structure, n = text(structure, "structure"), whole(n, "n", 1, 10**5)
     name = WHOLE.get(structure, structure)
@@ -174,7 +174,7 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: The mask is none, or the shape is no two positive numbers.
 
-    Taught in notebook 04, section 8.
+    Taught in notebook 04b, section 3.
     """
     sides = [whole(side, "shape", 1, 20_000) for side in several(shape, "shape", "sides")]
     if len(sides) < 2:

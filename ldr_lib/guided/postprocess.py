@@ -24,7 +24,7 @@ def largest_components(map_: np.ndarray, n: int) -> np.ndarray:
     Raises:
         ValueError: The map has another shape or other values, or n is no positive number.
 
-    Ours, not published. Taught in notebook 04, section 5.
+    Ours, not published. Taught in notebook 04b, section 2.
     """
     map_, n = probabilities(map_, "map_"), whole(n, "n", 1)
     labels, found = ndimage.label(map_ > 0.5)
@@ -49,7 +49,7 @@ def fill_convex_hulls(map_: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: The map has another shape or other values.
 
-    Ours, not published. Taught in notebook 04, section 5.
+    Ours, not published. Taught in notebook 04b, section 2.
     """
     map_ = probabilities(map_, "map_")
     labels, found = ndimage.label(map_ > 0.5)
@@ -76,7 +76,7 @@ def best_ellipse(map_: np.ndarray, smallest: float = 1 / 32, largest: float = 1 
     Raises:
         ValueError: The map has another shape or other values, or the bounds are not ordered.
 
-    Ours, not published. Taught in notebook 04, section 5.
+    Ours, not published. Taught in notebook 04b, section 2.
     """
     map_ = probabilities(map_, "map_", "SS")
     if map_.shape[0] != map_.shape[1]:

@@ -56,7 +56,7 @@ def structure_maps(
             shape.
         DataError: The network has no guide.
 
-    Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
+    Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04c, section 5.
     """
     one_of(by, READINGS, "reading of a map")
     if not torch.is_tensor(x) or x.ndim != 4 or not x.is_floating_point() or not x.numel():
@@ -215,7 +215,7 @@ def predict_structure(
         >>> map_.shape == photograph.shape[:2]
         True
 
-    Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04, section 6.
+    Source: Chen et al. 2021, section 3.4, prediction. Taught in notebook 04c, section 1.
     """
     net = _guided(model).network(structure)
     flag(confidence, "confidence")
@@ -305,7 +305,7 @@ def teacher_maps(net: TwoBranchNet, images: np.ndarray) -> np.ndarray:
     Raises:
         DataError: The images have another type, range or shape, or the network has no guide.
 
-    Taught in notebook 04, section 4.
+    Taught in notebook 04b, section 4.
     """
     _guided(net).network(*(net.guide.names[:1] if net.guide else [""]))
     images = as_bytes(images, "images", "NSSC")

@@ -38,7 +38,7 @@ class MaskBank:
     Raises:
         ValueError: Masks and widths do not fit each other.
 
-    Taught in notebook 04, section 1.
+    Taught in notebook 04a, section 1.
     """
 
     masks: np.ndarray
@@ -167,7 +167,7 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
     Warns:
         UserWarning: The folder holds one mask only, or as in `mask_bank`.
 
-    Taught in notebook 04, section 1.
+    Taught in notebook 04a, section 1.
     """
     folder = checks.path(folder, "folder").expanduser()
     if folder.is_file():
@@ -189,7 +189,7 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
     if len(paths) == 1:
         warnings.warn(
             f"the prior folder {printable(folder)} holds one mask: all shapes are crops of it. "
-            "Add masks, as far as you have some; the priors of notebook 04 hold ten.",
+            "Add masks, as far as you have some; the priors of notebook 04a hold ten.",
             stacklevel=2,
         )
     return _bank([read_mask(path) for path in paths], folder.name, size)
@@ -217,7 +217,7 @@ def vessel_trees(n: int = 40, seed: int = 0, size: int = 512) -> MaskBank:
     Raises:
         ValueError: A number is out of range.
 
-    Taught in notebook 04, section 1.
+    Taught in notebook 04a, section 1.
     """
     n, seed, size = whole(n, "n", 1, 10**4), checks.seed(seed), whole(size, "size", 32, 4096)
     masks = Parallel(2)(delayed(_tree)(1000 * seed + i, size) for i in range(n))
@@ -238,7 +238,7 @@ def vessel_prior(name: str, data_dir: str = "", seed: int = 0) -> MaskBank:
         DataError: It cannot be used; the message says why.
         ValueError: The name is empty, or the seed no seed.
 
-    Taught in notebook 04, section 1.
+    Taught in notebook 04a, section 1.
     """
     text(str(name), "name")
     seed = checks.seed(seed)
@@ -280,7 +280,7 @@ def simulated_shapes(modality: str, n: int, seed: int = 0) -> np.ndarray:
     Raises:
         ValueError: Unknown modality, or a number out of range.
 
-    Taught in notebook 04, section 1.
+    Taught in notebook 04b, section 1.
     """
     n, seed = whole(n, "n", 1, 10**4), checks.seed(seed)
     simulators = {"fundus": fundus, "chest": chest}

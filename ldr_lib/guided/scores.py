@@ -36,7 +36,7 @@ def dice_by_image(masks: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> 
         >>> dice_by_image([np.eye(2) > 0], [np.ones((2, 2)) > 0]).round(3).tolist()
         [0.667]
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04a, section 5.
     """
     masks, truths = several(masks, "masks", "masks (H, W)"), several(truths, "truths", "masks")
     equally_many(masks=masks, truths=truths)
@@ -71,7 +71,7 @@ def best_threshold(
     Raises:
         ValueError: Maps and masks do not fit each other, or there is no candidate.
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04a, section 5.
     """
     maps, truths = _maps_and_truths(maps, truths)
     thresholds = finite(array(thresholds, "thresholds", "T"), "thresholds")
@@ -114,7 +114,7 @@ def threshold_free_scores(
         >>> threshold_free_scores([truth * 0.2 + 0.1], [truth]).round(2).values.tolist()
         [[0.0, 1.0, 1.0]]
 
-    Taught in notebook 04, section 5.
+    Taught in notebook 04a, section 6.
     """
     maps, truths = _maps_and_truths(maps, truths)
     n_thresholds = whole(n_thresholds, "n_thresholds", 1, 10**6)

@@ -76,7 +76,7 @@ class GuidedSettings(Settings):
             sees.
         gradient_penalty: Weight of the discriminator's squared gradient at prior masks.
 
-    Taught in notebook 04, section 4.
+    Taught in notebook 04a, section 4.
     """
 
     known_losses: ClassVar[tuple[str, ...]] = (
@@ -150,7 +150,7 @@ class GuidedSettings(Settings):
             >>> GuidedSettings.for_tier("class", "vessel", method="combined").epochs
             (7, 1, 1)
 
-        Taught in notebook 04, section 4.
+        Taught in notebook 04a, section 4.
         """
         stages = method_stages(method)
         values = values_for(TRAINING, network, tier, "guided network")
@@ -175,7 +175,7 @@ def method_stages(method: str) -> tuple[dict, ...]:
     Raises:
         ValueError: Unknown method.
 
-    Source: the first, Chen et al. 2021, section 3.4; the others are ours. Taught in notebook 04,
-    sections 2 to 4.
+    Source: the first, Chen et al. 2021, section 3.4; the others are ours. Taught in notebook 04a,
+    sections 2 and 4.
     """
     return METHODS[one_of(method, METHODS, "method")]

@@ -28,7 +28,7 @@ def predict_images(
         ValueError: No images, or as in `predict_structure`.
         DataError: As in `predict_structure`.
 
-    Taught in notebook 04, section 2.
+    Taught in notebook 04a, section 2.
     """
     images = several(images, "images", "images (H, W, 3) or (H, W)")
     return [predict_structure(model, image, structure, by) for image in images]
@@ -54,7 +54,7 @@ def thumbnails(
         >>> [map_.shape for map_ in thumbnails({"maps": [np.zeros((600, 800))]})["maps"]]
         [(200, 267)]
 
-    Taught in notebook 04, section 2.
+    Taught in notebook 04a, section 2.
     """
     side, small = whole(side, "side", 1), {}
     for title, images in named(rows, "rows", "images (H, W) or (H, W, C)").items():

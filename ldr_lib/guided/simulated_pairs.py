@@ -37,7 +37,7 @@ def repaint_disc(
     Returns:
         (B, 3, H, W) floats; equal to `images` where there is no disc and no crescent.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04b, section 1.
     """
     n, _, height, width = images.shape
 
@@ -129,7 +129,7 @@ class SimulatedPairs:
         ValueError: Unknown modality, no structure, or a number out of range.
         DataError: A structure that the simulation does not have.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04b, section 1.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The study behind notebook 04: guided trainings over seeds, priors, methods and controls, tested
+"""The study behind notebook 04c: guided trainings over seeds, priors, methods and controls, tested
 on real images.
 """
 
@@ -30,7 +30,7 @@ from .tested import best_cluster, learning_curve, scores_for_record
 from .training import train_guided
 from .vessel_pairs import VesselPairs
 
-NAME = "04_prior_guided_clustering"
+NAME = "guided"
 PRIORS = ("simulated", "octa", "dsa")
 """Priors of `vessel_prior` that have a name; all others are folders."""
 LOOK_EVERY = 500
@@ -265,7 +265,7 @@ def study(
             processes than can share a step.
         DataError: The images or the prior cannot be used, or an interrupted run had others.
 
-    Taught in notebook 04, section 9.
+    Taught in notebook 04c, section 8.
     """
     chosen = _control(control, guided, prior, method)
     from_representation = chosen.from_representation or method == "steadied"

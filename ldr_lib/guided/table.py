@@ -24,7 +24,7 @@ def study_table() -> pd.DataFrame:
         "found" is the share of images in which the centre of the fovea lies within half a disc
         diameter of the true one. All cells are text, "" where nothing was measured.
 
-    Taught in notebook 04, section 9.
+    Taught in notebook 04c, section 8.
     """
     records = committed_records(NAME)
     ways = {}
@@ -66,11 +66,11 @@ def study_images(structure: str, **parameters) -> pd.DataFrame:
     Raises:
         ValueError: No record has these parameters, or some hold nothing of the structure.
 
-    Taught in notebook 04, section 9.
+    Taught in notebook 04c, section 8.
     """
     records = committed_records(NAME, **parameters)
     if not records:
-        raise ValueError(f"no committed run of notebook 04 has the parameters {parameters}")
+        raise ValueError(f"no committed guided training has the parameters {parameters}")
     by = guide_for(records[0]["parameters"]["guided"])[structure].by
     name = f"{structure} by {by}, images"
     if not all(name in record["metrics"] for record in records):
@@ -95,7 +95,7 @@ def baseline_images(structure: str, name: str) -> pd.Series:
     Raises:
         ValueError: There is no such record or no such baseline in it.
 
-    Taught in notebook 04, section 9.
+    Taught in notebook 04c, section 8.
     """
     for given, what in ((structure, "structure"), (name, "name")):
         checks.text(given, what)

@@ -50,7 +50,7 @@ class GuidedDiscrimination(LocalDiscrimination):
         noise: Standard deviation of the noise in all that it sees.
         penalty: Weight of its `gradient_penalty`.
 
-    Taught in notebook 04, section 4.
+    Taught in notebook 04a, section 4.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ def guided_learner(
             guide.
         ValueError: There is no such stage, it names no loss, or an argument makes no sense.
 
-    Taught in notebook 04, section 4.
+    Taught in notebook 04a, section 4.
     """
     checks.instance(net, TwoBranchNet, "net", "a TwoBranchNet")
     checks.instance(settings, GuidedSettings, "settings", "GuidedSettings")
@@ -276,7 +276,7 @@ def train_guided(
             why.
         ValueError: The processes cannot share the batch equally.
 
-    Source: Chen et al. 2021, section 3.4. Taught in notebook 04, section 4.
+    Source: Chen et al. 2021, section 3.4. Taught in notebook 04a, section 4.
     """
     checks.instance(settings, GuidedSettings, "settings", "GuidedSettings")
     checks.instance(guide, Guide, "guide", "a Guide, for example guide_for(...)")

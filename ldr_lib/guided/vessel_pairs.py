@@ -41,7 +41,7 @@ def remove_vessels(images: np.ndarray, inside: np.ndarray) -> np.ndarray:
         DataError: The images have another type, range or shape.
         ValueError: The field of view does not fit, or one is empty.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04a, section 3.
     """
     images, inside = with_field_of_view(images, inside)
     footprint = disk(max(2, images.shape[1] // 80))
@@ -106,7 +106,7 @@ class VesselPairs:
         DataError: The images are no photographs, or have another type or range.
         ValueError: The field of view does not fit, or a value makes no sense.
 
-    Taught in notebook 04, section 3.
+    Taught in notebook 04a, section 3.
     """
 
     def __init__(

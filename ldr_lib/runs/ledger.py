@@ -104,6 +104,7 @@ ABSTRACT = {
         "guided-random",
         "guided-chest",
         "guided-unguided",
+        "guided-real",
     ),
 }
 """What the abstract claims, in our words, and the claims of the ledger that test it."""

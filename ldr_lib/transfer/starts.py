@@ -46,7 +46,7 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
             `load_encoder`, an ablation that `ldr_lib.pretraining` has trained here, either of them
             with the seed of another pretraining as in "ldr-1", one of `LONG` (the
             long trainings of notebook 02), "imagenet" or "imagenet doubled" (`ImageNetEncoder`),
-            "guided" (the network of notebook 04 for this structure), or the path of a safetensors
+            "guided" (the network of notebook 04c for this structure), or the path of a safetensors
             file.
         one: What is segmented.
         seed: Of the cell.

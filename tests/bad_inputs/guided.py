@@ -1,4 +1,4 @@
-"""Bad inputs. Room of notebook 04: predictions, priors, baselines, scores."""
+"""Bad inputs. Room of notebooks 04a to 04c: predictions, priors, baselines, scores."""
 
 import numpy as np
 import torch
@@ -314,7 +314,7 @@ GUIDED = [
         "runs with the parameters .* were tested on fovea, image by image",
         structure="fovea",
     ),
-    row("study_images", "an unknown tier", "no committed run of notebook 04", tier="long"),
+    row("study_images", "an unknown tier", "no committed guided training", tier="long"),
     row(
         "baseline_images",
         "an unknown baseline",

@@ -82,7 +82,7 @@ def test_values_image_by_image(records):
     assert values.shape == (2, 2) and list(values.index) == [0, 1] and list(values) == ["a", "b"]
     assert np.allclose(values.to_numpy(), [[0.6, 0.8], [0.7, 0.9]])
     assert tables.baseline_images("vessel", "frangi").to_dict() == {"a": 0.5, "b": 0.7}
-    with pytest.raises(ValueError, match="no committed run of notebook 04 has the parameters"):
+    with pytest.raises(ValueError, match="no committed guided training has the parameters"):
         tables.study_images("vessel", control="magic")
     with pytest.raises(ValueError, match='no committed baseline "sato" of the structure "vessel"'):
         tables.baseline_images("vessel", "sato")

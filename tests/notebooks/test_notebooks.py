@@ -117,25 +117,25 @@ def test_two_branches_are_compared_on_x_rays(tmp_path):
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_priors_of_another_modality_guide_real_images(tmp_path, real_data):
-    record = run(
-        "04_prior_guided_clustering",
-        tmp_path,
-        dataset="chase_db1",
-        chest_dataset="covid19_cxr_seg",
-        prior="octa",
-        data_dir=str(real_data),
-    )
-    assert {
-        "priors.png",
-        "rendered.png",
-        "growth.png",
-        "found.png",
-        "failures.png",
-        "chest.png",
-    } <= set(record["figures"])
+    given = dict(dataset="chase_db1", prior="octa", data_dir=str(real_data))
+    record = run("04a_guided_vessels", tmp_path, **given)
+    names = {"priors", "histograms", "adversarial", "rendered", "growth", "found", "controls"}
+    assert {f"{name}.png" for name in names} == set(record["figures"])
     rows = {"guided cluster", "frangi, oracle threshold", "sato, oracle threshold"}
     assert rows | {"second observer"} <= record["metrics"]["fundus"].keys()
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_organs_are_guided_in_real_images(tmp_path, real_data):
+    given = dict(dataset="drions", chest_dataset="covid19_cxr_seg", data_dir=str(real_data))
+    record = run("04b_guided_organs", tmp_path, **given)
+    names = {"priors", "rendered", "growth", "found", "chest"}
+    assert {f"{name}.png" for name in names} == set(record["figures"])
+    assert record["metrics"]["fundus"].keys() == {"guided cluster", "brightest blob"}
     assert record["metrics"]["chest"]["guided cluster"].keys() == {"lungs", "heart"}
+    ways = {"before", "stage 1 again", "calibrate alone", "third stage"}
+    assert record["metrics"]["third_stage_disc"].keys() == ways
 
 
 @pytest.mark.slow
@@ -145,14 +145,19 @@ def test_a_folder_of_masks_guides_a_folder_of_photographs(tmp_path, photograph, 
     lines = np.zeros((80, 80), np.uint8)
     lines[20:24] = lines[50:53] = 255
     save(tmp_path / "masks" / "lines.png", lines)
-    record = run(
-        "04_prior_guided_clustering",
-        tmp_path,
-        dataset="folder",
-        data_dir=str(tmp_path / "mine"),
-        prior=str(tmp_path / "masks"),
-    )
+    mine = dict(dataset="folder", data_dir=str(tmp_path / "mine"))
+    record = run("04a_guided_vessels", tmp_path, prior=str(tmp_path / "masks"), **mine)
     assert record["metrics"]["fundus"] == {} and "found.png" in record["figures"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["04b_guided_organs", "04c_real_images_and_limits"])
+def test_photographs_without_masks_are_looked_at(tmp_path, photograph, save, name):
+    for i in range(6):
+        save(tmp_path / "mine" / f"{i}.jpg", photograph(i, 120, 160))
+    record = run(name, tmp_path, dataset="folder", data_dir=str(tmp_path / "mine"))
+    assert "found.png" in record["figures"]
+    assert not any(sentence.startswith(("disc:", "fovea:")) for sentence in record["claims"])
 
 
 @pytest.mark.slow

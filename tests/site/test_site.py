@@ -80,7 +80,8 @@ def test_every_figure_is_described(documents):
 def test_descriptions_are_of_figures_that_exist():
     figures = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "figures").glob("0*/*.png")}
     widgets = ("00b_from_simclr_to_local_discrimination", "03_embedding_visualization")
-    figures |= {f"{name}/explorer" for name in (*widgets, "07_one_shot_landmarks")}
+    widgets += ("04c_real_images_and_limits", "07_one_shot_landmarks")
+    figures |= {f"{name}/explorer" for name in widgets}
     assert notebooks.alternatives().keys() == figures
 
 
@@ -134,7 +135,7 @@ def test_the_cell_for_colab_is_not_shown_and_its_badge_is(documents):
 
 
 def test_without_an_address_no_badge_and_no_link_is_shown():
-    page = notebooks.notebook_page(ROOT / "notebooks/04_prior_guided_clustering.ipynb", "")
+    page = notebooks.notebook_page(ROOT / "notebooks/04a_guided_vessels.ipynb", "")
     assert "Open in Colab" not in page.body and "colab.research" not in page.body
     soup = BeautifulSoup(page.body, "html.parser")
     links.Links([page], "").rewrite(page, soup)
