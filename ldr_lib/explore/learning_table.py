@@ -78,8 +78,6 @@ def best_step(records: list[dict], dataset: str, column: str, way: str = "embedd
 
     Raises:
         ValueError: No record holds it.
-
-    Taught in notebook 02, section 10.
     """
     curve = curves(records, dataset, "k-means", column).query("way == @way")
     if not len(curve):
