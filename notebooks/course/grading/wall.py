@@ -164,6 +164,7 @@ def environment(code: str) -> list[str]:
     return [
         f"PYTHONPATH={code}",
         f"OMP_NUM_THREADS={threads}",
+        "OMP_WAIT_POLICY=PASSIVE",  # threads that wait leave a busy machine to others
         "HOME=/tmp",
         "LDR_CACHE=/tmp/cache",
         "LDR_RUNS=/tmp/runs",
