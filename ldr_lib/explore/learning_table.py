@@ -127,10 +127,10 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
             yield f"long runs, {dataset}, {claim}", better, worse
 
 
-RIVALS_OF_PLAIN = ("both", "intensities", "filter bank", "ImageNet")
+OPPONENTS = ("both", "intensities", "filter bank", "ImageNet")
 WITHOUT_JITTER = (
-    ("chase_db1", "chase_db1", "AP vessel", ("embedding only, no jitter", *RIVALS_OF_PLAIN)),
-    ("drions", "drions raw", "AP disc", RIVALS_OF_PLAIN),
+    ("chase_db1", "chase_db1", "AP vessel", ("embedding only, no jitter", *OPPONENTS)),
+    ("drions", "drions raw", "AP disc", OPPONENTS),
 )
 """Photographs, the name under which networks without colour jitter were shown them, the measure,
 and the opponents. The disc is found best in the first stage, which the two ways without jitter
