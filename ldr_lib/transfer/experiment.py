@@ -67,7 +67,7 @@ def labelled_images(task: Task, prepared: Prepared, n_labels: int, seed: int) ->
             f"prepared must be images as `prepare` returns them, not {checks.shown(prepared)}"
         )
     n_labels, seed = whole(n_labels, "n_labels"), checks.seed(seed)
-    if task.structure not in prepared.masks:
+    if not task.is_marked(prepared.masks):
         raise DataError(f"{task.dataset} has no masks of {task.structure} in its training split")
     rest = np.arange(_validating(prepared), len(prepared))
     shown = showing(task, prepared, rest)
@@ -92,7 +92,12 @@ def _validating(prepared: Prepared) -> int:
 
 def showing(task: Task, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     """Those of some images that show a task's structure."""
-    return np.array([i for i in rows if prepared.masks[task.structure][i].any()], int)
+    return np.array([i for i in rows if _truth(task, prepared, i).any()], int)
+
+
+def _truth(task: Task, prepared: Prepared, rows: int | np.ndarray) -> np.ndarray:
+    """The mask of a task's structure in one prepared image or in some."""
+    return task.mask({part: np.asarray(prepared.masks[part][rows]) for part in task.parts})
 
 
 def segmenters(
@@ -133,12 +138,13 @@ def segmenters(
         raise ValueError(
             f"prepared must be images as `prepare` returns them, not {checks.shown(prepared)}"
         )
-    one_of(one.structure, prepared.masks, "structure of the prepared images")
+    for part in one.parts:
+        one_of(part, prepared.masks, "structure of the prepared images")
     chosen = checks.labels(chosen, "chosen", len(prepared), "n")
     inside = np.asarray(prepared.masks["field_of_view"])
 
     def crops(rows: np.ndarray) -> LabelledPairs:
-        masks = np.asarray(prepared.masks[one.structure][rows])[:, None]
+        masks = _truth(one, prepared, rows)[:, None]
         return LabelledPairs(
             prepared.images[rows], masks, inside[rows], settings.side, one.crop, one.turn
         )
@@ -170,7 +176,7 @@ def _watched(
         raise ValueError(
             f"images that are looked at while training must not be trained on; {len(both)} are"
         )
-    masks = np.asarray(prepared.masks[one.structure][rows])
+    masks = _truth(one, prepared, rows)
     return WatchedImages(
         prepared.images[rows], masks, np.asarray(prepared.masks["field_of_view"])[rows]
     )

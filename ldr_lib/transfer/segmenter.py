@@ -292,11 +292,11 @@ def score(net: Segmenter, task: Task, dataset) -> pd.DataFrame:
         )
     rows = {}
     for sample in (dataset[i] for i in range(len(dataset))):
-        if task.structure not in sample.masks:
+        if not task.is_marked(sample.masks):
             continue
         found, truth = (
             segment(net, sample, task.size, dataset.modality) > 0.5,
-            sample.masks[task.structure],
+            task.mask(sample.masks),
         )
         rows[sample.name] = {"Dice": dice(found, truth)}
         rows[sample.name] |= (

@@ -1,8 +1,11 @@
-"""The segmentation tasks on which representations are compared: the paper's twelve, three on
+"""The segmentation tasks on which representations are compared: the paper's twelve, four on
 further real images, four on simulated ones.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..data import checks
 from ..data.checks import flag, span, text
@@ -16,10 +19,11 @@ class Task:
 
     Attributes:
         dataset: As in `open_dataset`.
-        structure: One of the dataset's masks.
+        structure: What is segmented, one of the dataset's masks unless it has parts.
         size: Side in pixels of the prepared images, a multiple of 16.
         crop: Smallest and largest side of a training crop as a share of the image.
         turn: Whether crops may be turned by any angle.
+        parts: The dataset's masks whose union the structure is, where it is not one mask.
 
     Raises:
         ValueError: A value makes no sense; the message says which.
@@ -30,6 +34,7 @@ class Task:
     size: int
     crop: tuple[float, float]
     turn: bool
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self):
         one_of(self.dataset, DATASETS, "dataset")
@@ -37,6 +42,28 @@ class Task:
         checks.multiple(self.size, "size", 16, 4096)
         span(self.crop, "crop", 4)
         flag(self.turn, "turn")
+        parts = checks.names(self.parts or (self.structure,), "parts", "names of masks")
+        object.__setattr__(self, "parts", tuple(parts))
+
+    def is_marked(self, masks: Mapping[str, np.ndarray]) -> bool:
+        """Whether masks of an image or of many hold the structure."""
+        return all(part in masks for part in self.parts)
+
+    def mask(self, masks: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The structure among the masks of an image or of many.
+
+        Args:
+            masks: Bool, of one shape, by name; those of `parts` must be there.
+
+        Returns:
+            Bool of that shape.
+
+        Example:
+            >>> one = Task("chase_db1", "any", 128, (1, 1), True, parts=("vessel", "disc"))
+            >>> one.mask({"vessel": np.array([True, False]), "disc": np.array([False, False])})
+            array([ True, False])
+        """
+        return np.logical_or.reduce([masks[part] for part in self.parts])
 
     @property
     def is_thin(self) -> bool:
@@ -48,8 +75,8 @@ def _thin(dataset: str, structure: str) -> Task:
     return Task(dataset, structure, size=384, crop=(0.25, 0.5), turn=True)
 
 
-def _organ(dataset: str, structure: str) -> Task:
-    return Task(dataset, structure, size=128, crop=(0.8, 1.1), turn=False)
+def _organ(dataset: str, structure: str, *parts: str) -> Task:
+    return Task(dataset, structure, size=128, crop=(0.8, 1.1), turn=False, parts=parts)
 
 
 TASKS = {
@@ -68,12 +95,21 @@ TASKS = {
     "disc_drions": _organ("drions", "disc"),
     "lungs_covid19_cxr_seg": _organ("covid19_cxr_seg", "lungs"),
     "heart_covid19_cxr_seg": _organ("covid19_cxr_seg", "heart"),
+    "opacity_covid19_cxr_seg": _organ(
+        "covid19_cxr_seg", "opacity", "ground_glass", "consolidation"
+    ),
     "vessel_simulated_fundus": _thin("simulated_fundus", "vessel"),
     "disc_simulated_fundus": _organ("simulated_fundus", "disc"),
     "lungs_simulated_chest": _organ("simulated_chest", "lungs"),
     "heart_simulated_chest": _organ("simulated_chest", "heart"),
 }
-REAL_TASKS = ("vessel_chase_db1", "disc_drions", "lungs_covid19_cxr_seg", "heart_covid19_cxr_seg")
+REAL_TASKS = (
+    "vessel_chase_db1",
+    "disc_drions",
+    "lungs_covid19_cxr_seg",
+    "heart_covid19_cxr_seg",
+    "opacity_covid19_cxr_seg",
+)
 
 
 def task(name: str) -> Task:

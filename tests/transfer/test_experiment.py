@@ -9,7 +9,7 @@ import pytest
 import torch
 from one_process import in_this_process
 
-from ldr_lib.data.datasets import DATASETS
+from ldr_lib.data.datasets import DATASETS, open_dataset
 from ldr_lib.data.errors import DataError
 from ldr_lib.pretrained import random_encoder
 from ldr_lib.runs import paths
@@ -40,11 +40,21 @@ def project(tmp_path, monkeypatch):
 
 
 def test_registry_names_known_datasets_and_structures():
-    assert len(TASKS) == 19
+    assert len(TASKS) == 20
     for name, one in TASKS.items():
-        assert one.structure in DATASETS[one.dataset].structures, name
+        assert set(one.parts) <= set(DATASETS[one.dataset].structures), name
     with pytest.raises(ValueError, match='unknown task "liver"; known are vessel_rite'):
         task("liver")
+
+
+def test_opacities_are_what_either_mask_marks_and_need_both(real_data):
+    one = task("opacity_covid19_cxr_seg")
+    sample = open_dataset("covid19_cxr_seg", real_data, "train")[0]
+    ground_glass, consolidation = (sample.masks[name] for name in one.parts)
+    assert one.parts == ("ground_glass", "consolidation")
+    assert ground_glass.any() and consolidation.any()
+    assert np.array_equal(one.mask(sample.masks), ground_glass | consolidation)
+    assert one.is_marked(sample.masks) and not one.is_marked({"ground_glass": ground_glass})
 
 
 def test_labelled_images_do_not_validate_and_are_not_empty():
