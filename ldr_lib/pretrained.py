@@ -45,8 +45,9 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
 
     Args:
         modality: "fundus" (3 channels) or "chest" (1 channel).
-        method: "ldr" (local discrimination), "instance", "dense" or "autoencoder", all trained on
-            the same unlabelled images; `weights/encoders.md` says how.
+        method: "ldr" (local discrimination: the encoder of `load_representation`), or a rival that
+            was trained as long on the same unlabelled images, "instance", "dense" or
+            "autoencoder"; `weights/encoders.md` says how.
         device: As in `pick_device`.
 
     Returns:
@@ -64,7 +65,8 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
     Taught in notebook 05, section 6.
     """
     one_of(modality, CHANNELS, "modality")
-    one_of(method, SHIPPED, "pretraining")
+    if one_of(method, SHIPPED, "pretraining") == "ldr":
+        return load_representation(modality, device).encoder
     encoder = load_weights(random_encoder(CHANNELS[modality]), shipped_file(modality, method))
     return to_device(encoder, pick_device(device)).eval()
 

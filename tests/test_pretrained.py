@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from ldr_lib import (
     load_encoder,
+    load_representation,
     load_pretrained,
     load_representation,
     predict_structure,
@@ -35,6 +36,14 @@ def test_shipped_encoders_give_five_maps_and_differ_from_random_ones(modality, c
     assert not net.training and all(map_.isfinite().all() and map_.std() > 0 for map_ in maps)
     assert not torch.allclose(maps[0], random(0, channels)(x)[0], atol=0.1)
     assert Segmenter(net)(x).shape == (1, 1, 64, 96)
+
+
+@pytest.mark.parametrize("modality", ["fundus", "chest"])
+def test_the_encoder_of_local_discrimination_is_that_of_the_representation(modality):
+    whole = load_representation(modality, "cpu").encoder.state_dict()
+    alone = load_encoder(modality, "ldr", "cpu").state_dict()
+    assert whole.keys() == alone.keys()
+    assert all(torch.equal(whole[name], alone[name]) for name in whole)
 
 
 def test_unknown_encoders_are_named():

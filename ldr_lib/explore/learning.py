@@ -68,6 +68,7 @@ WAYS = {
     "both": ((PATCH_STAGE, FIRST, 4e-3), K_MEANS, (GATHERED, None, 5e-4)),
     "clustering only": (K_MEANS, (GATHERED, None, 5e-4)),
     "published": ((PATCH_STAGE, FIRST, 4e-3), (BOTH_BRANCHES, None, 5e-4)),
+    "embedding only, no mixup": (({"patch": 1.0}, FIRST, 4e-3), ({"patch": 1.0}, None, 5e-4)),
 }
 WAYS |= {"no jitter": WAYS["both"], "embedding only, no jitter": WAYS["embedding only"]}
 """Ways of training: losses, steps and learning rate of each stage, None for the rest of the steps.
