@@ -7,7 +7,6 @@ from safetensors.torch import save_file
 
 from ldr_lib import (
     load_encoder,
-    load_representation,
     load_pretrained,
     load_representation,
     predict_structure,

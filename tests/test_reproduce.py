@@ -88,8 +88,8 @@ def test_the_committed_plan_names_records_by_its_options():
     runs = [*reproduce.declared_runs("priors"), *reproduce.declared_runs("transfer")]
     names = {run.record.stem for run in runs}
     assert "vessel_octa_combined_from-representation_study_0" in names
-    assert "pretraining_fundus_whole_study_0" in names
-    assert "disc_drions_ldr_all_study_2" in names
+    assert "pretraining_fundus_dense_study_0" in names
+    assert "disc_drions_ldr_all_converged_2" in names
     notebooks = reproduce.declared_runs("records")
     notebooks = {(run.record.parents[1].name, run.record.stem) for run in notebooks}
     assert ("00_quickstart", "chase_db1_2") in notebooks

@@ -38,10 +38,7 @@ def pretrain(
     modality: Annotated[str, typer.Argument(help="fundus or chest.")],
     method: Annotated[
         str,
-        typer.Option(
-            help="ldr, patch, patch_mixup, instance, dense, autoencoder, simulated (ldr on "
-            "simulated images) or whole (ldr on whole images)."
-        ),
+        typer.Option(help="ldr, patch, patch_mixup, instance, dense or autoencoder."),
     ] = "ldr",
     seed: Seed = 0,
     tier: Tier = "study",

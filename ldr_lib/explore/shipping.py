@@ -3,7 +3,6 @@ photographs over the steps, and their card.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from ..checkpoint import load_model, save_model
 from ..data.datasets import DATASETS
 from ..data.files import atomic_write
 from ..pretrained import REPRESENTATIONS, WEIGHTS, representation_file
-from ..runs.cards import card_head
+from ..runs.cards import card_head, source
 from ..runs.records import as_markdown
 from ..tensor_files import save_tensors
 from .kept_steps import CELL, MODALITY, SCALE, SIDE, photographs, steps_file
@@ -24,11 +23,6 @@ from .steps import Steps, embed_steps, snapshots
 
 SEED, LONGEST = 0, 10_000
 """Of the shipped trainings: their seed, and the last step of the slider."""
-TERMS = {
-    "DR_10_classes": "598 photographs collected for research; their source states no licence",
-    "NIH_sample": "NIH Clinical Center, free to use, cite Wang et al. 2017 (ChestX-ray8)",
-}
-"""Folder of images of no adapter's own to their terms."""
 
 
 def ship() -> Path:
@@ -74,15 +68,15 @@ def card() -> str:
     """The card of the shipped representations: Markdown with a YAML head."""
     sources, lines = {}, []
     for modality, ways in REPRESENTATIONS.items():
-        sets = [(_source(name, folder), split) for name, split, folder in UNLABELLED[modality]]
-        sources |= {source: None for source, _ in sets}
+        sets = [(source(name, folder), split) for name, split, folder in UNLABELLED[modality]]
+        sources |= {images: None for images, _ in sets}
         settings = settings_of("both", modality, SEED)
         shipped = "; ".join(f"*{way}* after {_counted(steps)}" for way, steps in ways.items())
         lines += [
             f"## {modality.capitalize()}",
             "",
             f"- **Networks** {shipped} steps.",
-            f"- **Data** {'; '.join(f'{source.title}, {split} images' for source, split in sets)}; "
+            f"- **Data** {'; '.join(f'{images.title}, {split} images' for images, split in sets)}; "
             "no label of any of them.",
             f"- **Steps** of {5 * settings.pairs} views of {settings.view_size} px, "
             f"images of {settings.image_size} px.",
@@ -97,7 +91,7 @@ def card() -> str:
             as_markdown(["", *table], table.loc[kept].reset_index().values.tolist()),
             "",
         ]
-    terms = "; ".join(f"{source.title}: {source.terms}" for source in sources)
+    terms = "; ".join(f"{images.title}: {images.terms}" for images in sources)
     return "\n".join(
         [
             card_head("ldr_lib representations", list(sources), {}),
@@ -124,19 +118,6 @@ def card() -> str:
             "",
         ]
     )
-
-
-class Source(NamedTuple):
-    """Training images of a card."""
-
-    title: str
-    terms: str
-
-
-def _source(name: str, folder: str) -> Source:
-    if folder:
-        return Source(folder, TERMS[folder])
-    return Source(DATASETS[name].title, DATASETS[name].terms)
 
 
 def _counted(steps: tuple[int, ...]) -> str:

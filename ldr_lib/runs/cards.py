@@ -1,15 +1,39 @@
-"""The head of a weights' card: what a model hub reads."""
+"""The head of a weights' card, what a model hub reads, and the images it names."""
+
+from typing import NamedTuple
 
 import yaml
 
+from ..data.datasets import DATASETS
 
-def card_head(name: str, datasets: list[type], metrics: dict[str, float]) -> str:
+TERMS = {
+    "DR_10_classes": "598 photographs collected for research; their source states no licence",
+    "NIH_sample": "NIH Clinical Center, free to use, cite Wang et al. 2017 (ChestX-ray8)",
+}
+"""Folder of images of no adapter's own to their terms."""
+
+
+class Source(NamedTuple):
+    """Training images of a card."""
+
+    title: str
+    terms: str
+
+
+def source(name: str, folder: str = "") -> Source:
+    """The images of a dataset, or of a folder that has no adapter of its own."""
+    if folder:
+        return Source(folder, TERMS[folder])
+    return Source(DATASETS[name].title, DATASETS[name].terms)
+
+
+def card_head(name: str, datasets: list, metrics: dict[str, float]) -> str:
     """YAML between two lines of dashes.
 
     Args:
         name: Of the weights.
-        datasets: Adapters of the datasets that were trained on; their terms are those of the
-            weights.
+        datasets: What was trained on: adapters of datasets, or `Source`s; their terms are those of
+            the weights.
         metrics: Name to value of what was measured.
     """
     about = {

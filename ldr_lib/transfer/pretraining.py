@@ -1,8 +1,9 @@
-"""Pretraining of encoders for transfer: local discrimination, its ablations and baselines, on the
-same images and steps.
+"""Pretraining of encoders for transfer: local discrimination and its baselines, on the same images
+and steps.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,16 +17,24 @@ from ..checkpoint import begin_anew_if_finished, identity
 from ..data import checks
 from ..data.batches import image_batches
 from ..data.checksums import array_fingerprint
-from ..data.datasets import DATASETS, open_dataset
+from ..data.datasets import open_dataset
 from ..data.errors import one_of
 from ..data.files import atomic_write
 from ..data.prepare import joint_fingerprint, prepare
 from ..data.views import Views
 from ..device import mixed_precision, pick_device, to_device
 from ..distributed import from_first, is_first, own_share, process_group
+from ..explore.learning import UNLABELLED
 from ..network import Encoder, init_weights
-from ..pretrained import CHANNELS, SHIPPED, WEIGHTS, load_weights, random_encoder, shipped_file
-from ..runs.cards import card_head
+from ..pretrained import (
+    CHANNELS,
+    REPRESENTATIONS,
+    WEIGHTS,
+    load_weights,
+    random_encoder,
+    shipped_file,
+)
+from ..runs.cards import card_head, source
 from ..runs.fingerprints import read_record
 from ..runs.paths import runs_folder
 from ..runs.run import Run
@@ -37,19 +46,15 @@ from ..training import run_stages, train
 from .baselines import BASELINES
 
 NAME = "05_downstream_transfer"
-UNLABELLED = {
-    "fundus": (("chase_db1", "train"), ("hrf", "all"), ("drions", "train")),
-    "chest": (("kermany", "all"),),
-}
 ABLATIONS = {
     "patch": ({"patch": 1.0},),
     "patch_mixup": (PATCH_STAGE,),
     "ldr": (PATCH_STAGE, SHORT_BOTH_BRANCHES),
 }
-METHODS = (*ABLATIONS, *BASELINES, "simulated", "whole")
-
+METHODS = (*ABLATIONS, *BASELINES)
 
 _COMMON = dict(n_clusters=16, pairs=4, view_size=128, learning_rate=3e-3, stages=ABLATIONS["ldr"])
+_EPOCH = 50
 _CROPS = {
     "fundus": dict(image_size=256, crop_scale=(0.35, 1.0)),
     "chest": dict(image_size=192, crop_scale=(0.5, 1.0)),
@@ -66,7 +71,9 @@ TRAINING = {
         "class": _COMMON
         | crops
         | dict(image_size=crops["image_size"] // 2, view_size=64, epochs=(2, 2), steps=40),
-        "study": _COMMON | crops | dict(epochs=(7, 7), steps=50),
+        "study": _COMMON
+        | crops
+        | dict(epochs=2 * (REPRESENTATIONS[modality]["both"][0] // 2 // _EPOCH,), steps=_EPOCH),
         "full": _COMMON
         | crops
         | dict(
@@ -80,7 +87,9 @@ TRAINING = {
     }
     for modality, crops in _CROPS.items()
 }
-"""Values of `PretrainingSettings` by modality and tier."""
+"""Values of `PretrainingSettings` by modality and tier; "study" has as many steps as the network of
+`load_representation`.
+"""
 
 
 @dataclass(frozen=True)
@@ -218,20 +227,19 @@ def save_encoder(encoder: Encoder, path: Path, half: bool = False) -> None:
     save_tensors(kept, path, {})
 
 
-def unlabelled_images(
-    modality: str, data_dir: str, size: int, simulated: bool = False
-) -> tuple[np.ndarray, str]:
-    """The images that the encoders of the study are pretrained on, (N, S, S, C) uint8, and their
-    fingerprint.
+def unlabelled_images(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str]:
+    """The images that the encoders of the study are pretrained on, those of the long trainings,
+    (N, S, S, C) uint8, and their fingerprint.
 
     Args:
         modality: "fundus" or "chest".
         data_dir: Folder of the datasets.
         size: Side S.
-        simulated: Take simulated images instead of real ones.
     """
-    sets = ((f"simulated_{modality}", "train"),) if simulated else UNLABELLED[modality]
-    parts = [prepare(open_dataset(name, data_dir, split), size) for name, split in sets]
+    parts = [
+        prepare(open_dataset(name, os.path.join(data_dir, folder), split), size)
+        for name, split, folder in UNLABELLED[modality]
+    ]
     return np.concatenate([part.images for part in parts]), joint_fingerprint(parts)
 
 
@@ -243,8 +251,7 @@ def pretraining_study(
 
     Args:
         modality: "fundus" or "chest".
-        method: As in `pretrain`, or "simulated": "ldr" on simulated images, or "whole": "ldr" on
-            (almost) whole images.
+        method: As in `pretrain`.
         seed: Of the training.
         data_dir: Folder of the datasets.
         tier: As in `PretrainingSettings.for_tier`.
@@ -253,22 +260,12 @@ def pretraining_study(
         Path of `encoder.safetensors`.
     """
     one_of(method, METHODS, "pretraining")
-    changes = {"crop_scale": (0.9, 1.0)} if method == "whole" else {}
-    settings = PretrainingSettings.for_tier(tier, modality, seed, **changes)
+    settings = PretrainingSettings.for_tier(tier, modality, seed)
     folder = pretrained_folder(modality, method, seed, tier)
     run = Run(NAME, dict(pretraining=modality, method=method, tier=tier, seed=seed), str(folder))
     begin_anew_if_finished(folder)
-    images, fingerprint = unlabelled_images(
-        modality, data_dir, settings.image_size, method == "simulated"
-    )
-    encoder, rows = pretrain(
-        "ldr" if method in ("simulated", "whole") else method,
-        images,
-        settings,
-        folder,
-        data=fingerprint,
-        resume=True,
-    )
+    images, fingerprint = unlabelled_images(modality, data_dir, settings.image_size)
+    encoder, rows = pretrain(method, images, settings, folder, data=fingerprint, resume=True)
     if not is_first():
         return folder / "encoder.safetensors"
     run.data(train=fingerprint)
@@ -294,10 +291,10 @@ def pretrained_folder(modality: str, method: str, seed: int, tier: str = "study"
 
 
 def ship(tier: str = "study") -> Path:
-    """Puts the encoders of seed 0 into the package, at half precision, with one card."""
-    rows = []
-    for modality in UNLABELLED:
-        for method in SHIPPED:
+    """Puts the baselines' encoders of seed 0 into the package, at half precision, with one card."""
+    rows, used = [], {}
+    for modality, collections in UNLABELLED.items():
+        for method in BASELINES:
             folder = pretrained_folder(modality, method, 0, tier)
             encoder = load_weights(
                 random_encoder(CHANNELS[modality]), folder / "encoder.safetensors"
@@ -308,26 +305,23 @@ def ship(tier: str = "study") -> Path:
             steps = settings["steps"] * sum(settings["epochs"])
             rows.append(
                 f"| {modality} | {method} | {metrics['images']} | {steps} | "
-                f"{5 * settings['pairs']} of {settings['view_size']} px | "
+                f"{4 * settings['pairs']} of {settings['view_size']} px | "
                 f"{metrics['seconds'] / 60:.0f} |"
             )
-    sets = {name: DATASETS[name] for parts in UNLABELLED.values() for name, _ in parts}
-    head = card_head("ldr_lib encoders", list(sets.values()), {})
-    used = "; ".join(
-        f"{kind.title}, {split} images"
-        for parts in UNLABELLED.values()
-        for kind, split in [(sets[n], s) for n, s in parts]
-    )
+        used |= {source(name, folder): split for name, split, folder in collections}
+    head = card_head("ldr_lib encoders", list(used), {})
+    parts = "; ".join(f"{images.title}, {split} images" for images, split in used.items())
     card = f"""{head}
 # Pretrained encoders
 
-Weights of `ldr_lib.load_encoder(modality, method)`; trained without labels: {used}.
+Weights of `ldr_lib.load_encoder(modality, method)`, the baselines of *ldr*, whose encoder is that
+of [representations.md](representations.md); trained without labels: {parts}.
 
 | modality | method | images | steps | views a step | minutes on one core |
 |---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-- **Terms** {"; ".join(f"{kind.title}: {kind.terms}" for kind in sets.values())}.
+- **Terms** {"; ".join(f"{images.title}: {images.terms}" for images in used)}.
 - **Seed** 0; not chosen among seeds. Weights rounded to half precision.
 - **Made by** `python -m ldr_lib pretrain MODALITY --method METHOD`.
 - **Measured** on segmentation: figures/{NAME}.

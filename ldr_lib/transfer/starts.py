@@ -22,20 +22,13 @@ from ..pretrained import (
     random_encoder,
 )
 from .imagenet import IMAGENET, AnyEncoder, ImageNetEncoder
-from .pretraining import METHODS, pretrained_folder
+from .pretraining import pretrained_folder
 from .tasks import Task
 
-LONG = ("both", "embedding only", "no jitter")
-"""Ways of the long trainings of notebook 02 whose networks are starts, too."""
-INITS = (
-    "random",
-    "scratch",
-    *SHIPPED,
-    *(method for method in METHODS if method not in SHIPPED),
-    *LONG,
-    *IMAGENET,
-    "guided",
-)
+LONG = ("embedding only, no mixup", "embedding only", "no jitter")
+"""Ways of the long trainings of notebook 02 whose networks are starts, too, beside *both* ("ldr").
+"""
+INITS = ("random", "scratch", *SHIPPED, *LONG, *IMAGENET, "guided")
 
 
 def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
@@ -43,11 +36,10 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
 
     Args:
         init: "random" or "scratch" (drawn from the seed), one that comes with the package as in
-            `load_encoder`, an ablation that `ldr_lib.pretraining` has trained here, either of them
-            with the seed of another pretraining as in "ldr-1", one of `LONG` (the
-            long trainings of notebook 02), "imagenet" or "imagenet doubled" (`ImageNetEncoder`),
-            "guided" (the network of notebook 04c for this structure), or the path of a safetensors
-            file.
+            `load_encoder`, one of `LONG` (the long trainings of notebook 02), one of these with
+            the seed of another pretraining as in "ldr-1", "imagenet" or "imagenet doubled"
+            (`ImageNetEncoder`), "guided" (the network of notebook 04c for this structure), or the
+            path of a safetensors file.
         one: What is segmented.
         seed: Of the cell.
 
@@ -66,21 +58,21 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
         return load_encoder(modality, init, "cpu")
     if init in IMAGENET:
         return ImageNetEncoder(CHANNELS[modality], IMAGENET[init]).eval()
-    if init in LONG:
-        return long_training(modality, init)
     encoder = random_encoder(CHANNELS[modality], seed)
     if init in ("random", "scratch"):
         return encoder
     if init == "guided":
         network = "chest" if modality == "chest" else "vessel" if one.is_thin else "disc"
         return load_weights(encoder, WEIGHTS / f"{network}.safetensors")
-    method, _, number = init.partition("-")
-    if method in METHODS and (number or "0").isdecimal():
-        path = pretrained_folder(modality, method, int(number or 0)) / "encoder.safetensors"
+    method, number = _pretraining(init)
+    if method in ("ldr", *LONG):
+        return long_training(modality, "both" if method == "ldr" else method, number)
+    if method in SHIPPED:
+        path = pretrained_folder(modality, method, number) / "encoder.safetensors"
         if not path.exists():
             raise DataError(
                 f"{path} is not there; python -m ldr_lib pretrain {modality} --method {method} "
-                f"--seed {number or 0} makes it"
+                f"--seed {number} makes it"
             )
         return load_weights(encoder, path)
     if Path(init).is_file():
@@ -89,26 +81,33 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
     return one_of(init, known, "initialisation")
 
 
-def long_training(modality: str, way: str) -> Encoder:
+def long_training(modality: str, way: str, seed: int = 0) -> Encoder:
     """The encoder of a long training, after the number of steps with which "both" comes with the
-    package; where it does not come with the package itself, of seed 0 as trained here.
+    package; where it does not come with the package itself, as trained here.
     """
     (step, *_), shipped = REPRESENTATIONS[modality]["both"], REPRESENTATIONS[modality]
-    if step in shipped.get(way, ()):
+    if step in shipped.get(way, ()) and not seed:
         return load_representation(modality, "cpu", step, way).encoder
-    path = training_folder(way, modality, 0) / STEP_FILE.format(step)
+    path = training_folder(way, modality, seed) / STEP_FILE.format(step)
     if not path.exists():
         raise DataError(
-            f'{path} is not there; python -m ldr_lib learn "{way}" --modality {modality} --steps '
-            f"{step} makes it"
+            f'{path} is not there; python -m ldr_lib learn "{way}" --modality {modality} --seed '
+            f"{seed} --steps {step} makes it"
         )
     return load_model(path, "cpu").encoder
 
 
+def _pretraining(init: str) -> tuple[str, int]:
+    """Method and seed of a pretraining such as "ldr-1"; "" where it is none."""
+    method, dash, number = init.partition("-")
+    if method not in (*SHIPPED, *LONG) or (dash and not number.isdecimal()):
+        return "", 0
+    return method, int(number or 0)
+
+
 def is_known(init: str) -> bool:
     """Whether an initialisation is one of this project, not a file of the user's."""
-    method, dash, number = init.partition("-")
-    return init in INITS or bool(dash and method in METHODS and number.isdecimal())
+    return init in INITS or bool(_pretraining(init)[0])
 
 
 def own_weights(init: str) -> dict[str, str]:

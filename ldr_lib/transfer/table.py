@@ -17,11 +17,12 @@ ORDER = (
     "autoencoder",
     "instance",
     "dense",
-    "patch",
-    "patch_mixup",
+    "imagenet",
+    "imagenet doubled",
+    "embedding only, no mixup",
+    "embedding only",
     "ldr",
-    "whole",
-    "simulated",
+    "no jitter",
     "guided",
 )
 """Initialisations in the order of the tables; a further pretraining such as "ldr-1" follows its

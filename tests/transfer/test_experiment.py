@@ -9,9 +9,13 @@ import pytest
 import torch
 from one_process import in_this_process
 
+from ldr_lib.callbacks import STEP_FILE
+from ldr_lib.checkpoint import save_model
 from ldr_lib.data.datasets import DATASETS, open_dataset
 from ldr_lib.data.errors import DataError
-from ldr_lib.pretrained import random_encoder
+from ldr_lib.explore.learning import training_folder
+from ldr_lib.network import TwoBranchNet
+from ldr_lib.pretrained import REPRESENTATIONS, random_encoder
 from ldr_lib.runs import paths
 from ldr_lib.runs.processes import SomeFailed
 from ldr_lib.transfer import experiment as transfer
@@ -100,7 +104,7 @@ def test_a_cell_keeps_both_protocols_and_is_then_not_missing(project):
 
 def test_a_file_of_your_own_is_never_taken_for_another_start(project, monkeypatch):
     monkeypatch.chdir(project)
-    inits = ["ldr", "random", "ldr-1", "patch", "guided"]
+    inits = ["ldr", "random", "ldr-1", "embedding only", "guided"]
     own = ["ldr.safetensors", "random.safetensors", "a/encoder", "b/encoder", "a/ldr", "ldr-x"]
     labels = [cell_label("disc_drions", init, 1, 0, "smoke") for init in (*inits, *own)]
     assert labels[:3] == [f"disc_drions_{init}_1_smoke_0" for init in inits[:3]]
@@ -133,9 +137,10 @@ def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(proj
 def test_a_grid_goes_on_after_a_cell_that_fails_and_names_it(project, monkeypatch, capsys):
     monkeypatch.setattr(transfer, "in_own_processes", in_this_process)
     with pytest.raises(SomeFailed, match="1 of 2 cells failed, what the others") as failed:
-        cells(["disc_simulated_fundus"], ["patch", "random"], [1], [0], "", "smoke", 1)
-    assert "disc_simulated_fundus_patch_1_smoke_0: " in str(failed.value)
-    assert "pretrain fundus --method patch --seed 0 makes it" in str(failed.value)
+        cells(["disc_simulated_fundus"], ["ldr-7", "random"], [1], [0], "", "smoke", 1)
+    assert "disc_simulated_fundus_ldr-7_1_smoke_0: " in str(failed.value)
+    made_by = 'learn "both" --modality fundus --seed 7 --steps 1000 makes it'
+    assert made_by in str(failed.value)
     assert "2  disc_simulated_fundus_random_1_smoke_0" in capsys.readouterr().out
     assert len(transfer_records("smoke")) == 2
 
@@ -211,8 +216,8 @@ def test_gains_are_paired_by_labelled_subset_and_test_image(project):
 
 
 def test_a_further_pretraining_stands_behind_its_method():
-    names = ["whole", "ldr-2", "random", "ldr", "ldr-1", "dense", "own"]
-    assert sorted(names, key=_rank) == ["random", "dense", "ldr", "ldr-1", "ldr-2", "whole", "own"]
+    names = ["guided", "ldr-2", "random", "ldr", "ldr-1", "dense", "own"]
+    assert sorted(names, key=_rank) == ["random", "dense", "ldr", "ldr-1", "ldr-2", "guided", "own"]
 
 
 def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
@@ -236,14 +241,20 @@ def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
         weights(str(tmp_path / "own.safetensors")), random_encoder(3, 8).groups[3][0][0].weight
     )
     monkeypatch.setenv("LDR_RUNS", str(tmp_path))
-    again = pretrained_folder("fundus", "ldr", 2)
+    again = pretrained_folder("fundus", "dense", 2)
     again.mkdir(parents=True)
     save_encoder(random_encoder(3, 9), again / "encoder.safetensors")
-    assert torch.equal(
-        weights("ldr-2"), random_encoder(3, 9).groups[3][0][0].weight
-    ) and not torch.equal(weights("ldr-2"), weights("ldr"))
-    with pytest.raises(DataError, match="ldr_lib pretrain fundus --method patch --seed 3 makes it"):
-        initial_encoder("patch-3", one, 0)
+    assert torch.equal(weights("dense-2"), random_encoder(3, 9).groups[3][0][0].weight)
+    with pytest.raises(DataError, match="ldr_lib pretrain fundus --method dense --seed 3 makes it"):
+        initial_encoder("dense-3", one, 0)
+    (step, *_) = REPRESENTATIONS["fundus"]["both"]
+    for init, way, number in (("ldr-2", "both", 2), ("no jitter", "no jitter", 0)):
+        net, folder = TwoBranchNet(3), training_folder(way, "fundus", number)
+        folder.mkdir(parents=True)
+        save_model(net, folder / STEP_FILE.format(step))
+        assert torch.equal(weights(init), net.encoder.groups[3][0][0].weight)
+    with pytest.raises(DataError, match='learn "both" --modality fundus --seed 3 --steps 1000 mak'):
+        initial_encoder("ldr-3", one, 0)
     with pytest.raises(ValueError, match='unknown initialisation "magic"; known are random, scr'):
         initial_encoder("magic", one, 0)
     with pytest.raises(DataError, match="does not fit the encoder"):
