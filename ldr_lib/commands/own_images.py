@@ -34,7 +34,7 @@ def transfer(
         list[str],
         typer.Argument(
             help="Folder of your own images, with --masks; or tasks of the kit, as disc_drions, "
-            "where real takes the four on real images."
+            "where real takes the five on real images."
         ),
     ],
     masks: Annotated[

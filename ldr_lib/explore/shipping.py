@@ -3,6 +3,7 @@ photographs over the steps, and their card.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ..checkpoint import load_model, save_model
 from ..data.datasets import DATASETS
 from ..data.files import atomic_write
 from ..pretrained import REPRESENTATIONS, WEIGHTS, representation_file
-from ..runs.cards import card_head, source
+from ..runs.cards import card_head
 from ..runs.records import as_markdown
 from ..tensor_files import save_tensors
 from .kept_steps import CELL, MODALITY, SCALE, SIDE, photographs, steps_file
@@ -23,6 +24,11 @@ from .steps import Steps, embed_steps, snapshots
 
 SEED, LONGEST = 0, 10_000
 """Of the shipped trainings: their seed, and the last step of the slider."""
+TERMS = {
+    "DR_10_classes": "598 photographs collected for research; their source states no licence",
+    "NIH_sample": "NIH Clinical Center, free to use, cite Wang et al. 2017 (ChestX-ray8)",
+}
+"""Folder of images of no adapter's own to their terms."""
 
 
 def ship() -> Path:
@@ -118,6 +124,20 @@ def card() -> str:
             "",
         ]
     )
+
+
+class Source(NamedTuple):
+    """Training images of a card."""
+
+    title: str
+    terms: str
+
+
+def source(name: str, folder: str = "") -> Source:
+    """The images of a dataset, or of a folder that has no adapter of its own."""
+    if folder:
+        return Source(folder, TERMS[folder])
+    return Source(DATASETS[name].title, DATASETS[name].terms)
 
 
 def _counted(steps: tuple[int, ...]) -> str:

@@ -1,30 +1,6 @@
-"""The head of a weights' card, what a model hub reads, and the images it names."""
-
-from typing import NamedTuple
+"""The head of a weights' card: what a model hub reads."""
 
 import yaml
-
-from ..data.datasets import DATASETS
-
-TERMS = {
-    "DR_10_classes": "598 photographs collected for research; their source states no licence",
-    "NIH_sample": "NIH Clinical Center, free to use, cite Wang et al. 2017 (ChestX-ray8)",
-}
-"""Folder of images of no adapter's own to their terms."""
-
-
-class Source(NamedTuple):
-    """Training images of a card."""
-
-    title: str
-    terms: str
-
-
-def source(name: str, folder: str = "") -> Source:
-    """The images of a dataset, or of a folder that has no adapter of its own."""
-    if folder:
-        return Source(folder, TERMS[folder])
-    return Source(DATASETS[name].title, DATASETS[name].terms)
 
 
 def card_head(name: str, datasets: list, metrics: dict[str, float]) -> str:
@@ -32,8 +8,8 @@ def card_head(name: str, datasets: list, metrics: dict[str, float]) -> str:
 
     Args:
         name: Of the weights.
-        datasets: What was trained on: adapters of datasets, or `Source`s; their terms are those of
-            the weights.
+        datasets: What was trained on, adapters of datasets or others with a title and terms; these
+            are the terms of the weights.
         metrics: Name to value of what was measured.
     """
     about = {

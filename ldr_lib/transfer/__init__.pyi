@@ -1,3 +1,6 @@
+from .efficiency import after_steps as after_steps
+from .efficiency import labels_to_reach as labels_to_reach
+from .efficiency import step_curves as step_curves
 from .experiment import labelled_images as labelled_images
 from .experiment import segmenters as segmenters
 from .figures import gains_forest as gains_forest

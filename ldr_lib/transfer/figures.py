@@ -16,7 +16,7 @@ from ..data.errors import one_of
 from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, gain_intervals, paired_gains, require_records
 
-INITS = ("autoencoder", "instance", "dense", "ldr")
+INITS = ("autoencoder", "instance", "dense", "imagenet", "ldr")
 """Pretrainings that are compared with a random encoder."""
 
 

@@ -25,6 +25,7 @@ from ..data.views import Views
 from ..device import mixed_precision, pick_device, to_device
 from ..distributed import from_first, is_first, own_share, process_group
 from ..explore.learning import UNLABELLED
+from ..explore.shipping import source
 from ..network import Encoder, init_weights
 from ..pretrained import (
     CHANNELS,
@@ -34,7 +35,7 @@ from ..pretrained import (
     random_encoder,
     shipped_file,
 )
-from ..runs.cards import card_head, source
+from ..runs.cards import card_head
 from ..runs.fingerprints import read_record
 from ..runs.paths import runs_folder
 from ..runs.run import Run

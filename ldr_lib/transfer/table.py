@@ -43,8 +43,8 @@ def transfer_records(tier: str = "study") -> pd.DataFrame:
 
     Returns:
         Columns task, init, labels (0: all), seed, protocol, "Dice" (mean over the test images),
-        "between images" (their standard deviation), "clDice" or "HD95", and "images" (a Series of
-        Dice by test image).
+        "between images" (their standard deviation), "clDice" or "HD95", "images" (a Series of Dice
+        by test image), and "looks" (number of steps to Dice of the images that were set aside).
 
     Raises:
         DataError: No cell of this tier is kept.
@@ -64,6 +64,7 @@ def transfer_records(tier: str = "study") -> pd.DataFrame:
                     | {"protocol": protocol}
                     | record["metrics"][protocol]
                     | {"between images": images["Dice"].std(), "images": images["Dice"]}
+                    | {"looks": record["metrics"].get(f"{protocol}, looks", {})}
                 )
     if not rows:
         raise DataError(

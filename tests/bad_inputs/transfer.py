@@ -164,5 +164,20 @@ TRANSFER = [
     row("gain_intervals", "lists for names", "each of inits must be a text", inits=[["ldr"]]),
     row("gains_forest", "a name twice", "each once, and", inits=["ldr", "ldr"]),
     row("label_curves", "unknown names alone", "none of x is measured", inits=["x"]),
+    row("step_curves", "unknown names alone", "none of x is measured", inits=["x"]),
+    row("after_steps", "labels that nobody had", "no training with 3 labels looked", labels=3),
+    row(
+        "after_steps",
+        "records without looks",
+        "no training with 1 labels looked at set-aside images",
+        records=transfer_rows().drop(columns="looks"),
+    ),
+    row("labels_to_reach", "more than all", "share must be", share=1.5),
+    row(
+        "labels_to_reach",
+        "another one that was not measured",
+        'unknown initialisation measured with all labels "magic"; known are random',
+        over="magic",
+    ),
     row("transfer_markdown", "numbers for names", "each of inits must be a text", inits=[1]),
 ]

@@ -72,12 +72,13 @@ def pairs_of(channels: int = 1) -> augment.LabelledPairs:
 def transfer_rows() -> pd.DataFrame:
     scores = pd.Series([0.5, 0.6], ["a", "b"])
     cells = [
-        dict(task=task, protocol=protocol, labels=1, seed=seed, init=init, Dice=0.5 + 0.01 * seed)
-        | {"images": scores, "between images": 0.1}
+        dict(task=task, protocol=protocol, labels=labels, seed=seed, init=init, Dice=0.5)
+        | {"images": scores, "between images": 0.1, "looks": {"40": 0.4, "80": 0.5}}
         for task in ("vessel_chase_db1", "disc_drions")
         for protocol in ("frozen", "fine-tuned")
         for seed in range(3)
         for init in ("random", "instance", "dense", "autoencoder", "ldr")
+        for labels in (1, 0)
     ]
     return pd.DataFrame(cells)
 

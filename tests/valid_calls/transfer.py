@@ -131,6 +131,15 @@ def calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             dict(records=transfer_rows(), inits=("ldr",), over="random", labels=1),
         ),
         "label_curves": (transfer.label_curves, dict(records=transfer_rows(), inits=("ldr",))),
+        "after_steps": (transfer.after_steps, dict(records=transfer_rows(), labels=1)),
+        "step_curves": (
+            transfer.step_curves,
+            dict(records=transfer_rows(), inits=("ldr",), labels=1),
+        ),
+        "labels_to_reach": (
+            transfer.labels_to_reach,
+            dict(records=transfer_rows(), share=0.9, over="random"),
+        ),
         "transfer_markdown": (transfer.transfer_markdown, dict(records=transfer_rows())),
         "segmenters": (
             first_segmenter,
