@@ -97,7 +97,7 @@ def showing(task: Task, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
 
 def _truth(task: Task, prepared: Prepared, rows: int | np.ndarray) -> np.ndarray:
     """The mask of a task's structure in one prepared image or in some."""
-    return task.mask({part: np.asarray(prepared.masks[part][rows]) for part in task.parts})
+    return task.mask({part: np.asarray(prepared.masks[part][rows]) for part in task.marked_by})
 
 
 def segmenters(
@@ -138,7 +138,7 @@ def segmenters(
         raise ValueError(
             f"prepared must be images as `prepare` returns them, not {checks.shown(prepared)}"
         )
-    for part in one.parts:
+    for part in one.marked_by:
         one_of(part, prepared.masks, "structure of the prepared images")
     chosen = checks.labels(chosen, "chosen", len(prepared), "n")
     inside = np.asarray(prepared.masks["field_of_view"])

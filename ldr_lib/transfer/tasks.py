@@ -42,18 +42,23 @@ class Task:
         checks.multiple(self.size, "size", 16, 4096)
         span(self.crop, "crop", 4)
         flag(self.turn, "turn")
-        parts = checks.names(self.parts or (self.structure,), "parts", "names of masks")
-        object.__setattr__(self, "parts", tuple(parts))
+        if self.parts:
+            checks.names(self.parts, "parts", "names of masks")
+
+    @property
+    def marked_by(self) -> tuple[str, ...]:
+        """The dataset's masks whose union the structure is."""
+        return self.parts or (self.structure,)
 
     def is_marked(self, masks: Mapping[str, np.ndarray]) -> bool:
         """Whether masks of an image or of many hold the structure."""
-        return all(part in masks for part in self.parts)
+        return all(part in masks for part in self.marked_by)
 
     def mask(self, masks: Mapping[str, np.ndarray]) -> np.ndarray:
         """The structure among the masks of an image or of many.
 
         Args:
-            masks: Bool, of one shape, by name; those of `parts` must be there.
+            masks: Bool, of one shape, by name; those of `marked_by` must be there.
 
         Returns:
             Bool of that shape.
@@ -63,7 +68,7 @@ class Task:
             >>> one.mask({"vessel": np.array([True, False]), "disc": np.array([False, False])})
             array([ True, False])
         """
-        return np.logical_or.reduce([masks[part] for part in self.parts])
+        return np.logical_or.reduce([masks[part] for part in self.marked_by])
 
     @property
     def is_thin(self) -> bool:

@@ -46,7 +46,7 @@ def project(tmp_path, monkeypatch):
 def test_registry_names_known_datasets_and_structures():
     assert len(TASKS) == 20
     for name, one in TASKS.items():
-        assert set(one.parts) <= set(DATASETS[one.dataset].structures), name
+        assert set(one.marked_by) <= set(DATASETS[one.dataset].structures), name
     with pytest.raises(ValueError, match='unknown task "liver"; known are vessel_rite'):
         task("liver")
 
