@@ -72,6 +72,7 @@ ABSTRACT = {
             for modality in ("fundus", "chest")
             for measure in (*LONG, "best")
         ),
+        "plain-vessel-steps",
         "plain-vessel-embedding",
     ),
     "The embedding measures the similarity of local regions.": (

@@ -88,6 +88,7 @@ def test_nothing_is_claimed_before_three_seeds_reach_the_chosen_step():
 def test_without_jitter_each_measure_is_taken_where_training_images_chose(monkeypatch):
     def kept(split):
         values = {"no jitter": {100: 0.5, 300: 0.4}, "both": {100: 0.1, 300: 0.2}}
+        values["embedding only, no jitter"] = {100: 0.25, 300: 0.35}
         records = [
             record(way, seed, value + seed / 100 + (split == "test") / 10, steps)
             for way, reached in values.items()
@@ -106,7 +107,11 @@ def test_without_jitter_each_measure_is_taken_where_training_images_chose(monkey
     found = {claim: (a.mean(), b.mean()) for claim, a, b in without_jitter(kept("test"))}
     assert chosen == [{"modality": "fundus", "split": "train"}]
     vessels = "long runs, chase_db1, AP vessel: no jitter better than "
-    assert set(found) == {vessels + "both", vessels + "filter bank"}
+    alone = vessels + "embedding only, no jitter"
+    later = alone + " after as many steps"
+    assert set(found) == {vessels + "both", vessels + "filter bank", alone, later}
+    assert found[alone] == pytest.approx((0.61, 0.46))
+    assert found[later] == pytest.approx((0.61, 0.36))
     assert found[vessels + "both"] == pytest.approx((0.61, 0.31))
     assert found[vessels + "filter bank"] == pytest.approx((0.61, 0.3))
 
