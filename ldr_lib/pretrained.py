@@ -45,9 +45,9 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
 
     Args:
         modality: "fundus" (3 channels) or "chest" (1 channel).
-        method: "ldr" (local discrimination: the encoder of `load_representation`), or a rival that
-            was trained as long on the same unlabelled images, "instance", "dense" or
-            "autoencoder"; `weights/encoders.md` says how.
+        method: "ldr" (local discrimination: the encoder of `load_representation`), or one of its
+            baselines, "instance", "dense" or "autoencoder"; `weights/encoders.md` says how long and
+            on which unlabelled images these were trained.
         device: As in `pick_device`.
 
     Returns:

@@ -315,8 +315,8 @@ def ship(tier: str = "study") -> Path:
     card = f"""{head}
 # Pretrained encoders
 
-Weights of `ldr_lib.load_encoder(modality, method)`, the baselines of *ldr*, whose encoder is that
-of [representations.md](representations.md); trained without labels: {parts}.
+Weights of `ldr_lib.load_encoder(modality, method)`, the baselines of *ldr*, whose encoder is \
+that of [representations.md](representations.md); trained without labels: {parts}.
 
 | modality | method | images | steps | views a step | minutes on one core |
 |---|---|---|---|---|---|

@@ -167,11 +167,12 @@ def test_transfer_runs_on_real_x_rays(tmp_path, real_data):
         "05_downstream_transfer", tmp_path, dataset="covid19_cxr_seg", data_dir=str(real_data)
     )
     names = ("labelled", "baselines", "gains", "curves")
-    names += tuple(f"segmentations_{task}_covid19_cxr_seg" for task in ("lungs", "heart"))
+    structures = ("lungs", "heart", "opacity")
+    names += tuple(f"segmentations_{one}_covid19_cxr_seg" for one in structures)
     assert {f"{name}.png" for name in names} == set(record["figures"])
     rows = record["metrics"]["one_label"]
-    assert len(rows) == 4  # two tasks, frozen and fine-tuned
-    assert all(row.keys() == {"random", "ldr"} for row in rows.values())
+    assert len(rows) == 6  # three tasks, frozen and fine-tuned
+    assert all(row.keys() == {"random", "ldr", "imagenet"} for row in rows.values())
 
 
 def own_cells(path):
