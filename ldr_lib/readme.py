@@ -99,14 +99,14 @@ def results() -> str:
             f"mean simulated mask {study['lungs', 'mean simulated mask']}",
         ),
         (
-            "Dice of vessels, one label, frozen encoder (05)",
+            "Dice of vessels, one label, frozen (05, earlier encoder)",
             "CHASE_DB1",
             transfer[(*vessels, "ldr")],
             f"random encoder {transfer[(*vessels, 'random')]}; "
             f"image-level {transfer[(*vessels, 'instance')]}",
         ),
         (
-            "Dice of the optic disc, one label, fine-tuned (05)",
+            "Dice of the optic disc, one label, fine-tuned (05, earlier encoder)",
             "DRIONS-DB",
             transfer[(*disc, "ldr")],
             f"random encoder {transfer[(*disc, 'random')]}",

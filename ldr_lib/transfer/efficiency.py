@@ -82,17 +82,19 @@ def step_curves(
     )
     for line, protocol in zip(axes, PROTOCOLS):
         for axis, task in zip(line, tasks):
-            sns.lineplot(
-                table[table["task"].eq(task) & table["protocol"].eq(protocol)],
-                x="steps",
-                y="Dice",
-                hue="init",
-                palette=colours,
-                errorbar="sd",
-                err_kws={"alpha": 0.12},
-                legend=False,
-                ax=axis,
-            )
+            part = table[table["task"].eq(task) & table["protocol"].eq(protocol)]
+            if len(part):
+                sns.lineplot(
+                    part,
+                    x="steps",
+                    y="Dice",
+                    hue="init",
+                    palette=colours,
+                    errorbar="sd",
+                    err_kws={"alpha": 0.12},
+                    legend=False,
+                    ax=axis,
+                )
             axis.set(title=f"{task.split('_')[0]}, {protocol}", xlabel="", ylim=(0, 1))
             axis.grid(alpha=0.3)
     lines = [Line2D([], [], color=colour, label=init) for init, colour in colours.items()]

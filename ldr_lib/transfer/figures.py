@@ -39,6 +39,7 @@ def gains_forest(
     """
     table = gain_intervals(records, inits, over, labels)
     tasks = list(dict.fromkeys(table.index.get_level_values("task")))
+    inits = [init for init in inits if init in table.index.get_level_values("init")]
     figure, axes = plt.subplots(
         len(PROTOCOLS),
         len(tasks),
