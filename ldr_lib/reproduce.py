@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from .data.errors import DataError, one_of
-from .explore import learning
+from .explore import learning, switches
 from .guided import baselines as guided_baselines
 from .guided import study as guided_study
 from .runs.cell import record_label
@@ -190,6 +190,11 @@ def _learning(options: dict) -> dict:
     return {"way": options["learn"]} | {k: v for k, v in options.items() if k != "learn"}
 
 
+def _switch(options: dict) -> dict:
+    usual = {"modality": "fundus", "seed": 0}
+    return usual | options
+
+
 def _pretraining(options: dict) -> dict:
     usual = {"modality": options["pretrain"], "method": "ldr", "seed": 0, "tier": "study"}
     return usual | {k: v for k, v in options.items() if k != "pretrain"}
@@ -213,6 +218,10 @@ RUNNERS = {
     "learn": Runner(
         lambda options: record_path(learning.NAME, learning.study_label(**_learning(options))),
         lambda options, data_dir: learning.learning_study(**_learning(options), data_dir=data_dir),
+    ),
+    "switch": Runner(
+        lambda options: record_path(switches.NAME, switches.label(**_switch(options))),
+        lambda options, data_dir: switches.switch_study(**_switch(options), data_dir=data_dir),
     ),
     "pretrain": Runner(
         lambda options: record_path(

@@ -11,6 +11,8 @@ from .explore.learning_table import (
     learning_records,
     learning_table,
 )
+from .explore.switches import STEPS as SWITCH_STEPS
+from .explore.switches import SWITCHES, switch_table
 from .guided import study_markdown
 from .landmarks.table import study_markdown as landmarks_markdown
 from .runs.paths import project_root
@@ -188,6 +190,16 @@ def all_tables() -> str:
         )
         for modality, images in LONG_TRAININGS.items()
     ]
+    sections.append(
+        _section(
+            "Our choices in both branches, one changed at a time (notebook 02)",
+            f"*both* after {SWITCH_STEPS:,} steps, judged on images of the *training* split of "
+            "CHASE_DB1, where choosing is allowed. A row with one seed is a hint: compare it with "
+            "the spread of *both*.",
+            "python -m ldr_lib records switches",
+            _switches(),
+        )
+    )
     sections += [
         _section(
             f"Probes of the representation: {title} (notebook 03)",
@@ -268,6 +280,14 @@ def _long_trainings(modality: str) -> str:
             f"*embedding only* is best on these test images after {best:,} steps: {value}."
         )
     return "\n\n".join(parts) or PENDING
+
+
+def _switches() -> str:
+    """The table of single choices, where they were measured."""
+    table = switch_table("fundus")
+    if not set(table.index) & set(SWITCHES):
+        return PENDING
+    return as_markdown(["changed", *table.columns], [[n, *table.loc[n]] for n in table.index])
 
 
 def _measured_text(name: str) -> str:

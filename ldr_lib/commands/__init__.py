@@ -7,11 +7,11 @@ from .measuring import baselines, benchmark, benchmark_input, confidence, locali
 from .notebooks import compare, confirm, execute, records, summary, sweep, tables
 from .own_images import check, predict, transfer
 from .publishing import leaderboard, page, ship
-from .training import guided, learn, pretrain
+from .training import guided, learn, pretrain, switch
 
 COMMANDS = (
     *(execute, sweep, compare, summary, learn, pretrain, guided, confidence, transfer, predict),
-    *(records, confirm, baselines, page, localise, ship, tables, benchmark, check),
+    *(records, confirm, switch, baselines, page, localise, ship, tables, benchmark, check),
     *(benchmark_input, leaderboard),
 )
 """In the order in which --help lists them."""

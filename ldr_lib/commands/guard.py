@@ -10,7 +10,7 @@ import typer
 PLACES = "LDR_RUNS names a folder for runs, LDR_CACHE one for prepared images, LDR_DATA your images"
 TOGETHER = ("pretrain", "guided")
 """Commands of which several processes, started by torchrun, do one."""
-RESUMED = (*TOGETHER, "learn")
+RESUMED = (*TOGETHER, "learn", "switch")
 """Commands that train: one that was stopped goes on."""
 STOPPED = "stopped; finished runs are kept and are skipped next time"
 GOES_ON = "stopped; the same command goes on after the last whole epoch"

@@ -34,6 +34,24 @@ def learn(
     say_once(str(learning_study(way, modality, steps, seed, data_dir, split)), err=False)
 
 
+def switch(
+    name: Annotated[
+        str, typer.Argument(help='What is changed, as "K = 8"; an unknown one lists all.')
+    ],
+    modality: Annotated[str, typer.Option(help="fundus or chest.")] = "fundus",
+    seed: Seed = 0,
+    data_dir: DataDir = DATA,
+) -> None:
+    """Train both branches with one choice of ours changed, 1,000 steps, and keep what images of the
+    training splits then show (notebook 02); goes on where it was interrupted.
+
+    Example: python -m ldr_lib switch "K = 8"
+    """
+    from ..explore.switches import switch_study
+
+    say_once(str(switch_study(name, modality, seed, data_dir)), err=False)
+
+
 def pretrain(
     modality: Annotated[str, typer.Argument(help="fundus or chest.")],
     method: Annotated[

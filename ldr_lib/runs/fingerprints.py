@@ -21,9 +21,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 REPORTING = ("explore", "runs", "teaching", "benchmark", "reproduce", "tables", "readme")
 REPORTING += ("commands", "__main__")
 """Modules that draw, record and report: a change there changes no number."""
-COMPUTING = tuple(
-    f"explore.{name}" for name in ("cluster_signs", "health", "learning", "probes", "rivals")
-)
+COMPUTING = ("cluster_signs", "health", "learning", "probes", "rivals", "switches")
+COMPUTING = tuple(f"explore.{name}" for name in COMPUTING)
 """Modules among them that do change numbers."""
 COMPUTING_PACKAGES = ("torch", "kornia", "scikit-image")
 """Packages whose versions may change a number."""

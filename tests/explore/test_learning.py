@@ -49,20 +49,6 @@ def test_ways_differ_only_in_what_they_are_about():
 ROWS = ("clusters", "k-means")
 
 
-@pytest.fixture
-def small(monkeypatch, tmp_path):
-    """A study of a few simulated images that takes seconds."""
-    monkeypatch.setenv("LDR_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("ldr_lib.runs.paths.figures_folder", lambda name: tmp_path / name)
-    tiny = dict(image_size=64, crop_scale=(0.5, 1.0), views=dict(appearances=2))
-    tiny |= dict(pairs=2, view_size=32, grid=4, n_clusters=16)
-    monkeypatch.setitem(learning.TRAINING["fundus"], "class", tiny)
-    monkeypatch.setitem(learning.UNLABELLED, "fundus", (("simulated_fundus", "test", ""),))
-    monkeypatch.setitem(learning.JUDGED, "fundus", ("simulated_fundus",))
-    monkeypatch.setattr(learning, "AT_MOST", 3)
-    return tmp_path
-
-
 def test_a_study_keeps_means_images_and_health_and_rivals_are_measured_alike(small, monkeypatch):
     plan = tuple((losses, n and 10, rate) for losses, n, rate in WAYS["both"])
     monkeypatch.setitem(WAYS, "both", plan)
