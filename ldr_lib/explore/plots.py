@@ -187,6 +187,16 @@ def _reference_lines(axis: Axes, references: dict[str, float]) -> None:
     axis.set_ylim(low - margin * (low in references.values()), high + margin)
 
 
+VARIANTS = {
+    "no jitter": ("both", "--"),
+    "embedding only, no jitter": ("embedding only", "--"),
+    "embedding only, no mixup": ("embedding only", ":"),
+}
+"""Ways of training that are another one but for one choice: they have its colour and their own
+line.
+"""
+
+
 def learning_curves(
     panels: dict[str, tuple[pd.DataFrame, dict[str, float]]],
     here: dict[str, dict[str, tuple[int, float]]] | None = None,
@@ -219,16 +229,19 @@ def learning_curves(
         1, len(panels), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False
     )
     others = {way for table, _ in panels.values() for way in table.get("way", ())} - WAYS.keys()
-    ways = [*WAYS, *sorted(others)]  # a way has the same colour in every figure
-    colours = dict(zip(ways, sns.color_palette("colorblind", len(ways))))
+    ways = [way for way in (*WAYS, *sorted(others)) if way not in VARIANTS]
+    colours = dict(zip(ways, sns.color_palette("colorblind", len(ways))))  # the same in all figures
+    colours |= {way: colours[whole] for way, (whole, _) in VARIANTS.items()}
     for axis, (title, (table, baselines)) in zip(axes[0], panels.items()):
         if not len(table):
             raise ValueError(f"the panel {title!r} has no record to draw")
         for way, rows in table.groupby("way", sort=True):
             by_steps = rows.groupby("steps")["value"]
             mean, low, high = by_steps.mean(), by_steps.min(), by_steps.max()
-            axis.plot(mean.index, mean, "o-", color=colours[way], label=way)
-            axis.fill_between(mean.index, low, high, color=colours[way], alpha=0.25)
+            _, style = VARIANTS.get(way, ("", "-"))
+            axis.plot(mean.index, mean, "o", linestyle=style, color=colours[way], label=way)
+            band = 0.1 if way in VARIANTS else 0.25
+            axis.fill_between(mean.index, low, high, color=colours[way], alpha=band)
             if way in here.get(title, {}):
                 mine = here[title][way]
                 axis.plot(*mine, "*", color=colours[way], markeredgecolor="black", markersize=16)
