@@ -2,7 +2,6 @@
 others.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -115,7 +114,7 @@ def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -
         for run in todo:
             print(f"would run: {run}")
         return todo
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     failed = {}
     for command in dict.fromkeys(
         run.command for run in todo

@@ -2,7 +2,6 @@
 was stopped.
 """
 
-import os
 import shutil
 import threading
 import time
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from ..data.checks import given, instance, number, whole
 from ..data.checks import path as path_of
@@ -58,7 +58,7 @@ def run_sweep(
     Args:
         notebook: Path of the notebook.
         cells: Parameters of each run; checked before anything starts. Equal ones are run once.
-        jobs: Runs at once on this machine; the processor's threads are shared among them.
+        jobs: Runs at once on this machine; the threads that torch has here are shared among them.
         cluster: Address of a Dask scheduler whose workers see the same files; "" computes here.
         timeout: Minutes that one run may take; None is no limit.
 
@@ -85,7 +85,8 @@ def run_sweep(
     todo = [label for label, cell in grid.items() if not is_finished(notebook, cell)]
     outcomes = {label: Outcome("", None, "skipped") for label in grid if label not in todo}
     place = Cluster(cluster) if given(cluster) else Here()
-    work = _Work(notebook, grid, place, max(1, (os.cpu_count() or 1) // jobs), timeout)
+    threads = max(1, torch.get_num_threads() // jobs)
+    work = _Work(notebook, grid, place, threads, timeout)
     bar = Progress(f"{len(todo)} of {len(grid)} runs of {notebook.stem}", len(todo))
 
     def note(label: str, outcome: Outcome) -> None:

@@ -3,7 +3,6 @@ and their records.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
@@ -326,7 +325,7 @@ def cells(
     labels = [whole(n, "labels") for n in labels]
     todo = missing_cells(names, inits, labels, seeds, tier)
     print(f"{len(todo)} cells to measure, {jobs} at once")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     measure = partial(_one_of_many, data_dir=data_dir, tier=tier, threads=threads)
     failed = {}
     for number, (one, _, error) in enumerate(in_own_processes(measure, todo, jobs), 1):

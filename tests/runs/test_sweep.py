@@ -166,6 +166,18 @@ def test_a_killed_kernel_costs_its_cell_only(notebook):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("own, jobs, each", [(6, 2, "3"), (1, 1, "1"), (1, 2, "1")])
+def test_cells_share_the_threads_of_this_process(notebook, monkeypatch, own, jobs, each):
+    """A sweep that is one of several jobs must not take all of the processor for each of its cells:
+    threads that wait for each other make it many times slower.
+    """
+    monkeypatch.setattr(sweep.torch, "get_num_threads", lambda: own)
+    cells = grid_of(["seed=0"])
+    run_sweep(notebook, cells, jobs)
+    assert (cell_folder(notebook, cells[0]) / "threads").read_text() == each
+
+
+@pytest.mark.slow
 def test_a_cell_that_hangs_is_ended_with_its_children(notebook):
     cells = [{"seed": 0, "name": "sleep"}, {"seed": 1}]
     table = run_sweep(notebook, cells, jobs=1, timeout=0.1)

@@ -21,6 +21,7 @@ import json, os, pathlib, signal, subprocess, sys, time
 folder = pathlib.Path(out_dir)
 values = dict(seed=seed, k=k, name=name, option=option, flag=flag, sizes=sizes, data_dir=data_dir)
 (folder / "values.json").write_text(json.dumps(values))
+(folder / "threads").write_text(os.environ.get("OMP_NUM_THREADS", ""))
 with open(folder.parent / "log.txt", "a") as log:
     log.write(f"{seed}\\n")
 record = dict(name="tiny", parameters=values, seed=seed, started="", data={}, claims={})
