@@ -30,7 +30,7 @@ from .imagenet import AnyEncoder
 from .pretraining import NAME
 from .segmenter import Segmenter, fine_tune, score, train_decoder
 from .settings import TransferSettings
-from .starts import initial_encoder, is_known, own_weights
+from .starts import fingerprint, initial_encoder, is_known
 from .tasks import REAL_TASKS, Task, task
 from .watched import WatchedImages
 
@@ -224,7 +224,7 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
         dict(task=name, init=init, labels=labels, tier=tier, seed=seed),
         str(runs_folder() / "records" / NAME / label),
     )
-    run.data(train=prepared.fingerprint, **own_weights(init))
+    run.data(train=prepared.fingerprint, **fingerprint(init, one))
     run.metrics(settings=asdict(settings), labelled=[prepared.names[i] for i in chosen])
     for protocol, net in segmenters(encoder, one, prepared, chosen, settings, init == "scratch"):
         table = score(net, one, test)
@@ -285,8 +285,8 @@ def missing_cells(
 
 
 def _is_measured(one: tuple, tier: str) -> bool:
-    path, own = record_path(NAME, cell_label(*one, tier)), own_weights(one[1])
-    return is_current(path) and own.items() <= read_record(path)["data"].items()
+    path, weights = record_path(NAME, cell_label(*one, tier)), fingerprint(one[1], task(one[0]))
+    return is_current(path) and weights.items() <= read_record(path)["data"].items()
 
 
 def _one_of_many(one: tuple, data_dir: str, tier: str, threads: int) -> str:

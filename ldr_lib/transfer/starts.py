@@ -3,23 +3,21 @@
 from pathlib import Path
 
 from ..callbacks import STEP_FILE
-from ..checkpoint import load_model
 from ..data import checks
 from ..data.checks import instance
 from ..data.checksums import file_digest
 from ..data.datasets import DATASETS
 from ..data.errors import DataError, one_of
 from ..explore.learning import training_folder
-from ..network import Encoder
 from ..pretrained import (
     CHANNELS,
     REPRESENTATIONS,
     SHIPPED,
     WEIGHTS,
-    load_encoder,
-    load_representation,
     load_weights,
     random_encoder,
+    representation_file,
+    shipped_file,
 )
 from .imagenet import IMAGENET, AnyEncoder, ImageNetEncoder
 from .pretraining import pretrained_folder
@@ -54,47 +52,57 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
     instance(one, Task, "one", "a Task, for example task(...)")
     init, seed = str(checks.path(init, "init")), checks.seed(seed)
     modality = DATASETS[one_of(one.dataset, DATASETS, "dataset")].modality
-    if init in SHIPPED:
-        return load_encoder(modality, init, "cpu")
     if init in IMAGENET:
         return ImageNetEncoder(CHANNELS[modality], IMAGENET[init]).eval()
     encoder = random_encoder(CHANNELS[modality], seed)
-    if init in ("random", "scratch"):
+    path, command = _weights(init, one, modality)
+    if path is None:
         return encoder
+    if not path.is_file():
+        raise DataError(f"{path} is not there; python -m ldr_lib {command} makes it")
+    return load_weights(encoder, path).eval()
+
+
+def fingerprint(init: str, one: Task) -> dict[str, str]:
+    """What tells whether an initialisation is still the same: of the file that it is read from, as
+    "weights"; nothing where it is drawn, comes with another package, or is not there.
+    """
+    path, _ = _weights(init, one, DATASETS[one.dataset].modality)
+    return {"weights": file_digest(path)[:32]} if path and path.is_file() else {}
+
+
+def _weights(init: str, one: Task, modality: str) -> tuple[Path | None, str]:
+    """The file from which an initialisation is read, None where there is none, and the command
+    that makes it.
+    """
+    if init in ("random", "scratch", *IMAGENET):
+        return None, ""
     if init == "guided":
         network = "chest" if modality == "chest" else "vessel" if one.is_thin else "disc"
-        return load_weights(encoder, WEIGHTS / f"{network}.safetensors")
+        return WEIGHTS / f"{network}.safetensors", f"guided {network}"
     method, number = _pretraining(init)
     if method in ("ldr", *LONG):
-        return long_training(modality, "both" if method == "ldr" else method, number)
-    if method in SHIPPED:
+        return _long_training(modality, "both" if method == "ldr" else method, number)
+    if method == init:
+        return shipped_file(modality, method), f"pretrain {modality} --method {method}"
+    if method:
         path = pretrained_folder(modality, method, number) / "encoder.safetensors"
-        if not path.exists():
-            raise DataError(
-                f"{path} is not there; python -m ldr_lib pretrain {modality} --method {method} "
-                f"--seed {number} makes it"
-            )
-        return load_weights(encoder, path)
+        return path, f"pretrain {modality} --method {method} --seed {number}"
     if Path(init).is_file():
-        return load_weights(encoder, init)
-    known = (*INITS, "or the path of a safetensors file")
-    return one_of(init, known, "initialisation")
+        return Path(init), ""
+    return one_of(init, (*INITS, "or the path of a safetensors file"), "initialisation")
 
 
-def long_training(modality: str, way: str, seed: int = 0) -> Encoder:
-    """The encoder of a long training, after the number of steps with which "both" comes with the
+def _long_training(modality: str, way: str, seed: int) -> tuple[Path, str]:
+    """The network of a long training, after the number of steps with which "both" comes with the
     package; where it does not come with the package itself, as trained here.
     """
-    (step, *_), shipped = REPRESENTATIONS[modality]["both"], REPRESENTATIONS[modality]
+    shipped = REPRESENTATIONS[modality]
+    step = shipped["both"][0]
+    command = f'learn "{way}" --modality {modality} --seed {seed} --steps {step}'
     if step in shipped.get(way, ()) and not seed:
-        return load_representation(modality, "cpu", step, way).encoder
-    path = training_folder(way, modality, seed) / STEP_FILE.format(step)
-    if not path.exists():
-        raise DataError(
-            f'{path} is not there; python -m ldr_lib learn "{way}" --modality {modality} --seed '
-            f"{seed} --steps {step} makes it"
-        )
-    return load_model(path, "cpu").encoder
+        return representation_file(modality, way, step), command
+    return training_folder(way, modality, seed) / STEP_FILE.format(step), command
 
 
 def _pretraining(init: str) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from ldr_lib.pretrained import REPRESENTATIONS, random_encoder
 from ldr_lib.runs import paths
 from ldr_lib.runs.processes import SomeFailed
 from ldr_lib.transfer import experiment as transfer
+from ldr_lib.transfer import starts
 from ldr_lib.transfer.experiment import (
     cell,
     cell_label,
@@ -28,7 +29,7 @@ from ldr_lib.transfer.experiment import (
 )
 from ldr_lib.transfer.figures import gains_forest, label_curves
 from ldr_lib.transfer.pretraining import pretrained_folder, save_encoder
-from ldr_lib.transfer.starts import initial_encoder
+from ldr_lib.transfer.starts import fingerprint, initial_encoder
 from ldr_lib.transfer.table import _rank, gains, paired_images, transfer_records, transfer_table
 from ldr_lib.transfer.tasks import TASKS, task
 
@@ -122,6 +123,27 @@ def test_a_cell_of_a_file_that_was_trained_again_is_measured_again(project, monk
     assert not missing_cells(*one)
     save_encoder(random_encoder(3, 8), path)
     assert len(missing_cells(*one)) == 1
+
+
+def test_a_cell_of_shipped_weights_that_were_renewed_is_measured_again(project, monkeypatch):
+    one = (["disc_simulated_fundus"], ["dense"], [1], [0], "smoke")
+    cell("disc_simulated_fundus", "dense", 1, 0, "", "smoke")
+    assert not missing_cells(*one)
+    renewed = project / "renewed.safetensors"
+    save_encoder(random_encoder(3, 7), renewed)
+    monkeypatch.setattr(starts, "shipped_file", lambda modality, method: renewed)
+    assert len(missing_cells(*one)) == 1
+
+
+def test_each_initialisation_is_told_by_the_file_that_it_is_read_from():
+    vessel, disc = task("vessel_chase_db1"), task("disc_drions")
+    read = ("ldr", "dense", "instance", "embedding only", "guided")
+    found = [fingerprint(init, vessel)["weights"] for init in read]
+    assert len(set(found)) == len(found) and fingerprint("dense", disc) == fingerprint(
+        "dense", vessel
+    )
+    assert fingerprint("guided", disc) != fingerprint("guided", vessel)
+    assert fingerprint("random", disc) == fingerprint("imagenet", disc) == {}
 
 
 def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(project):

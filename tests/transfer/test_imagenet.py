@@ -72,7 +72,7 @@ def test_starts_by_name():
     x = torch.rand(1, 3, 64, 64)
     shipped = load_representation("fundus", "cpu").encoder
     with torch.no_grad():
-        pairs = list(zip(initial_encoder("both", VESSEL, 0)(x), shipped(x)))
+        pairs = list(zip(initial_encoder("ldr", VESSEL, 0)(x), shipped(x)))
     assert all(torch.equal(*pair) for pair in pairs)
 
 
