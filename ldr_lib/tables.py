@@ -70,8 +70,9 @@ LIMITS = """## What these numbers do not say
 
 - The published schedule of 100,000 steps and the published tables are **not reproduced**. Runs of
   tier *class* train for a few hundred steps.
-- Locally normalised intensities are the network's input for photographs of the retina. This step
-  is ours, not the paper's. It helps k-means of the input as well, so the tables show that baseline.
+- Locally normalised intensities are the input of a trained network for photographs of the retina;
+  while it trains, each view shows them or the raw ones. This step is ours, not the paper's. It
+  helps k-means of the input as well, so the tables show that baseline.
 - The network repeats the border pixels instead of padding with zeros. This is ours too: with zeros
   the network learns how far a pixel lies from the border (notebook 02).
 - In tier *class* the second stage is ours, not the paper's: patches gather around the prototypes
