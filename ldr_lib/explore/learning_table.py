@@ -13,6 +13,13 @@ from .learning import NAME, WAYS, curves, image_values, last_common_step, rival_
 
 ASKED = {"fundus": ("chase_db1", "vessel"), "chest": ("covid19_cxr_seg", "lungs")}
 """Modality to the test images and their main structure."""
+SHOWN = {
+    "fundus": ("AP vessel", "AP vessel across", "AUC vessel", "Dice vessel"),
+    "chest": ("AP lungs", "AP lungs across", "AUC lungs", "AP heart", "AUC heart", "Dice lungs"),
+}
+"""What the tables show of their structures, before matched IoU and NMI of all."""
+OF_ORGANS = {"fundus": (), "chest": ("AUC lungs", "AUC heart")}
+"""By which *both* is also compared with intensities: organs that brightness alone tells apart."""
 COMPARED = ("both", "embedding only")
 ALONE = ("embedding only", "clustering only")
 
@@ -39,9 +46,9 @@ def learning_table(
 
     Taught in notebook 02, section 10.
     """
-    dataset, main = ASKED[modality]
+    dataset, _ = ASKED[modality]
     steps = last_common_step(records, COMPARED) if steps is None else steps
-    columns = (f"AP {main}", f"AP {main} across", f"Dice {main}", "matched IoU", "NMI")
+    columns = (*SHOWN[modality], "matched IoU", "NMI")
     trained = {record["parameters"]["way"] for record in records} & set(WAYS)
     rows = [way for way in WAYS if way in trained]
     rows += list(rival_means(records, dataset).index)
@@ -119,6 +126,8 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
     if pairs:
         rivals = ("filter bank", "ImageNet")
         pairs += [(precision, "chosen", chosen, "", rival, 0) for rival in rivals]
+        organs = OF_ORGANS[modality]
+        pairs += [(column, "chosen", chosen, "", "intensities", 0) for column in organs]
     for column, which, ours, added, other, theirs in pairs:
         with suppress(ValueError):  # a rival may not have been measured
             better = image_values(records, dataset, column, "both", ours)
@@ -131,6 +140,7 @@ OPPONENTS = ("both", "intensities", "filter bank", "ImageNet")
 WITHOUT_JITTER = (
     ("chase_db1", "chase_db1", "AP vessel", ("embedding only, no jitter", *OPPONENTS)),
     ("drions", "drions raw", "AP disc", OPPONENTS),
+    ("drions", "drions raw", "AUC disc", ("intensities",)),
 )
 """Photographs, the name under which networks without colour jitter were shown them, the measure,
 and the opponents. The disc is found best in the first stage, which the two ways without jitter

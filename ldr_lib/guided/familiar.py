@@ -110,13 +110,13 @@ def strangeness(image: np.ndarray, modality: str) -> float:
     Raises:
         DataError: There is no field of view, or the statistics do not fit.
     """
-    if modality == "fundus" and not _has_colour(image):
+    if modality == "fundus" and not has_colour(image):
         return math.inf
     familiar, _ = load_familiar(modality)
     return float(familiar.distances(description(image, modality)[None])[0] / familiar.bound)
 
 
-def _has_colour(image: np.ndarray) -> bool:
+def has_colour(image: np.ndarray) -> bool:
     """Whether the lit pixels of a photograph have a colour."""
     lit = image[image.max(2) > LIT]  # (n, 3)
     return bool(len(lit)) and not is_plain_grey(lit[None])

@@ -24,6 +24,7 @@ from ..network import TwoBranchNet
 from ..pretrained import GuidedNets
 from ..structures import READINGS, Structure
 from .confidence import Confidence, Found, judge
+from .familiar import LIT, has_colour
 from .postprocess import best_ellipse, fill_convex_hulls, largest_components
 
 NEARLY_WHITE, NEARLY_FLAT = 250, 2
@@ -163,7 +164,9 @@ def _checked(image: np.ndarray, name: str, channels: int) -> np.ndarray:
             f"{name} is all of one value ({image.max()}): there is nothing to find in it"
         )
     step = max(1, min(image.shape[:2]) // 256)
-    low, high = np.percentile(image[::step, ::step], (0.5, 99.5))
+    lit = image[::step, ::step].reshape(-1, channels)
+    lit = lit[lit.max(1) > LIT] if (lit > LIT).any() else lit  # without what lies around an eye
+    low, high = np.percentile(lit, (2.5, 99.5))  # its rim is neither dark nor bright
     if low >= NEARLY_WHITE or low > 0 and high - low <= NEARLY_FLAT:
         what = "saturated" if low >= NEARLY_WHITE else "nearly flat"
         raise DataError(
@@ -241,6 +244,12 @@ def _predicted(
     pixels, name = opened(image)
     found = found_in(net, pixels, structure, by, name)
     if not confidence:
+        if net.guide.modality == "fundus" and not has_colour(found.image):
+            raise DataError(
+                f"{name} is grey, an X-ray or a red-free photograph, and photographs in colour are "
+                "needed: nothing that is found in it can be trusted. With confidence=True this is "
+                "said instead of an error"
+            )
         return found.whole
     judged = judge(found, net.guide, structure)
     return found.whole if judged.found else np.zeros_like(found.whole), judged

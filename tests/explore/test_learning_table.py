@@ -15,7 +15,8 @@ from ldr_lib.pretrained import load_representation
 
 
 def record(way, seed, value, steps=1000, rows=("clusters", "k-means")):
-    columns = {c: value for c in ("AP vessel", "AP vessel across", "Dice vessel", "NMI")}
+    measures = ("AP vessel", "AP vessel across", "AUC vessel", "Dice vessel", "NMI")
+    columns = dict.fromkeys(measures, value)
     images = {str(i): columns | {"matched IoU": value} for i in range(2)}
     metrics = {f"chase_db1 {row}, images": images for row in rows}
     metrics["chase_db1 means"] = {row: images["0"] for row in rows}

@@ -215,3 +215,18 @@ def test_exposures_without_content_are_named(untrained, low, high, message):
     image = np.random.default_rng(0).integers(low, high, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(DataError, match=message):
         predict_structure(untrained, image, "vessel")
+
+
+def test_a_photograph_saturated_inside_its_field_of_view_is_named(untrained):
+    image = fundus(96, 0).image.copy()
+    image[image.max(2) > 20] = 255  # all but the dark corners
+    with pytest.raises(DataError, match="the image is saturated: its values lie between 25"):
+        predict_structure(untrained, image, "vessel")
+
+
+def test_an_x_ray_in_three_channels_is_no_photograph(small):
+    grey = np.repeat(np.atleast_3d(chest(96, 0).image)[..., :1], 3, 2)
+    with pytest.raises(DataError, match="the image is grey, an X-ray or a red-free photograph"):
+        predict_structure(small, grey, "vessel")
+    _, judged = predict_structure(small, grey, "vessel", confidence=True)
+    assert not judged.found
