@@ -195,7 +195,7 @@ def _switch(options: dict) -> dict:
 
 
 def _pretraining(options: dict) -> dict:
-    usual = {"modality": options["pretrain"], "method": "ldr", "seed": 0, "tier": "study"}
+    usual = {"modality": options["pretrain"], "method": "instance", "seed": 0, "tier": "study"}
     return usual | {k: v for k, v in options.items() if k != "pretrain"}
 
 

@@ -56,8 +56,8 @@ def pretrain(
     modality: Annotated[str, typer.Argument(help="fundus or chest.")],
     method: Annotated[
         str,
-        typer.Option(help="ldr, patch, patch_mixup, instance, dense or autoencoder."),
-    ] = "ldr",
+        typer.Option(help="instance, dense, autoencoder, patch, patch_mixup or regions."),
+    ] = "instance",
     seed: Seed = 0,
     tier: Tier = "study",
     data_dir: DataDir = DATA,
@@ -76,12 +76,16 @@ def guided(
     prior: Annotated[
         str, typer.Option(help="Of vessels: octa, dsa, simulated, or a folder of masks.")
     ] = "simulated",
-    method: Annotated[str, typer.Option(help="rendered, combined or adversarial.")] = "rendered",
+    method: Annotated[
+        str,
+        typer.Option(help="rendered, combined, adversarial, or steadied: the adversary helped."),
+    ] = "rendered",
     control: Annotated[
         str,
         typer.Option(
             help="What a comparison exchanges: none, shuffled, other structure, no region, "
-            "no distractors, untrained, one label or from representation."
+            "no distractors, untrained, one label, from representation, representation alone; "
+            '"shuffled, from representation" or "other structure, from representation".'
         ),
     ] = "none",
     seed: Seed = 0,

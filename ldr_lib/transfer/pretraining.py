@@ -50,11 +50,13 @@ NAME = "05_downstream_transfer"
 ABLATIONS = {
     "patch": ({"patch": 1.0},),
     "patch_mixup": (PATCH_STAGE,),
-    "ldr": (PATCH_STAGE, SHORT_BOTH_BRANCHES),
+    "regions": (PATCH_STAGE, SHORT_BOTH_BRANCHES),
 }
 METHODS = (*ABLATIONS, *BASELINES)
 
-_COMMON = dict(n_clusters=16, pairs=4, view_size=128, learning_rate=3e-3, stages=ABLATIONS["ldr"])
+_COMMON = dict(
+    n_clusters=16, pairs=4, view_size=128, learning_rate=3e-3, stages=ABLATIONS["regions"]
+)
 _EPOCH = 50
 _CROPS = {
     "fundus": dict(image_size=256, crop_scale=(0.35, 1.0)),
@@ -156,9 +158,9 @@ def pretrain(
     views. Processes started by torchrun train together (see `ldr_lib.distributed`).
 
     Args:
-        method: "ldr" (both stages of local discrimination), "patch" or "patch_mixup" (the embedding
-            branch with these losses, over the steps of both stages), "instance", "dense" or
-            "autoencoder" as in `ldr_lib.baselines`.
+        method: "regions" (both stages of local discrimination, the second by region
+            discrimination), "patch" or "patch_mixup" (the embedding branch with these losses, over
+            the steps of both stages), "instance", "dense" or "autoencoder" (`BASELINES`).
         images: (N, S, S, C) uint8, or floats in [0, 1].
         settings: Of local discrimination; the others take batch, views, number of steps, learning
             rate and seed from it.
@@ -185,7 +187,7 @@ def pretrain(
     )
     with process_group(place):
         if method in ABLATIONS:
-            chosen = settings if method == "ldr" else at_once
+            chosen = settings if method == "regions" else at_once
             net, rows = train(images, chosen, folder, device, data, resume=resume)
         else:
             torch.manual_seed(settings.seed)

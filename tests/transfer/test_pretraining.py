@@ -54,7 +54,7 @@ def test_all_methods_see_the_same_views(images, tmp_path, monkeypatch):
         assert len(seen[method]) == len(seen["patch_mixup"]) == 4
 
 
-@pytest.mark.parametrize("method", ["dense", "ldr"])
+@pytest.mark.parametrize("method", ["dense", "regions"])
 def test_resumed_equals_uninterrupted(method, images, tmp_path, monkeypatch):
     whole, _ = pretrain(method, images, replace(TINY, epochs=(1, 2)), tmp_path / "whole", "cpu")
     steps = iter(range(100))
@@ -85,7 +85,8 @@ def test_a_checkpoint_of_another_method_is_refused(images, tmp_path):
 
 def test_what_is_unknown_is_named(images, tmp_path):
     with pytest.raises(
-        ValueError, match='unknown pretraining "magic"; known are patch, patch_mixup, ldr, instance'
+        ValueError,
+        match='unknown pretraining "magic"; known are patch, patch_mixup, regions, instance',
     ):
         pretrain("magic", images, TINY, tmp_path)
     with pytest.raises(ValueError, match='unknown modality "liver"'):
