@@ -245,7 +245,9 @@ def all_tables() -> str:
             "(*found*: its centre within half a disc diameter). *rendered* trains on rendered "
             "pairs; *combined* adds confident pseudo-labels in real images. *from representation* "
             "begins with the unlabelled representation, all others with random weights. *by "
-            "prototype* reads the embedding instead of the cluster.",
+            "prototype* reads the embedding instead of the cluster. The filters are those of "
+            "scikit-image 0.26, whose Frangi filter does not normalise ridges by their width; a "
+            "release that does will move its row.",
             "make priors",
             study_markdown(),
         )

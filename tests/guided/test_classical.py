@@ -28,6 +28,14 @@ def test_ridge_filters_rank_vessels_high_and_the_rim_low(eye, kind):
     assert (rank[~inside] == 0).mean() > 0.98 and rank.max() <= 1
 
 
+@pytest.mark.parametrize("kind, expected", [("frangi", 0.761), ("sato", 0.799)])
+def test_another_filter_in_scikit_image_is_noticed(eye, kind, expected):
+    found = vesselness(eye.image, kind) > 0.9
+    assert dice(found, eye.masks["vessel"]) == pytest.approx(expected, abs=0.01), (
+        "scikit-image filters otherwise: python -m ldr_lib baselines real renews its rows"
+    )
+
+
 def test_brightest_blob_lies_on_the_disc(eye):
     assert dice(brightest_blob(eye.image), eye.masks["disc"]) > 0.5
 
