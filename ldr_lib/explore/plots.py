@@ -226,7 +226,7 @@ def learning_curves(
         if [type(one) for one in pair] != [pd.DataFrame, dict]:
             raise ValueError(f"panels[{title!r}] must be a table and a dictionary of its baselines")
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False
+        1, len(panels), figsize=(WIDTH, 4.5), layout="constrained", squeeze=False
     )
     others = {way for table, _ in panels.values() for way in table.get("way", ())} - WAYS.keys()
     ways = [way for way in (*WAYS, *sorted(others)) if way not in VARIANTS]
@@ -248,7 +248,11 @@ def learning_curves(
         axis.set_xscale("symlog", linthresh=10)
         axis.set(title=title, xlabel="steps", xlim=(0, table["steps"].max() * 1.3))
         _reference_lines(axis, baselines)
-    axes[0, 0].legend(frameon=False)
+    lines = {line.get_label(): line for axis in axes[0] for line in axis.get_lines()}
+    drawn = {way: lines[way] for way in colours if way in lines}  # each way once, below all panels
+    figure.legend(
+        drawn.values(), drawn, loc="outside lower center", ncols=len(drawn), frameon=False
+    )
     sns.despine(figure)
     return figure
 
