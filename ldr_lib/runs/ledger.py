@@ -200,6 +200,11 @@ def _rows_of(claim: Claim, records: list[dict], data: str) -> dict[str, dict]:
                 outcomes.setdefault(claim.filled(sentence), []).append((record, outcome))
     if not outcomes:
         return {data: _row(claim, [], data)}
+    if claim.inside:  # each run pools the same kept seeds: one of them says all, the newest
+        outcomes = {
+            words: [max(found, key=lambda run: run[0]["started"])]
+            for words, found in outcomes.items()
+        }
     named = len(outcomes) > 1
     return {
         f"{data}: {words}" if named else data: _row(claim, found, data)

@@ -160,7 +160,8 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
 
     Returns:
         One row for each claim that all records hold: "better", "worse", "difference" with its 95 %
-        interval over seeds and test images, and "state".
+        interval over seeds and test images, and "state". A claim for which each run pools kept
+        seeds itself is left out, because all runs repeat the same numbers.
 
     Raises:
         ValueError: There are no records, or they hold no claims.
@@ -171,8 +172,9 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
     for record in several(records, "records", "records of runs"):
         if not isinstance(record, dict) or "claims" not in record:
             raise ValueError(f"records must be those of runs, with claims, not {shown(record)}")
-    for sentence in records[0]["claims"]:
-        if not all(sentence in record["claims"] for record in records):
+    for sentence, claim in records[0]["claims"].items():
+        pools_itself = any(isinstance(value, list) for value in claim["better"])
+        if pools_itself or not all(sentence in record["claims"] for record in records):
             continue
         better, worse = (
             stack_runs([record["claims"][sentence][side] for record in records])

@@ -118,6 +118,13 @@ def test_fewer_than_three_seeds_are_too_few_unless_the_run_compares_seeds_itself
     assert row["state"] == "supported" and row["runs"] == 3
 
 
+def test_seeds_that_several_runs_pool_alike_count_once(project):
+    for seed, gap in ((1, [-0.2] * 4), (2, IMAGES)):  # the newest run says what holds
+        project(seed, {"all well": [gap] * 3}, dataset="z", started=f"2026-0{seed}")
+    row = ledger.build_ledger().loc[("whole", "x")]
+    assert row["runs"] == 3 and row["difference"] == pytest.approx(0.2)
+
+
 def test_a_run_that_compares_seeds_itself_needs_three_of_them_too(project):
     project(0, {"all well": [IMAGES, IMAGES]})
     assert ledger.build_ledger().loc[("whole", "x"), "state"] == "too few runs"

@@ -107,6 +107,13 @@ def test_means_over_seeds_come_from_matching_records_only(project):
     claims = runs.claims_over(found)
     assert claims.loc["good", "state"] == "undecided" and claims.loc["good", "better"] == 0.3
     assert claims.loc["good", "difference"].startswith("+0.025 [-0.223")
+    for record in found:  # seeds that every run pools itself count once, not once a run
+        record["claims"]["kept seeds"] = {
+            "state": "",
+            "better": [[1.0], [2.0]],
+            "worse": [[0], [0]],
+        }
+    assert list(runs.claims_over(found).index) == ["good"]
     with pytest.raises(ValueError, match="at least three seeds; 2 records"):
         runs.over_seeds(found[:2], "t")
     assert runs.committed_records("absent") == []
