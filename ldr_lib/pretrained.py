@@ -51,9 +51,9 @@ def load_encoder(modality: str, method: str = "ldr", device: str = "auto") -> En
         device: As in `pick_device`.
 
     Returns:
-        The encoder in evaluation mode. Calling it on (B, C, H, W) floats in [0, 1], photographs in
-        even light (`ldr_lib.data.prepare`), H and W multiples of 16, returns five maps of 16, 32,
-        64, 128 and 128 channels at 1/1 to 1/16 of the size.
+        The encoder in evaluation mode. Calling it on (B, C, H, W) floats in [0, 1], photographs
+        locally normalised (`ldr_lib.data.prepare`), H and W multiples of 16, returns five maps of
+        16, 32, 64, 128 and 128 channels at 1/1 to 1/16 of the size.
 
     Raises:
         ValueError: Unknown modality or method.
@@ -190,7 +190,7 @@ def as_sequential(encoder: Encoder) -> nn.Sequential:
         >>> len(as_sequential(load_encoder("fundus")))
         5
 
-    Taught in notebook 05, section 7.
+    Taught in notebook 05, section 6.
     """
     first, *others = encoder.groups
     return nn.Sequential(first, *(nn.Sequential(nn.MaxPool2d(2), group) for group in others))

@@ -81,7 +81,7 @@ def _result_rows_of_notebooks() -> list[tuple[str, ...]]:
 def results() -> str:
     """The README's table of results: what was measured, this kit and what it is compared with."""
     study = _cells(study_markdown()).set_index("way", append=True)["Dice"]
-    transfer = transfer_table(transfer_records())["1 label"]
+    transfer = transfer_table(transfer_records("converged"))["1 label"]
     vessels, disc = ("vessel_chase_db1", "frozen"), ("disc_drions", "fine-tuned")
     rows = _result_rows_of_notebooks()
     rows += [
@@ -99,17 +99,18 @@ def results() -> str:
             f"mean simulated mask {study['lungs', 'mean simulated mask']}",
         ),
         (
-            "Dice of vessels, one label, frozen (05, earlier encoder)",
+            "Dice of vessels, one label, frozen (05)",
             "CHASE_DB1",
             transfer[(*vessels, "ldr")],
             f"random encoder {transfer[(*vessels, 'random')]}; "
-            f"image-level {transfer[(*vessels, 'instance')]}",
+            f"ImageNet {transfer[(*vessels, 'imagenet')]}",
         ),
         (
-            "Dice of the optic disc, one label, fine-tuned (05, earlier encoder)",
+            "Dice of the optic disc, one label, fine-tuned (05)",
             "DRIONS-DB",
             transfer[(*disc, "ldr")],
-            f"random encoder {transfer[(*disc, 'random')]}",
+            f"random encoder {transfer[(*disc, 'random')]}; "
+            f"ImageNet {transfer[(*disc, 'imagenet')]}",
         ),
     ]
     return as_markdown(["measured", "images", "this kit", "compared with"], rows)

@@ -85,6 +85,9 @@ ABSTRACT = {
         "long-fundus-imagenet",
         "long-chest-filter",
         "long-chest-imagenet",
+        "long-chest-auc-brightness",
+        "long-chest-heart-brightness",
+        "long-disc-auc-brightness",
         *(
             f"plain-{structure}-{other}"
             for structure in ("vessel", "disc")
