@@ -28,7 +28,7 @@ lint: .venv/ready ## check style and formatting of code and notebooks
 lab: .venv/ready ## open JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-figures: .venv/ready ## re-execute all notebooks in place, redraw figures/, about 15 minutes
+figures: .venv/ready ## re-execute all notebooks in place, redraw figures/, about half an hour
 	$(BIN)/python -m ldr_lib execute $(NOTEBOOKS)
 	$(BIN)/python -m ldr_lib tables
 
