@@ -1,6 +1,7 @@
 """Times how many small files become training batches: listing, preparing, reopening, loading."""
 
 import io
+import math
 import os
 import shutil
 import tempfile
@@ -113,8 +114,8 @@ def measure_input(
         mebibytes = prepared.images.nbytes / 2**20
         peak = ", ".join(f"{name} {mib} MiB" for name, mib in peak_memory_mib().items())
     lines = [
-        f"{n} photographs of {SIDE} px in {-(-n // PER_FOLDER)} folders, prepared at {size} px, "
-        f"{os.cpu_count()} cores",
+        f"{n} photographs of {SIDE} px in {math.ceil(n / PER_FOLDER)} folders, "
+        f"prepared at {size} px, {os.cpu_count()} cores",
         f"listing     {listing:8.2f} s   {n / listing:9.0f} files/s",
         f"preparing   {preparing:8.2f} s   {n / preparing:9.0f} files/s, {mebibytes:.0f} MiB",
         f"reopening   {reopening:8.2f} s   nothing had changed",

@@ -74,7 +74,7 @@ def step_curves(
     figure, axes = plt.subplots(
         len(PROTOCOLS),
         len(tasks),
-        figsize=(15, 6),
+        figsize=(12, 5),
         sharex=True,
         sharey=True,
         squeeze=False,

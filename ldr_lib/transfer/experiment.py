@@ -34,9 +34,9 @@ from .starts import fingerprint, initial_encoder, is_known
 from .tasks import REAL_TASKS, Task, task
 from .watched import WatchedImages
 
-ONE_LABEL_STEPS = 400
+ONE_LABEL_STEPS = 520
 """Steps of a stage of the tier "converged" with one label, where nothing may be set aside to look
-at. A guess so far: `best_common_step` is to choose it from runs of the tier "longest".
+at: the `best_common_step` of fifteen trainings of the tier "longest".
 """
 
 

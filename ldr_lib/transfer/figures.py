@@ -43,7 +43,7 @@ def gains_forest(
     figure, axes = plt.subplots(
         len(PROTOCOLS),
         len(tasks),
-        figsize=(15, 0.45 * len(inits) * len(PROTOCOLS) + 1.6),
+        figsize=(12, 0.45 * len(inits) * len(PROTOCOLS) + 1.6),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -109,8 +109,8 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
         markers=True,
         dashes=False,
         palette="colorblind",
-        height=3,
-        aspect=1.1,
+        height=2.6,
+        aspect=0.9,
     )
     grid.refline(y=0, color="0.3", linestyle="-")
     grid.set_titles("{col_name}, {row_name}")
@@ -160,7 +160,7 @@ def segmentations(
     figure, axes = plt.subplots(
         len(found),
         len(images),
-        figsize=(15, 15 * len(found) / len(images)),
+        figsize=(12, 12 * len(found) / len(images)),
         squeeze=False,
         layout="constrained",
     )
