@@ -1,5 +1,6 @@
 """The starts of a segmentation: encoders drawn at random, pretrained in several ways, or yours."""
 
+import re
 from pathlib import Path
 
 from ..callbacks import STEP_FILE
@@ -35,9 +36,9 @@ def initial_encoder(init: str, one: Task, seed: int) -> AnyEncoder:
     Args:
         init: "random" or "scratch" (drawn from the seed), one that comes with the package as in
             `load_encoder`, one of `LONG` (the long trainings of notebook 02), one of these with
-            the seed of another pretraining as in "ldr-1", "imagenet" or "imagenet doubled"
-            (`ImageNetEncoder`), "guided" (the network of notebook 04c for this structure), or the
-            path of a safetensors file.
+            the seed of another pretraining as in "ldr-1" or a number of steps as in "no jitter
+            after 100", "imagenet" or "imagenet doubled" (`ImageNetEncoder`), "guided" (the network
+            of notebook 04c for this structure), or the path of a safetensors file.
         one: What is segmented.
         seed: Of the cell.
 
@@ -80,9 +81,9 @@ def _weights(init: str, one: Task, modality: str) -> tuple[Path | None, str]:
     if init == "guided":
         network = "chest" if modality == "chest" else "vessel" if one.is_thin else "disc"
         return WEIGHTS / f"{network}.safetensors", f"guided {network}"
-    method, number = _pretraining(init)
+    method, number, step = _pretraining(init)
     if method in ("ldr", *LONG):
-        return _long_training(modality, "both" if method == "ldr" else method, number)
+        return _long_training(modality, "both" if method == "ldr" else method, number, step)
     if method == init:
         return shipped_file(modality, method), f"pretrain {modality} --method {method}"
     if method:
@@ -93,24 +94,27 @@ def _weights(init: str, one: Task, modality: str) -> tuple[Path | None, str]:
     return one_of(init, (*INITS, "or the path of a safetensors file"), "initialisation")
 
 
-def _long_training(modality: str, way: str, seed: int) -> tuple[Path, str]:
+def _long_training(modality: str, way: str, seed: int, step: int) -> tuple[Path, str]:
     """The network of a long training, after the number of steps with which "both" comes with the
-    package; where it does not come with the package itself, as trained here.
+    package where none is given; where it does not come with the package itself, as trained here.
     """
     shipped = REPRESENTATIONS[modality]
-    step = shipped["both"][0]
+    step = step or shipped["both"][0]
     command = f'learn "{way}" --modality {modality} --seed {seed} --steps {step}'
     if step in shipped.get(way, ()) and not seed:
         return representation_file(modality, way, step), command
     return training_folder(way, modality, seed) / STEP_FILE.format(step), command
 
 
-def _pretraining(init: str) -> tuple[str, int]:
-    """Method and seed of a pretraining such as "ldr-1"; "" where it is none."""
-    method, dash, number = init.partition("-")
-    if method not in (*SHIPPED, *LONG) or (dash and not number.isdecimal()):
-        return "", 0
-    return method, int(number or 0)
+def _pretraining(init: str) -> tuple[str, int, int]:
+    """Method, seed and number of steps of a pretraining such as "ldr-1" or "no jitter after 100";
+    "" where it is none, 0 where there is no number.
+    """
+    found = re.fullmatch(r"(.+?)(?:-(\d+))?(?: after (\d+))?", init)
+    method, seed, step = found.groups() if found else ("", None, None)
+    if method not in (*SHIPPED, *LONG) or step and method not in ("ldr", *LONG):
+        return "", 0, 0
+    return method, int(seed or 0), int(step or 0)
 
 
 def is_known(init: str) -> bool:

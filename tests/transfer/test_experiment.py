@@ -275,6 +275,13 @@ def test_starts_are_what_they_are_called(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         save_model(net, folder / STEP_FILE.format(step))
         assert torch.equal(weights(init), net.encoder.groups[3][0][0].weight)
+    save_model(TwoBranchNet(3), folder / STEP_FILE.format(30))
+    early, late = (fingerprint(f"no jitter{after}", one)["weights"] for after in (" after 30", ""))
+    assert early != late == fingerprint("no jitter-0", one)["weights"]
+    with pytest.raises(DataError, match='learn "no jitter" --modality fundus --seed 1 --steps 100'):
+        initial_encoder("no jitter-1 after 100", one, 0)
+    with pytest.raises(ValueError, match='unknown initialisation "dense after 100"'):
+        initial_encoder("dense after 100", one, 0)
     with pytest.raises(DataError, match='learn "both" --modality fundus --seed 3 --steps 1000 mak'):
         initial_encoder("ldr-3", one, 0)
     with pytest.raises(ValueError, match='unknown initialisation "magic"; known are random, scr'):
