@@ -12,8 +12,9 @@ def learn(
     way: Annotated[
         str,
         typer.Argument(
-            help='"both", "embedding only", "clustering only", "published", or "rivals" for what '
-            "needs no training."
+            help='"both", "embedding only", "clustering only", "published", "no jitter", '
+            '"embedding only, no jitter", "embedding only, no mixup", or "rivals" for what needs '
+            "no training."
         ),
     ],
     modality: Annotated[str, typer.Option(help="fundus or chest.")] = "fundus",

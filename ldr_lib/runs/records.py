@@ -173,7 +173,8 @@ def claims_over(records: list[dict]) -> pd.DataFrame:
         if not isinstance(record, dict) or "claims" not in record:
             raise ValueError(f"records must be those of runs, with claims, not {shown(record)}")
     for sentence, claim in records[0]["claims"].items():
-        pools_itself = any(isinstance(value, list) for value in claim["better"])
+        better = claim["better"]  # a number, a list over images, or a list of such lists
+        pools_itself = isinstance(better, list) and any(isinstance(one, list) for one in better)
         if pools_itself or not all(sentence in record["claims"] for record in records):
             continue
         better, worse = (

@@ -237,14 +237,15 @@ def cell(name: str, init: str, labels: int, seed: int, data_dir: str, tier: str 
 
 def budget(settings: TransferSettings, labels: int) -> TransferSettings:
     """The settings for a number of labels. With one label the looks decide nothing, since every
-    image that is looked at is a labelled one: a stage has `ONE_LABEL_STEPS` steps, for all starts.
+    image that is looked at is a labelled one: a stage has `ONE_LABEL_STEPS` steps, for all starts,
+    and one look at its end.
 
     Args:
         settings: For many labels.
         labels: Number of labelled images; 0 stands for all.
     """
     if settings.patience and labels == 1:
-        return replace(settings, steps=ONE_LABEL_STEPS, patience=0)
+        return replace(settings, steps=ONE_LABEL_STEPS, check_every=ONE_LABEL_STEPS, patience=0)
     return settings
 
 
