@@ -23,6 +23,8 @@ WIDTH = 1200
 """Width in pixels of the figures in a committed notebook."""
 LIMIT = 950_000
 """Bytes that a committed notebook may take."""
+LADDER = (*((quality, WIDTH) for quality in (85, 75, 65, 55, 45, 35, 25)), (30, 1000), (25, 900))
+"""Quality and width of its figures, from the best down, until it fits."""
 COLAB = "colab"
 """Tag of the cell that fetches the kit on Google Colab; it computes nothing."""
 METADATA = {
@@ -32,28 +34,28 @@ METADATA = {
 """What a committed notebook says about itself."""
 
 
-def lighten(data: dict, quality: int) -> None:
-    """Replaces a large PNG among a notebook output's data by a JPEG that is at most `WIDTH` pixels
-    wide.
+def lighten(data: dict, quality: int, width: int = WIDTH) -> None:
+    """Replaces a large PNG among a notebook output's data by a JPEG.
 
     Args:
         data: Outputs by media type; changed in place.
         quality: Of the JPEG, from 1 (small) to 95 (good).
+        width: It is at most so many pixels wide, and twice as high.
     """
     raw = base64.b64decode(data.get("image/png", ""))
     if len(raw) > 20_000:
         del data["image/png"]
-        small = encode(raw, "jpeg", fit=(WIDTH, 2 * WIDTH), quality=quality)
+        small = encode(raw, "jpeg", fit=(width, 2 * width), quality=quality)
         data["image/jpeg"] = base64.b64encode(small).decode()
 
 
 def _with_light_figures(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with its figures at the best quality at which it stays below `LIMIT`."""
-    for quality in (85, 75, 65, 55, 45, 35, 25):
+    """The notebook with its figures as good as `LADDER` has them while it stays below `LIMIT`."""
+    for quality, width in LADDER:
         light = copy.deepcopy(notebook)
         for cell in light.cells:
             for output in cell.get("outputs", []):
-                lighten(output.get("data", {}), quality)
+                lighten(output.get("data", {}), quality, width)
         if len(nbformat.writes(light).encode()) < LIMIT:
             break
     return light
