@@ -86,7 +86,7 @@ def test_every_command_has_help():
         ),
         (
             ["records", "all"],
-            'unknown group of runs "all"; known are records, learning, priors, transfer',
+            'unknown group of runs "all"; known are records, learning, switches, priors, transfer',
         ),
         (["page", "x.html", "--snapshots", "absent"], "absent is no folder of snapshots"),
         (["page", "x.html", "--modality", "liver"], 'unknown modality "liver"'),
