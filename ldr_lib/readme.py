@@ -15,7 +15,7 @@ from .runs.cell import run_cell
 from .runs.fingerprints import read_record
 from .runs.paths import project_root, runs_folder
 from .runs.records import as_markdown, summary
-from .tables import BRANCHES, EXPLORE, PENDING, QUICKSTART, SAMPLE, all_tables, probes, recorded
+from .tables import EXPLORE, PENDING, QUICKSTART, SAMPLE, all_tables, probes, recorded
 from .transfer import transfer_records, transfer_table
 
 NETWORKS = ("untrained", "trained")
@@ -43,17 +43,14 @@ def _best(table: pd.DataFrame, kind: str, column: str) -> str:
 
 
 def _result_rows_of_notebooks() -> list[tuple[str, ...]]:
-    """Rows of the README's table from the runs of notebooks 00, 02 and 03, as far as there are."""
+    """Rows of the README's table from notebooks 00 and 03 and the long trainings, where kept."""
     rows = []
     if recorded(QUICKSTART, "chase_db1"):
         real = _cells(summary(QUICKSTART, dataset="chase_db1"))
-        for column, what in {
-            "AP vessel": "Average precision of vessels by similarity to one pixel (00)",
-            "NMI": "NMI of clusters and anatomy (00)",
-        }.items():
-            others = f"untrained {real.loc['untrained', column]}; "
-            others += f"intensities {_best(real, 'intensities', column)}"
-            rows.append((what, "CHASE_DB1", real.loc["trained", column], others))
+        column, what = "AP vessel", "Average precision of vessels by similarity to one pixel (00)"
+        others = f"untrained {real.loc['untrained', column]}; "
+        others += f"intensities {_best(real, 'intensities', column)}"
+        rows.append((what, "CHASE_DB1", real.loc["trained", column], others))
     records, steps = learning_records("fundus"), chosen_step("fundus")
     _, table = learning_table(records, "fundus", steps)
     if "both" in table.index:
@@ -63,12 +60,6 @@ def _result_rows_of_notebooks() -> list[tuple[str, ...]]:
         )
         what = f"Average precision of vessels by similarity, {steps:,} steps (02)"
         rows.append((what, "CHASE_DB1", table.loc["both", "AP vessel"], others))
-    if recorded(BRANCHES, "simulated_fundus"):
-        column, branches = "AP vessel", _cells(summary(BRANCHES, dataset="simulated_fundus"))
-        others = f"embedding only {branches.loc['embedding only', column]}; "
-        others += f"clustering only {branches.loc['clustering only', column]}"
-        what = "Average precision of vessels, both branches (02)"
-        rows.append((what, "simulated", branches.loc["both", column], others))
     if recorded(EXPLORE, "chase_db1"):
         column, table = "vessel linear AUC", probes(EXPLORE, "chase_db1")
         others = f"filter bank {_best(table, 'filter bank', column)}; "

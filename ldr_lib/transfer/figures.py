@@ -60,8 +60,7 @@ def gains_forest(
                     axis.plot(row["gain"], at, "o", color=colours[init], markersize=8)
             axis.set_title(f"{task.split('_')[0]}, {protocol}")
             axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].set_yticks(range(len(inits)), inits)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set(yticks=range(len(inits)), yticklabels=inits, ylim=(len(inits) - 0.5, -0.5))
     figure.supxlabel(f"gain in Dice over {over}, with 95 % interval")
     return figure, table
 
