@@ -88,10 +88,11 @@ ABSTRACT = {
         "long-chest-auc-brightness",
         "long-chest-heart-brightness",
         "long-disc-auc-brightness",
+        "plain-vessel-both",
         *(
             f"plain-{structure}-{other}"
             for structure in ("vessel", "disc")
-            for other in ("both", "intensities", "filter-bank", "imagenet")
+            for other in ("intensities", "filter-bank", "imagenet")
         ),
     ),
     "Pretraining by local discrimination helps segmentation with few labels, more than image-level "
