@@ -128,8 +128,8 @@ def _probe_markdown(name: str, dataset: str) -> str:
 _TRANSFER = {
     "converged": (
         "trained to the end (notebook 05)",
-        "With four labels a stage ends when set-aside images get no better; with one label it has "
-        "the same number of steps for all. *ldr* is the representation of notebook 02; *imagenet* "
+        "With one label a stage has the same number of steps for all, chosen on images that were "
+        "set aside. *ldr* is the representation of notebook 02; *imagenet* "
         "has three times the weights of the other encoders and no map at full size.",
     ),
     "study": (
@@ -272,8 +272,7 @@ def all_tables() -> str:
             "Speed",
             "The kit's step against the same step written literally from the equations and against "
             "an earlier revision of the kit, and what a user waits for. The aim of 1.3 times that "
-            "revision is not met: convolutions take most of a step, and they are as fast as the "
-            "library makes them.",
+            "revision is not met: convolutions take most of a step.",
             "python -m ldr_lib benchmark > figures/benchmark.txt",
             _measured_text("benchmark.txt"),
         )
