@@ -17,7 +17,7 @@ from ..runs.paths import runs_folder
 from ..runs.records import committed_records
 from ..runs.run import Run
 from ..settings import Settings
-from ..tiers import BOTH_BRANCHES, PATCH_STAGE, SHORT_BOTH_BRANCHES
+from ..tiers import BOTH_BRANCHES, GATHERED, PATCH_STAGE, SHORT_BOTH_BRANCHES
 from ..training import train
 from .learning import NAME as LONG
 from .learning import (
@@ -59,6 +59,8 @@ SWITCHES: dict[str, Callable[[Settings], dict]] = {
     "outside counts": lambda plan: _views(plan, field_of_view=False),
     "second stage after 300": lambda plan: _begun_after(plan, 300),
     "second stage after 900": lambda plan: _begun_after(plan, 900),
+    "a fifth of the pull": lambda plan: {"stages": (_FIRST, _START, GATHERED | {"prototype": 0.2})},
+    "assignment alone": lambda plan: {"stages": (_FIRST, _START, {"assignment": 1.0})},
     "patches go on": lambda plan: {"stages": (_FIRST, _START, PATCH_STAGE | _LAST)},
     "no start from k-means": lambda plan: {
         "stages": (_FIRST, _LAST, _LAST),
