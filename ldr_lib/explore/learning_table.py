@@ -1,6 +1,6 @@
 """Tables of the long trainings: ways of training and what needs no training, by one distance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from ..data.errors import one_of
 from ..pretrained import REPRESENTATIONS
 from ..runs.records import committed_records
-from .learning import NAME, WAYS, curves, image_values, last_common_step, rival_means
+from .learning import NAME, RAW, WAYS, curves, image_values, last_common_step, rival_means
 
 ASKED = {"fundus": ("chase_db1", "vessel"), "chest": ("covid19_cxr_seg", "lungs")}
 """Modality to the test images and their main structure."""
@@ -27,6 +27,37 @@ ALONE = ("embedding only", "clustering only")
 def learning_records(modality: str) -> list[dict]:
     """The kept records of long trainings, measured on test images."""
     return committed_records(NAME, modality=modality, split="test")
+
+
+def long_run_panels(
+    modality: str, measured: Iterable[tuple[str, str]]
+) -> dict[str, tuple[pd.DataFrame, dict[str, float]]]:
+    """Curves of the long trainings on test images, beside what needs no training.
+
+    Args:
+        modality: "fundus", "chest" or "other", of which there are none.
+        measured: Datasets and measures, for example ("chase_db1", "AP vessel"). A name that ends
+            with " raw" stands for photographs in their own colours.
+
+    Returns:
+        A panel for `ldr_lib.explore.learning_curves` for each of them that records hold. Its title
+        is the measure and the dataset, as in "AP vessel, chase_db1".
+
+    Example:
+        >>> panels = long_run_panels("fundus", [("chase_db1", "AP vessel"), ("mine", "AP vessel")])
+        >>> list(panels)
+        ['AP vessel, chase_db1']
+
+    Taught in notebook 02, section 10.
+    """
+    records = learning_records(modality)
+    panels = {}
+    for dataset, column in measured:
+        table = curves(records, dataset, "k-means", column)
+        if len(table):
+            means = rival_means(records, dataset.removesuffix(RAW))
+            panels[f"{column}, {dataset}"] = table, means[column].to_dict()
+    return panels
 
 
 def learning_table(

@@ -1,6 +1,7 @@
 """Curves of trainings with their reference lines, and points on the hypersphere."""
 
 import math
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -199,15 +200,15 @@ line.
 
 def learning_curves(
     panels: dict[str, tuple[pd.DataFrame, dict[str, float]]],
-    here: dict[str, dict[str, tuple[int, float]]] | None = None,
+    here: dict[str, dict[str, tuple[int | Sequence[int], float | Sequence[float]]]] | None = None,
 ) -> Figure:
     """What was learned after n steps, in several ways of training, beside what needs no training.
 
     Args:
         panels: Title of a panel to its table, as `ldr_lib.explore.learning.curves` returns it, and
             to the name and value of each baseline.
-        here: Title of a panel to the way, and its steps and value, of runs of one's own; each is
-            drawn as a dot.
+        here: Title of a panel to the way, and its steps and value, of runs of one's own, drawn as a
+            star; several steps with their values are several stars.
 
     Returns:
         A figure with a panel for each; a line for each way is the mean over seeds, its band reaches

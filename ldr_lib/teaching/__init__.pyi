@@ -13,3 +13,4 @@ from .sliders import Sliders as Sliders
 from .source import show_source as show_source
 from .toys import cluster_maps as cluster_maps
 from .toys import compare_losses as compare_losses
+from .toys import patch_states as patch_states

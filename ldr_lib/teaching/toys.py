@@ -43,6 +43,42 @@ def compare_losses(*losses: Callable, vectors: torch.Tensor) -> None:
         torch.testing.assert_close(other, results[0])
 
 
+def patch_states(n: int = 512) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Vectors of n patches in both views, in six states that a training may be in.
+
+    Args:
+        n: Number of patches, even, 2 to 4096.
+
+    Returns:
+        Name to the unit vectors (n, 32) of first and second views, at random from torch's
+        generator: "collapse: all equal"; "random: partners unrelated"; "partners similar";
+        "perfect: partners equal"; "each patch has a copy", where two patches share one vector;
+        "wrong partner wins", where another patch's vector is the most similar.
+
+    Raises:
+        ValueError: n is no such number.
+
+    Example:
+        >>> first, second = patch_states(4)["perfect: partners equal"]
+        >>> (first == second).all().item()
+        True
+
+    Taught in notebook 02, section 3.
+    """
+    if whole(n, "n", 2, 4096) % 2:
+        raise ValueError(f"n must be even, so that each patch can have a copy, not {n}")
+    z, other = F.normalize(torch.randn(2, n, 32), dim=2)  # (n, 32) each
+    equal, copies = z[:1].expand(n, 32), z[: n // 2].repeat(2, 1)
+    return {
+        "collapse: all equal": (equal, equal),
+        "random: partners unrelated": (z, other),
+        "partners similar": (z, F.normalize(z + 0.3 * other, dim=1)),
+        "perfect: partners equal": (z, z),
+        "each patch has a copy": (copies, copies),
+        "wrong partner wins": (z, z.roll(1, 0)),
+    }
+
+
 def cluster_maps(k: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Four images in k stripes, one for each kind of pixel, and four ways to cluster them.
 

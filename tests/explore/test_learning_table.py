@@ -9,6 +9,7 @@ from ldr_lib.explore.learning_table import (
     comparisons,
     learning_records,
     learning_table,
+    long_run_panels,
     without_jitter,
 )
 from ldr_lib.pretrained import load_representation
@@ -133,3 +134,13 @@ def test_the_chosen_step_is_that_of_the_shipped_network():
 def test_kept_records_are_of_one_modality_and_of_test_images(modality):
     for one in learning_records(modality):
         assert (one["parameters"]["modality"], one["parameters"]["split"]) == (modality, "test")
+
+
+def test_panels_hold_what_records_hold_and_what_needs_no_training():
+    measured = [("chase_db1", "AP vessel"), ("drions raw", "AP disc"), ("mine", "AP vessel")]
+    panels = long_run_panels("fundus", measured)
+    assert list(panels) == ["AP vessel, chase_db1", "AP disc, drions raw"]
+    for table, baselines in panels.values():
+        assert {"both", "no jitter"} <= set(table["way"])
+        assert baselines.keys() == {"intensities", "filter bank", "ImageNet"}
+    assert not long_run_panels("other", measured)

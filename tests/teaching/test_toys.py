@@ -43,3 +43,25 @@ def test_two_losses_agree_in_value_and_gradient_or_are_told_apart(capsys):
         teaching.compare_losses(vectors=x)
     with pytest.raises(ValueError, match="2, N, D"):
         teaching.compare_losses(losses.info_nce, vectors=x[0])
+
+
+def test_the_states_of_patches_are_what_their_names_say():
+    torch.manual_seed(0)
+    states = teaching.patch_states(64)
+    for first, second in states.values():
+        for vectors in (first, second):
+            assert vectors.shape == (64, 32)
+            torch.testing.assert_close(vectors.norm(dim=1), torch.ones(64))
+    best = {name: (first @ second.T).argmax(1) for name, (first, second) in states.items()}
+    right = {name: (found == torch.arange(64)).all().item() for name, found in best.items()}
+    assert right["partners similar"] and right["perfect: partners equal"]
+    assert not right["random: partners unrelated"] and not right["wrong partner wins"]
+    first, _ = states["each patch has a copy"]
+    assert torch.equal(first[:32], first[32:]) and len(first.unique(dim=0)) == 32
+    assert len(states["collapse: all equal"][0].unique(dim=0)) == 1
+
+
+@pytest.mark.parametrize("n", [3, 0, 5000, 2.5, "many"])
+def test_numbers_of_patches_without_copies_are_named(n):
+    with pytest.raises(ValueError, match="n must be"):
+        teaching.patch_states(n)
