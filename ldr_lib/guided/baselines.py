@@ -20,7 +20,7 @@ from .classical import (
     resize_mask,
     vesselness,
 )
-from .scores import best_threshold, dice_by_image
+from .scores import best_threshold, dice_by_image, threshold_free_scores
 from .study import NAME
 from .tested import TESTED, fovea_localisation, overlap, samples_of
 
@@ -47,6 +47,16 @@ def baselines(data_dir: str) -> Path:
     by_image = pd.DataFrame({name: table["Dice"] for name, table in vessels.items()}).T
     by_image.columns = [sample.name for sample in photographs]
     run.metrics(vessel=means, **{"vessel, images": by_image})
+    shown = samples_of("chase_db1", data_dir, "train")[::4]  # those of `learning_curve`
+    filters = vessel_baselines(shown)
+    run.metrics(
+        **{
+            "vessel, images of the learning curve": {
+                kind: filters[f"{kind}, top tenth"]["average precision"].mean()
+                for kind in ("frangi", "sato")
+            }
+        }
+    )
     for structure in ("disc", "lungs", "heart"):
         name, mask = TESTED[structure]
         samples = samples_of(name, data_dir)
@@ -72,7 +82,8 @@ def vessel_baselines(samples: list[Sample]) -> dict[str, pd.DataFrame]:
         samples: Photographs with "vessel" masks.
 
     Returns:
-        Name of the baseline to its `overlap`, a row per image.
+        Name of the baseline to its `overlap`, a row per image; of the filters also with "oracle
+        Dice" and "average precision", which do not depend on the threshold.
 
     Raises:
         ValueError: There are no samples, or one without a mask of vessels.
@@ -85,10 +96,11 @@ def vessel_baselines(samples: list[Sample]) -> dict[str, pd.DataFrame]:
     tables = {}
     for kind in ("frangi", "sato"):
         ranks = [vesselness(sample.image, kind) for sample in samples]
+        free = threshold_free_scores(ranks, truths)[["oracle Dice", "average precision"]]
         best = best_threshold(ranks, truths, np.arange(0.8, 0.97, 0.01))
         for name, threshold in (("top tenth", 0.9), ("oracle threshold", best)):
             found = [rank > threshold for rank in ranks]
-            tables[f"{kind}, {name}"] = overlap(found, truths, "vessel")
+            tables[f"{kind}, {name}"] = overlap(found, truths, "vessel").join(free)
     if all("vessel_second_observer" in sample.masks for sample in samples):
         second = [sample.masks["vessel_second_observer"] for sample in samples]
         tables["second observer"] = overlap(second, truths, "vessel")
