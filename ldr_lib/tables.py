@@ -13,7 +13,7 @@ from .explore.learning_table import (
 )
 from .explore.switches import STEPS as SWITCH_STEPS
 from .explore.switches import SWITCHES, switch_table
-from .guided import study_markdown
+from .guided import confidence_markdown, study_markdown
 from .landmarks.table import study_markdown as landmarks_markdown
 from .runs.paths import project_root
 from .runs.records import as_markdown, committed_records, over_seeds, summary
@@ -250,6 +250,18 @@ def all_tables() -> str:
             "release that does will move its row.",
             "make priors",
             study_markdown(),
+        )
+    )
+    sections.append(
+        _section(
+            "What belongs and what does not: the judgement of a guided network (notebook 04c)",
+            "Numbers of images that training has not seen. *stopped*: refused with a sentence "
+            "before anything is searched; *another kind*: judged not to be a retina or a chest "
+            "X-ray; *not found*: of the right kind, but without the structure. The column "
+            "*belongs* says what would be right. A structure is searched in some of the images "
+            "only; *any* asks for the kind of image alone.",
+            "python -m ldr_lib confidence",
+            confidence_markdown(),
         )
     )
     sections.append(

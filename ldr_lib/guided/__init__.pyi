@@ -29,6 +29,7 @@ from .show import predict_images as predict_images
 from .show import thumbnails as thumbnails
 from .simulated_pairs import SimulatedPairs as SimulatedPairs
 from .table import baseline_images as baseline_images
+from .table import confidence_markdown as confidence_markdown
 from .table import study_images as study_images
 from .table import study_markdown as study_markdown
 from .table import study_table as study_table

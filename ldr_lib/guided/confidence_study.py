@@ -21,7 +21,7 @@ from ..data.own_images import Folder
 from ..data.read import read_image
 from ..data.simulate import chest, fundus
 from ..pretrained import GuidedNets, load_pretrained
-from ..runs.paths import project_root
+from ..runs.paths import figures_folder
 from ..tensor_files import save_tensors
 from .familiar import (
     FILE,
@@ -35,7 +35,7 @@ from .familiar import (
 from .predict import found_in, predict_structure, upright_of
 from .study import NAME, UNLABELLED
 
-TABLE = project_root() / "figures" / NAME / "confidence.csv"
+TABLE = figures_folder(NAME) / "confidence.csv"
 """Where the measurements are kept."""
 SIMULATORS = {"fundus": fundus, "chest": chest}
 DESCRIBED = 300

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..data import checks
+from ..runs.paths import figures_folder
 from ..runs.records import as_markdown, committed_records
 from ..structures import guide_for
 from .predict import READINGS
@@ -52,11 +53,19 @@ def study_markdown() -> str:
     return as_markdown(["structure", "way", *table.columns], body)
 
 
-def study_images(structure: str, **parameters) -> pd.DataFrame:
-    """Dice of the committed runs, image by image.
+def confidence_markdown() -> str:
+    """What `ldr_lib.guided.confidence_study.measure` counted, in Markdown."""
+    table = pd.read_csv(figures_folder(NAME) / "confidence.csv")
+    names = [name.replace("_", " ") for name in table.columns]
+    return as_markdown(names, table.to_numpy().tolist())
+
+
+def study_images(structure: str, measure: str = "Dice", **parameters) -> pd.DataFrame:
+    """A score of the committed runs, image by image.
 
     Args:
         structure: "vessel", "disc", "lungs" or "heart", read as its guide says.
+        measure: "Dice", "clDice", "oracle Dice" or "average precision".
         parameters: Values that the records' parameters must have, for example guided="vessel",
             prior="octa", method="combined", control="none", tier="study".
 
@@ -64,22 +73,25 @@ def study_images(structure: str, **parameters) -> pd.DataFrame:
         One row per seed and one column per test image.
 
     Raises:
-        ValueError: No record has these parameters, or some hold nothing of the structure.
+        ValueError: No record has these parameters, or some hold nothing of the structure or the
+            measure.
 
     Taught in notebook 04c, section 8.
     """
+    checks.text(measure, "measure")
     records = committed_records(NAME, **parameters)
     if not records:
         raise ValueError(f"no committed guided training has the parameters {parameters}")
     by = guide_for(records[0]["parameters"]["guided"])[structure].by
     name = f"{structure} by {by}, images"
-    if not all(name in record["metrics"] for record in records):
+    tables = [pd.DataFrame(record["metrics"].get(name, {})).T for record in records]
+    if not all(measure in table for table in tables):
         raise ValueError(
-            f"not all of the {len(records)} runs with the parameters {parameters} were tested on "
-            f"{structure}, image by image"
+            f"not all of the {len(records)} runs with the parameters {parameters} hold "
+            f"{measure} of {structure}, image by image"
         )
-    tables = [pd.DataFrame(record["metrics"][name]).T["Dice"] for record in records]
-    return pd.DataFrame(tables, index=[record["seed"] for record in records])
+    scores = [table[measure] for table in tables]
+    return pd.DataFrame(scores, index=[record["seed"] for record in records])
 
 
 def baseline_images(structure: str, name: str) -> pd.Series:

@@ -311,9 +311,16 @@ GUIDED = [
     row(
         "study_images",
         "a structure that is not tested image by image",
-        "runs with the parameters .* were tested on fovea, image by image",
+        "runs with the parameters .* hold Dice of fovea, image by image",
         structure="fovea",
     ),
+    row(
+        "study_images",
+        "an unknown measure",
+        "runs with the parameters .* hold magic of disc, image by image",
+        measure="magic",
+    ),
+    row("study_images", "a list for a measure", "measure must be a text", measure=["Dice"]),
     row("study_images", "an unknown tier", "no committed guided training", tier="long"),
     row(
         "baseline_images",
