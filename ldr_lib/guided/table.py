@@ -148,7 +148,7 @@ def _rows_of_baselines(metrics: dict) -> dict:
         measure = "found" if structure == "fovea" else "Dice"
         for name, value in table.items():
             values = value if isinstance(value, dict) else {measure: value}
-            shown = {column: f"{number:.3f}" for column, number in values.items()}
+            shown = {c: f"{number:.3f}" for c, number in values.items() if pd.notna(number)}
             rows[structure, name] = shown | {"seeds": ""}
     return rows
 
