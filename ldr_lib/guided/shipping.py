@@ -177,12 +177,12 @@ def real_figure(data_dir: str) -> Path:
     )
     rows = {
         "prior: OCTA vessels": vessel_prior("octa", data_dir).masks[:n],
-        "prior: disc, fovea": simulated_shapes("fundus", n),
+        "prior: vessels red, disc green, fovea blue": simulated_shapes("fundus", n),
         "photographs": _shrunk(photographs),
-        "found in photographs": [_outlined(eye, image) for image in photographs],
-        "prior: lungs, heart": simulated_shapes("chest", n),
+        "found: vessels yellow, disc blue, fovea green": [_outlined(eye, image) for image in photographs],
+        "prior: lungs red, heart blue-green, both white": simulated_shapes("chest", n),
         "X-rays": _shrunk(xrays),
-        "found in X-rays": [_outlined(body, image) for image in xrays],
+        "found: lungs light blue, heart red": [_outlined(body, image) for image in xrays],
     }
     path = record_path(NAME, "found_real").with_suffix(".png")
     with atomic_write(path) as temporary:
