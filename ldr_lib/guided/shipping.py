@@ -179,7 +179,9 @@ def real_figure(data_dir: str) -> Path:
         "prior: OCTA vessels": vessel_prior("octa", data_dir).masks[:n],
         "prior: vessels red, disc green, fovea blue": simulated_shapes("fundus", n),
         "photographs": _shrunk(photographs),
-        "found: vessels yellow, disc blue, fovea green": [_outlined(eye, image) for image in photographs],
+        "found: vessels yellow, disc blue, fovea green": [
+            _outlined(eye, image) for image in photographs
+        ],
         "prior: lungs red, heart blue-green, both white": simulated_shapes("chest", n),
         "X-rays": _shrunk(xrays),
         "found: lungs light blue, heart red": [_outlined(body, image) for image in xrays],
