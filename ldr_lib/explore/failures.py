@@ -53,21 +53,36 @@ def failure_maps(images, predictions, truths, zoom: float = 3.0) -> Figure:
         pixels = pixels if pixels.ndim == 2 else pixels[..., 0]
         one_shape(image=pixels, prediction=prediction, truth=truth)
         overlap = dice(prediction, truth)
-        painted = _errors(image, prediction, truth)
+        painted = paint_errors(image, prediction, truth)
         rows, columns = _worst_part(prediction ^ truth, zoom)
         show(line[0], image, "image")
         show(line[1], painted, f"errors, Dice {overlap:.2f}")
         show(line[2], painted[rows, columns], f"the worst part, {zoom:g} times enlarged")
         for axis in line[:2]:
             frame(axis, rows.start, columns.start, rows.stop - rows.start)
+    return errors_legend(figure)
+
+
+def errors_legend(figure: Figure) -> Figure:
+    """Writes below a figure what the colours of `paint_errors` mean, and returns it."""
     kinds = {"missed": MISSED, "invented": INVENTED, "right": RIGHT}
     handles = [Patch(facecolor=c, edgecolor="0.4", label=name) for name, c in kinds.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=11)
     return figure
 
 
-def _errors(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The error map over a dark grey image, (H, W, 3)."""
+def paint_errors(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The errors of a mask over the image, dark and grey: missed pixels orange, invented ones blue,
+    right ones white.
+
+    Args:
+        image: (H, W) or (H, W, C), uint8 or floats in [0, 1].
+        prediction: (H, W) bool.
+        truth: (H, W) bool.
+
+    Returns:
+        (H, W, 3) floats in [0, 1].
+    """
     grey = unit_range(image)
     grey = grey.mean(2) if grey.ndim == 3 else grey
     painted = np.repeat(0.1 + 0.45 * grey[..., None], 3, 2)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from ..data.checks import as_bytes, equally_many, instance, mask, named, one_shape, several
 from ..data.checks import names as names_of
 from ..data.errors import one_of
+from ..explore.failures import errors_legend, paint_errors
 from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, gain_intervals, paired_gains, require_records
 
@@ -126,7 +127,7 @@ def segmentations(
     found: dict[str, list[np.ndarray]],
     scores: dict[str, list[float]],
 ) -> Figure:
-    """Test images with the outlines of the truth and of what each network found.
+    """Test images with what each network found of a structure, missed and invented.
 
     Args:
         images: (H, W) or (H, W, 3) uint8, one for each column.
@@ -165,11 +166,7 @@ def segmentations(
     )
     for line, (title, masks) in zip(axes, found.items()):
         for i, axis in enumerate(line):
-            axis.imshow(images[i].squeeze(), cmap="gray" if images[i].squeeze().ndim == 2 else None)
-            axis.contour(truths[i], [0.5], colors="white", linewidths=1.5)
-            if masks[i].any():
-                axis.contour(masks[i], [0.5], colors="#00e5ff", linewidths=1.5)
+            axis.imshow(paint_errors(images[i].squeeze(), masks[i], truths[i]))
             axis.set_axis_off()
             write_title(axis, f"{title}: Dice {scores[title][i]:.2f}", fontsize=12)
-    figure.supxlabel("white: truth; blue: found")
-    return figure
+    return errors_legend(figure)
