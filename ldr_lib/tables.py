@@ -134,8 +134,10 @@ _TRANSFER = {
     ),
     "study": (
         "80 steps a stage, earlier encoders (notebook 05)",
-        "*instance* is image-level discrimination. *scratch* trains everything from random "
-        "weights; *guided* starts from the network of notebook 04c. All initialisations have one "
+        "*instance* is image-level discrimination, *dense* is DenseCL, *patch* is patch "
+        "discrimination alone and *patch_mixup* with mixed images. *whole* is *ldr* on nearly "
+        "whole photographs, *simulated* on simulated images. *scratch* trains everything from "
+        "random weights; *guided* starts from the network of notebook 04c. All cells have one "
         "network, the same batches and the same number of steps. *ldr* is an earlier encoder, "
         "pretrained as long as the others; `git checkout` of the revision that a record names "
         "brings it back.",
@@ -167,8 +169,9 @@ def _transfer_tables(tier: str) -> list[str]:
         sections.append(
             _section(
                 f"Segmentation with few labels: {name}, {title}",
-                f"{about}, over three labelled subsets; a number in brackets says that fewer "
-                f"seeds were run. {rows}",
+                f"{about}, over seeds, each with its own draw of labelled images (with one label "
+                "seeds 0 and 1 drew the same image); a number in brackets says that fewer seeds "
+                f"were run. {rows}",
                 "make transfer",
                 as_markdown(["task", "protocol", "initialisation", *table.columns], body),
             )
@@ -208,7 +211,8 @@ def all_tables() -> str:
             "Ways of training and what needs no training, by one distance. Mean ± standard "
             "deviation over three seeds. *both* and *embedding only* are one training for 600 "
             "steps and then have the same learning rate. A network counts with the better of its "
-            "two clusterings, a baseline with the better of its inputs; all have K = 16 clusters.",
+            "two clusterings, a baseline with the better of its inputs; all have K = 16 clusters. "
+            "*no jitter* is *both* with views that keep their colours.",
             "python -m ldr_lib records learning",
             _long_trainings(modality),
         )
@@ -231,7 +235,8 @@ def all_tables() -> str:
             "one pixel of them (*retrieval*; *across*: a pixel of another image), by a linear "
             "classifier and by the nearest labelled pixels, with the labels of one image. All "
             "features are compared by one cosine. *filter bank* and *ImageNet* are made of raw "
-            "and, for photographs, of locally normalised images.",
+            "and, for photographs, of locally normalised images. *trained* is the run's own "
+            "network; *shipped* comes with the kit and is the same in all seeds.",
             "make records",
             _of_seeds(_probe_markdown, EXPLORE, dataset),
         )
@@ -244,10 +249,11 @@ def all_tables() -> str:
             "DRIONS-DB, lungs and heart on COVID19_CXR_SEG; the fovea on simulated photographs "
             "(*found*: its centre within half a disc diameter). *rendered* trains on rendered "
             "pairs; *combined* adds confident pseudo-labels in real images. *from representation* "
-            "begins with the unlabelled representation, all others with random weights. *by "
-            "prototype* reads the embedding instead of the cluster. The filters are those of "
-            "scikit-image 0.26, whose Frangi filter does not normalise ridges by their width; a "
-            "release that does will move its row.",
+            "begins with an unlabelled representation (an earlier one of 700 steps; *steadied* "
+            "with the present one), all others with random weights. *by prototype* reads the "
+            "embedding instead of the cluster. The filters are those of scikit-image 0.26, whose "
+            "Frangi filter does not normalise ridges by their width; a release that does will move "
+            "its row.",
             "make priors",
             study_markdown(),
         )
