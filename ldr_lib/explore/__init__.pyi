@@ -53,4 +53,5 @@ from .scene import embed_scene as embed_scene
 from .steps import Steps as Steps
 from .steps import embed_steps as embed_steps
 from .steps import snapshots as snapshots
+from .switches import switch_table as switch_table
 from .widget import SimilarityExplorer as SimilarityExplorer

@@ -149,6 +149,8 @@ def switch_table(modality: str) -> pd.DataFrame:
     Returns:
         A row for *both* and for each switch that was measured, with mean and standard deviation
         over seeds where there are several, and their number.
+
+    Taught in notebook 02, section 10.
     """
     dataset, main = ASKED[modality]
     columns = (f"AP {main}", f"AP {main} across", f"Dice {main}", "matched IoU", "NMI")
