@@ -222,8 +222,11 @@ def all_tables() -> str:
         _section(
             "Our choices in both branches, one changed at a time (notebook 02)",
             f"*both* after {SWITCH_STEPS:,} steps, judged on images of the *training* split of "
-            "CHASE_DB1, where choosing is allowed. A row with one seed is a hint: compare it with "
-            "the spread of *both*.",
+            "CHASE_DB1, where choosing is allowed. A row with one seed is a hint. The switches "
+            "were trained on a processor that computes in bfloat16. There *both* with the same "
+            "seed reaches 0.285, 0.283, 0.427, 0.271 and 0.048 itself (`python -m ldr_lib learn "
+            "both --steps 1000 --split train`); compare with these. The rows with three seeds are "
+            "from another processor.",
             "python -m ldr_lib records switches",
             _switches(),
         )
