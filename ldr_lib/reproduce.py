@@ -5,16 +5,15 @@ others.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 
 import torch
 import yaml
 
 from .data.errors import DataError, one_of
-from .explore import learning, switches
-from .guided import baselines as guided_baselines
-from .guided import study as guided_study
 from .runs.cell import record_label
 from .runs.fingerprints import is_current
 from .runs.locks import Taken, claimed
@@ -22,7 +21,6 @@ from .runs.parameters import check_parameters
 from .runs.paths import project_root, record_path, runs_folder
 from .runs.processes import SomeFailed, in_own_processes
 from .runs.sweep import keep_records, run_sweep
-from .transfer import experiment, pretraining
 
 PLAN = project_root() / "notebooks" / "runs.yaml"
 
@@ -204,34 +202,60 @@ def _cell(options: dict) -> dict:
     return usual | {k: v for k, v in options.items() if k != "transfer"}
 
 
+def _load(module: str) -> ModuleType:
+    """A module of this package, when it is needed: records name every module that was loaded when
+    they were made.
+    """
+    return import_module(f".{module}", __package__)
+
+
 RUNNERS = {
     "sweep": Runner(_notebook_record, _make_notebook),
     "baselines": Runner(
-        lambda _: record_path(guided_study.NAME, "baselines"),
-        lambda _, data_dir: guided_baselines.baselines(data_dir),
+        lambda _: record_path(_load("guided.study").NAME, "baselines"),
+        lambda _, data_dir: _load("guided.baselines").baselines(data_dir),
     ),
     "guided": Runner(
-        lambda options: record_path(guided_study.NAME, guided_study.run_label(**_guided(options))),
-        lambda options, data_dir: guided_study.study(**_guided(options), data_dir=data_dir),
+        lambda options: record_path(
+            _load("guided.study").NAME, _load("guided.study").run_label(**_guided(options))
+        ),
+        lambda options, data_dir: _load("guided.study").study(
+            **_guided(options), data_dir=data_dir
+        ),
     ),
     "learn": Runner(
-        lambda options: record_path(learning.NAME, learning.study_label(**_learning(options))),
-        lambda options, data_dir: learning.learning_study(**_learning(options), data_dir=data_dir),
+        lambda options: record_path(
+            _load("explore.learning").NAME,
+            _load("explore.learning").study_label(**_learning(options)),
+        ),
+        lambda options, data_dir: _load("explore.learning").learning_study(
+            **_learning(options), data_dir=data_dir
+        ),
     ),
     "switch": Runner(
-        lambda options: record_path(switches.NAME, switches.label(**_switch(options))),
-        lambda options, data_dir: switches.switch_study(**_switch(options), data_dir=data_dir),
+        lambda options: record_path(
+            _load("explore.switches").NAME, _load("explore.switches").label(**_switch(options))
+        ),
+        lambda options, data_dir: _load("explore.switches").switch_study(
+            **_switch(options), data_dir=data_dir
+        ),
     ),
     "pretrain": Runner(
         lambda options: record_path(
-            pretraining.NAME, pretraining.pretrained_folder(**_pretraining(options)).name
+            _load("transfer.pretraining").NAME,
+            _load("transfer.pretraining").pretrained_folder(**_pretraining(options)).name,
         ),
-        lambda options, data_dir: pretraining.pretraining_study(
+        lambda options, data_dir: _load("transfer.pretraining").pretraining_study(
             **_pretraining(options), data_dir=data_dir
         ),
     ),
     "transfer": Runner(
-        lambda options: record_path(experiment.NAME, experiment.cell_label(**_cell(options))),
-        lambda options, data_dir: experiment.cell(**_cell(options), data_dir=data_dir),
+        lambda options: record_path(
+            _load("transfer.experiment").NAME,
+            _load("transfer.experiment").cell_label(**_cell(options)),
+        ),
+        lambda options, data_dir: _load("transfer.experiment").cell(
+            **_cell(options), data_dir=data_dir
+        ),
     ),
 }
