@@ -106,11 +106,13 @@ def test_data_loading_runs_on_few_images_of_another_kind(tmp_path, save):
 def test_two_branches_are_compared_on_x_rays(tmp_path):
     record = run("02_two_branch_training", tmp_path, dataset="simulated_chest", seed=1)
     ways = {"embedding only", "both", "clustering only", "no k-means start", "published"}
-    assert record["metrics"]["health"].keys() == {"untrained", *ways}
+    assert record["metrics"]["health"].keys() == {"untrained", "stage 1", *ways}
+    assert "you_are_here.png" in record["figures"]
     rows = record["metrics"]["agreement"]
     assert {f"{way}, k-means" for way in ways} <= rows.keys()
     assert all(0 <= rows["both, k-means"][column] <= 1 for column in ("matched IoU", "AP lungs"))
-    assert "AP lungs: both better than embedding only" in record["claims"]
+    for other in ("stage 1", "embedding only"):
+        assert f"AP lungs: both better than {other}" in record["claims"]
     assert not any("locally normalised" in sentence for sentence in record["claims"])
 
 
@@ -119,7 +121,8 @@ def test_two_branches_are_compared_on_x_rays(tmp_path):
 def test_priors_of_another_modality_guide_real_images(tmp_path, real_data):
     given = dict(dataset="chase_db1", prior="octa", data_dir=str(real_data))
     record = run("04a_guided_vessels", tmp_path, **given)
-    names = {"priors", "histograms", "adversarial", "rendered", "growth", "found", "controls"}
+    names = ("priors", "histograms", "adversarial", "game", "rendered")
+    names += ("growth", "found", "controls")
     assert {f"{name}.png" for name in names} == set(record["figures"])
     rows = {"guided cluster", "frangi, oracle threshold", "sato, oracle threshold"}
     assert rows | {"second observer"} <= record["metrics"]["fundus"].keys()
