@@ -269,7 +269,7 @@ def all_tables() -> str:
             "before anything is searched; *another kind*: judged not to be a retina or a chest "
             "X-ray; *not found*: of the right kind, but without the structure. The column "
             "*belongs* says what would be right. A structure is searched in some of the images "
-            "only; *any* asks for the kind of image alone.",
+            "only; *any* asks for the kind of image alone. Measured for X-rays so far.",
             "python -m ldr_lib confidence",
             confidence_markdown(),
         )
