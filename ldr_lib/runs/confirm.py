@@ -4,7 +4,8 @@ one, compared number by number.
 A record of a long run is stale when the code behind it has changed. Where the change is one of
 layout, names or messages, repeating the run would cost hours and show nothing. `confirm` makes
 short declared runs in a checkout of the record's revision and in one of the present revision.
-Only where all of their numbers are equal do the records of that revision count as current.
+Only where all of their numbers are equal do the records of that revision, and others that the same
+code made, count as current.
 """
 
 import json
@@ -66,7 +67,7 @@ def confirm(
         name: differing(record, present.get(name, {})) for name, record in sorted(earlier.items())
     }
     if not any(outcome.values()):
-        _note(full, [present[name] for name in outcome])
+        _note(full, [(earlier[name], present[name]) for name in outcome])
     return outcome
 
 
@@ -104,14 +105,17 @@ def differing(earlier: dict, present: dict) -> list[str]:
     ]
 
 
-def _note(revision: str, records: list[dict]) -> None:
-    """Keeps the code and cells of the present runs that computed the same as a revision."""
+def _note(revision: str, records: list[tuple[dict, dict]]) -> None:
+    """Keeps the code and cells of pairs of runs, of a revision and the present one, that computed
+    the same.
+    """
     equal = {}
-    for record in records:
-        of_notebook = equal.setdefault(record["name"], {"code": {}})
-        of_notebook["code"] |= record["code"]
-        if "cells" in record:
-            of_notebook["cells"] = record["cells"]
+    for earlier, present in records:
+        of_notebook = equal.setdefault(present["name"], {"code": {}, "earlier": {"code": {}}})
+        for noted, record in ((of_notebook, present), (of_notebook["earlier"], earlier)):
+            noted["code"] |= record.get("code", {})
+            if "cells" in record:
+                noted["cells"] = record["cells"]
     noted = confirmations() | {revision: {"on": time.strftime("%Y-%m-%d"), "equal": equal}}
     with atomic_write(CONFIRMATIONS) as temporary:
         temporary.write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")

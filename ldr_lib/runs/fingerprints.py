@@ -75,7 +75,8 @@ def changes_since(record: dict, notebooks: Path) -> list[str]:
         Names of what changed, empty for a fresh result.
     """
     if "code" not in record:
-        return ["recorded before code was fingerprinted"]
+        confirmed = _is_confirmed(record, "")
+        return [] if confirmed else ["recorded before code was fingerprinted"]
     notebook = notebooks / f"{record['name']}.ipynb"
     cells, names = cells_of(notebook) if notebook.exists() else ("", [])
     changed = _changed_modules(record["code"])
@@ -101,19 +102,29 @@ def _changed_modules(code: dict[str, str]) -> list[str]:
 
 
 def _is_confirmed(record: dict, cells: str) -> bool:
-    """Whether short runs of the record's revision gave the same numbers as those of the present
-    code.
+    """Whether short runs of the record's revision, or of another one with the same code, gave the
+    same numbers as those of the present code.
     """
-    confirmed = confirmations().get(record.get("git_revision"), {}).get("equal", {})
-    if record["name"] not in confirmed:
+    for revision, noted in confirmations().items():
+        present = noted["equal"].get(record["name"])
+        if present is None or present.get("cells", cells) != cells:
+            continue
+        same = record.get("git_revision") == revision or _is_code(record, present.get("earlier"))
+        if same and not _changed_modules(present["code"]):
+            return True
+    return False
+
+
+def _is_code(record: dict, earlier: dict | None) -> bool:
+    """Whether a record was made by the code and cells that were compared."""
+    if not earlier or record.get("cells") != earlier.get("cells"):
         return False
-    present = confirmed[record["name"]]
-    return present.get("cells", cells) == cells and not _changed_modules(present["code"])
+    return bool(record.get("code")) and record["code"].items() <= earlier["code"].items()
 
 
 def confirmations() -> dict:
-    """Revisions that were confirmed: "on" (the date) and "equal" (name of a notebook to the code
-    and cells that computed the same).
+    """Revisions that were confirmed: "on" (the date) and "equal" (name of a notebook to the
+    present code and cells that computed the same, and to the "earlier" ones).
 
     Raises:
         DataError: The file cannot be read.

@@ -68,6 +68,27 @@ def test_equal_numbers_make_records_of_that_revision_current(project, tmp_path):
     assert changes_since(with_changes, tmp_path) == ["losses"]
 
 
+def test_records_of_other_revisions_with_the_same_code_are_current_too(project, tmp_path):
+    root, made = project
+    then = {"losses": "at that time", "metrics": "at that time"}
+    made |= {"earlier": {"a/0": record(code=then)}, "present": {"a/0": record()}}
+    confirm("HEAD")
+    other = record(git_revision="1" * 40)
+    assert changes_since(other | {"code": {"losses": "at that time"}}, tmp_path) == []
+    assert changes_since(other | {"code": then | {"losses": "later"}}, tmp_path) != []
+    assert changes_since(other | {"code": then | {"stage": "x"}}, tmp_path) != []
+    assert changes_since(other | {"code": then, "cells": "of a notebook"}, tmp_path) != []
+
+
+def test_records_without_fingerprints_are_current_by_their_revision_alone(project, tmp_path):
+    root, made = project
+    made |= {"earlier": {"a/0": record()}, "present": {"a/0": record()}}
+    old = {key: value for key, value in record().items() if key != "code"}
+    confirm("HEAD")
+    assert changes_since(old | {"git_revision": head(root)}, tmp_path) == []
+    assert changes_since(old, tmp_path) == ["recorded before code was fingerprinted"]
+
+
 def test_code_that_changes_after_the_comparison_is_noticed(project, tmp_path):
     root, made = project
     later = record(code={"losses": code_of(PACKAGE / "losses.py"), "metrics": "until yesterday"})
