@@ -214,7 +214,10 @@ def agreement(
     columns = {
         "clusters": len(np.unique(labels[inside])),
         "largest area": [np.bincount(k[i]).max() / max(i.sum(), 1) for k, _, i in maps],
-        "NMI": [mutual_information(*one) for one in maps],
+        "NMI": [
+            mutual_information(k, a, i) if a[i].any() else np.nan  # nothing to be told apart
+            for k, a, i in maps
+        ],
         "NMI of structures": [structure_information(*one) for one in maps],
         "matched IoU": matched_iou(labels, anatomy, inside),
     }
@@ -262,7 +265,7 @@ class Comparison:
             structure.
 
         Raises:
-            ValueError: No row has this name, or no such column.
+            ValueError: No row has this name, no such column, or no image has the structure.
 
         Taught in notebook 00, section 6.
         """
@@ -273,6 +276,8 @@ class Comparison:
         for rows in ways:
             one_of(column, rows.columns, "column")
         ways = [rows[column].to_numpy() for rows in ways]
+        if np.isnan(ways).all():
+            raise ValueError(f'"{column}" was measured in no image: none has the structure')
         return max(ways, key=np.nanmean)
 
 

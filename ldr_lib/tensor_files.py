@@ -15,7 +15,9 @@ from .data.files import atomic_write
 FORMAT, CHECKSUM = "format", "checksum"
 """Entries of the header. Files of earlier revisions have neither of them."""
 SUMS = "SHA256SUMS"
-"""Name of the list of checksums beside files of earlier revisions in the package."""
+"""Name of the list of checksums beside the files of the package. It tells a damaged file of an
+earlier revision, and a whole one that lies there under another one's name.
+"""
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path | str, about: dict[str, str]) -> None:
@@ -61,14 +63,12 @@ def read_tensors(path: Path | str, advice: str) -> tuple[dict[str, torch.Tensor]
             f"{path} cannot be read as a safetensors file ({error}). {advice}"
         ) from error
     checksum = about.pop(CHECKSUM, None)
-    if checksum or FORMAT in about:
-        whole = checksum == fingerprint_of(tensors, about)
-    else:
-        listed = _listed(path)
-        whole = listed in (None, hashlib.sha256(path.read_bytes()).hexdigest())
-        advice = advice if listed is None else "It came with the package: install that again"
-    if not whole:
+    listed = _listed(path)
+    advice = advice if listed is None else "It came with the package: install that again"
+    if (checksum or FORMAT in about) and checksum != fingerprint_of(tensors, about):
         raise DataError(f"{path} is damaged: it does not hold what was written. {advice}")
+    if listed not in (None, sha256_of(path)):
+        raise DataError(f"{path} is damaged, or is another file under this name. {advice}")
     return tensors, {name: value for name, value in about.items() if name != FORMAT}
 
 
@@ -85,6 +85,26 @@ def fingerprint_of(tensors: dict[str, torch.Tensor], about: dict[str, str] | Non
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, as `sha256sum` prints it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def list_sums(folder: Path) -> Path:
+    """Writes the list of checksums of all safetensors files of a folder.
+
+    Args:
+        folder: Of the package's weights.
+
+    Returns:
+        Path of the list.
+    """
+    lines = [f"{sha256_of(path)}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
+    with atomic_write(folder / SUMS) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+    return folder / SUMS
 
 
 def _listed(path: Path) -> str | None:

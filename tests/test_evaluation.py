@@ -136,3 +136,14 @@ def test_query_pixel_without_masks_is_a_dark_spot_and_uniform_images_have_none()
     images[0, 30:34, 40:44] = 20
     _, row, column, what = query_pixel(prepared_with(images), "chest")
     assert abs(row - 31.5) < 3 and abs(column - 41.5) < 3 and "darkest" in what
+
+
+@pytest.mark.filterwarnings("error")
+def test_images_without_any_structure_have_no_measure_of_it_and_say_so():
+    nothing = np.zeros((2, 32, 32), bool)
+    noise = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3)).astype(np.uint8)
+    images = prepared_with(noise, vessel=nothing)
+    found = agreement(noise / 255, (noise[..., 0] > 127).astype(int), images, "fundus")
+    assert found.drop(columns=["clusters", "largest area"]).isna().all(axis=None)
+    with pytest.raises(ValueError, match='"NMI" was measured in no image: none has the structure'):
+        Comparison({"net, clusters": found}).best("net", "NMI")

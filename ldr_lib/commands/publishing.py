@@ -47,10 +47,12 @@ def ship(
     data_dir: DataDir = DATA,
 ) -> None:
     """Put trained weights and their cards into the package, or draw what they find (figure)."""
+    from .. import tensor_files
     from ..data.errors import one_of
     from ..explore.shipping import ship as ship_representations
     from ..guided.shipping import SHIPPED_RUNS, real_figure
     from ..guided.shipping import ship as ship_guided
+    from ..pretrained import WEIGHTS
     from ..transfer.pretraining import ship as ship_encoders
 
     one_of(what, ("encoders", "representations", "figure", *SHIPPED_RUNS), "thing to ship")
@@ -62,6 +64,7 @@ def ship(
         typer.echo(real_figure(data_dir))
     else:
         typer.echo(ship_guided(what))
+    tensor_files.list_sums(WEIGHTS)
 
 
 def leaderboard(

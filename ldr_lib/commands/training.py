@@ -13,8 +13,8 @@ def learn(
         str,
         typer.Argument(
             help='"both", "embedding only", "clustering only", "published", "no jitter", '
-            '"embedding only, no jitter", "embedding only, no mixup", or "rivals" for what needs '
-            "no training."
+            '"half the jitter", "embedding only, no jitter", "embedding only, no mixup", or '
+            '"rivals" for what needs no training.'
         ),
     ],
     modality: Annotated[str, typer.Option(help="fundus or chest.")] = "fundus",

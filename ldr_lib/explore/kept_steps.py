@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.datasets import open_dataset
-from ..data.errors import one_of
+from ..data.errors import DataError, one_of
 from ..data.prepare import Prepared, joint_fingerprint, prepare
 from ..pretrained import REPRESENTATIONS, WEIGHTS
 from ..tensor_files import read_tensors
@@ -47,7 +47,12 @@ def shipped_steps(
     Taught in notebook 03, section 3.
     """
     path = steps_file(one_of(way, REPRESENTATIONS[MODALITY], "way of training"))
-    tensors, _ = read_tensors(path, "It came with the package: install that again")
+    tensors, about = read_tensors(path, "It came with the package: install that again")
+    if about.get("way") != way or "inside" not in tensors:
+        raise DataError(
+            f'{path} holds no embeddings of the way "{way}" over the steps. It came with the '
+            "package: install that again"
+        )
     inside = tensors["inside"].numpy().astype(bool)  # (N, h, w)
     numbers = sorted({int(name.split()[0]) for name in tensors if name != "inside"})
     steps = []

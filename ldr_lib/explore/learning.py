@@ -9,6 +9,7 @@ rate and the same kind of views, and differ in their losses only.
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,14 +71,15 @@ WAYS = {
     "published": ((PATCH_STAGE, FIRST, 4e-3), (BOTH_BRANCHES, None, 5e-4)),
     "embedding only, no mixup": (({"patch": 1.0}, FIRST, 4e-3), ({"patch": 1.0}, None, 5e-4)),
 }
-WAYS |= {"no jitter": WAYS["both"], "embedding only, no jitter": WAYS["embedding only"]}
+JITTER = {"no jitter": 0.0, "half the jitter": 0.5, "embedding only, no jitter": 0.0}
+"""Ways whose views jitter colours less than those of the class tier, and to which share."""
+WAYS |= {way: WAYS["embedding only" if "only" in way else "both"] for way in JITTER}
 """Ways of training: losses, steps and learning rate of each stage, None for the rest of the steps.
 "both" and "clustering only" use our second stage (`ldr_lib.prototypes`), "published" the losses and
-weights of the paper. Views, batch and number of clusters are those of the class tier; "no jitter"
-is "both" with views that keep their colours, and "embedding only, no jitter" its first stage alone.
+weights of the paper. Views, batch and number of clusters are those of the class tier. "no jitter"
+is "both" with views that keep their colours, "half the jitter" lies between the two, and
+"embedding only, no jitter" is the first stage of "no jitter" alone.
 """
-VIEWS = {way: {"colour": 0.0} for way in ("no jitter", "embedding only, no jitter")}
-"""Attributes of `ldr_lib.ViewMaker` in which a way differs from the class tier."""
 
 
 def settings_of(way: str, modality: str, seed: int = 0) -> Settings:
@@ -106,8 +108,11 @@ def settings_of(way: str, modality: str, seed: int = 0) -> Settings:
         learning_rate=rates,
         schedule="flat",
     )
-    tier = TRAINING[one_of(modality, CHANNELS, "modality")]["class"]
-    return Settings(**tier | plan | dict(views=tier["views"] | VIEWS.get(way, {})))
+    settings = Settings(**TRAINING[one_of(modality, CHANNELS, "modality")]["class"] | plan)
+    if way not in JITTER:
+        return settings
+    colour = {"colour": JITTER[way] * settings.view_maker.colour}
+    return replace(settings, views=settings.views | colour)
 
 
 def unlabelled(modality: str, data_dir: str, size: int) -> tuple[np.ndarray, str]:

@@ -1,6 +1,5 @@
 """The table of the guided study, from its committed records."""
 
-import numpy as np
 import pandas as pd
 
 from ..data import checks
@@ -169,8 +168,13 @@ def _way(parameters: dict) -> tuple[str, str, str]:
 
 
 def _spread(scores: list[dict]) -> dict[str, str]:
-    """Mean ± standard deviation over runs of each measure, and the number of runs."""
+    """Mean ± standard deviation over runs of each measure, the mean alone of one run, and the
+    number of runs.
+    """
     table = pd.DataFrame(scores)
-    spread = table.std() if len(table) > 1 else table.mean() * np.nan
-    shown = {name: f"{table[name].mean():.3f} ± {spread[name]:.3f}" for name in table}
+    means, spreads = table.mean(), table.std() if len(table) > 1 else {}
+    shown = {
+        name: f"{mean:.3f} ± {spreads[name]:.3f}" if name in spreads else f"{mean:.3f}"
+        for name, mean in means.items()
+    }
     return shown | {"seeds": str(len(table))}

@@ -61,13 +61,17 @@ def _git_revision() -> str | None:
 
 
 def _device() -> str:
-    """What computed: the GPU, or the processor's instructions and the number of threads."""
+    """What computed: the GPU, or the processor's instructions, its precision and the number of
+    threads.
+    """
     torch = sys.modules.get("torch")
     if torch is None:
         return platform.machine()
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"cpu, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    from ..device import describe  # needs torch, which not every command loads
+
+    return f"{describe(torch.device('cpu'))}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def peak_memory_mib() -> dict[str, int]:

@@ -1,5 +1,5 @@
 """The segmentation tasks on which representations are compared: the paper's twelve, four on
-further real images, four on simulated ones.
+further real images, one on those of the package, four on simulated ones.
 """
 
 from collections.abc import Mapping
@@ -103,6 +103,7 @@ TASKS = {
     "opacity_covid19_cxr_seg": _organ(
         "covid19_cxr_seg", "opacity", "ground_glass", "consolidation"
     ),
+    "vessel_sample_fundus": _thin("sample_fundus", "vessel"),
     "vessel_simulated_fundus": _thin("simulated_fundus", "vessel"),
     "disc_simulated_fundus": _organ("simulated_fundus", "disc"),
     "lungs_simulated_chest": _organ("simulated_chest", "lungs"),

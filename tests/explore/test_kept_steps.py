@@ -19,6 +19,7 @@ from ldr_lib.explore.shipping import card
 from ldr_lib.pretrained import REPRESENTATIONS, WEIGHTS, representation_file
 from ldr_lib.representation import represent
 from ldr_lib.runs.records import committed_records
+from ldr_lib.tensor_files import SUMS
 
 SHIPPED = [(m, way, n) for m, ways in REPRESENTATIONS.items() for way in ways for n in ways[way]]
 
@@ -62,13 +63,48 @@ def test_what_does_not_come_with_the_package_lists_what_does(options, words):
         load_representation(device="cpu", **options)
 
 
-def test_a_file_of_another_network_is_refused_by_name(tmp_path, monkeypatch):
-    shutil.copytree(WEIGHTS, tmp_path / "weights")
-    monkeypatch.setattr("ldr_lib.pretrained.WEIGHTS", tmp_path / "weights")
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A copy of the package's weights that may be spoiled."""
+    folder = shutil.copytree(WEIGHTS, tmp_path / "weights")
+    for module in ("pretrained", "explore.kept_steps"):
+        monkeypatch.setattr(f"ldr_lib.{module}.WEIGHTS", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "representation_chest_both_3000",
+        "representation_fundus_embedding-only_1000",
+        "vessel",
+        "encoder_fundus_dense",
+        "steps_fundus_both",
+    ],
+)
+def test_a_file_of_another_network_is_refused_by_name(weights, other):
+    path = representation_file("fundus", "both", 1_000)
+    shutil.copy(weights / f"{other}.safetensors", path)
+    with pytest.raises(DataError, match=f"{path.name} is damaged, or is another file"):
+        load_representation("fundus", "cpu")
+
+
+def test_a_network_for_other_images_is_refused_without_a_list_of_checksums_too(weights):
+    (weights / SUMS).unlink()
     path = representation_file("fundus", "both", 1_000)
     shutil.copy(representation_file("chest", "both", 3_000), path)
     with pytest.raises(DataError, match=f"{path.name}.*fundus"):
         load_representation("fundus", "cpu")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("other", ["steps_fundus_embedding-only", "vessel"])
+def test_embeddings_of_another_way_are_refused_by_name(weights, other, listed):
+    if not listed:
+        (weights / SUMS).unlink()
+    shutil.copy(weights / f"{other}.safetensors", steps_file("both"))
+    with pytest.raises(DataError, match="steps_fundus_both.*came with the package"):
+        shipped_steps()
 
 
 @pytest.mark.parametrize("way", REPRESENTATIONS["fundus"])

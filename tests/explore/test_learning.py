@@ -40,6 +40,9 @@ def test_ways_differ_only_in_what_they_are_about():
     assert replace(plain, views={}, tier="any") == replace(
         settings_of("both", "fundus"), views={}, tier="any"
     )
+    usual = settings_of("both", "chest").view_maker.colour
+    assert settings_of("half the jitter", "chest").view_maker.colour == usual / 2
+    assert settings_of("half the jitter", "fundus").view_maker.colour == 0.2
     with pytest.raises(ValueError, match='unknown way "none"; known are embedding only, both'):
         settings_of("none", "chest")
     with pytest.raises(ValueError, match="steps must be a whole number from 0 to 100000"):

@@ -5,14 +5,27 @@ from dataclasses import fields, replace
 import pytest
 
 from ldr_lib.explore import learning, switches
-from ldr_lib.explore.switches import SWITCHES, label, switch_study, switch_table, switched
+from ldr_lib.explore.switches import (
+    NOTHING,
+    SWITCHES,
+    label,
+    switch_study,
+    switch_table,
+    switched,
+)
 from ldr_lib.runs.fingerprints import read_record
 
 ELSEWHERE = {"crops to the whole image", "one appearance"}
 """What X-rays have already."""
 
 
-@pytest.mark.parametrize("switch", SWITCHES)
+def test_the_control_is_both_as_it_is():
+    assert replace(switched(NOTHING, "chest", 2), tier="both") == learning.settings_of(
+        "both", "chest", 2
+    )
+
+
+@pytest.mark.parametrize("switch", sorted(SWITCHES.keys() - {NOTHING}))
 def test_a_switch_changes_one_choice_and_the_number_of_steps_stays(switch):
     both = learning.settings_of("both", "fundus", 4)
     other = switched(switch, "fundus", 4)
@@ -34,7 +47,7 @@ def test_a_switch_changes_one_choice_and_the_number_of_steps_stays(switch):
 
 
 def test_unknown_switches_are_named():
-    with pytest.raises(ValueError, match='unknown switch "K = 9"; known are K = 8, K = 32'):
+    with pytest.raises(ValueError, match='unknown switch "K = 9"; known are nothing, K = 8'):
         switched("K = 9", "fundus")
 
 
