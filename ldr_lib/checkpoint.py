@@ -1,14 +1,17 @@
 """Networks and unfinished trainings on disk, with plain JSON in the header of their files."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 
 from .data import checks
+from .data.checksums import array_fingerprint
 from .data.errors import DataError
 from .data.files import not_written
 from .device import pick_device, to_device
@@ -19,6 +22,8 @@ from .tensor_files import fingerprint_of, read_tensors, save_tensors
 
 REMOVE = "Remove it to start anew"
 """Advice about a checkpoint that cannot be used."""
+NOTED_LATER = ("start", "make_pairs", "guide")
+"""What earlier revisions did not note in an identity."""
 
 
 def save_model(net: TwoBranchNet, path: Path | str, made_from: dict | None = None) -> None:
@@ -92,16 +97,76 @@ def origin_of(path: Path | str) -> dict:
     return json.loads(about.get("made_from", "{}"))
 
 
-def identity(settings, data: str, start: TwoBranchNet | None = None) -> dict:
+def identity(settings, data: str, start: TwoBranchNet | None = None, **others) -> dict:
     """All that decides how a training ends, as plain values.
 
     Args:
         settings: Of the training, a dataclass.
         data: Fingerprint of the images.
         start: Network whose weights it starts from; None where the seed draws them.
+        **others: What else decides it, by name, as JSON can hold it.
     """
     begin = "" if start is None else fingerprint_of(start.state_dict())
-    return json.loads(json.dumps(asdict(settings) | {"data": data, "start": begin}))
+    return json.loads(json.dumps(asdict(settings) | {"data": data, "start": begin} | others))
+
+
+def state_fingerprint(thing) -> str:
+    """Hash of all that an object holds: arrays, tensors, plain values, and objects that hold these.
+
+    Args:
+        thing: The object, for example a `VesselPairs`.
+
+    Raises:
+        DataError: It holds nothing, like a function, which may use anything, or something whose
+            content cannot be seen; the message says what.
+
+    Example:
+        >>> from ldr_lib.structures import guide_for
+        >>> state_fingerprint(guide_for("disc")) == state_fingerprint(guide_for("vessel"))
+        False
+    """
+    name = getattr(type(thing), "__name__", "object")
+    try:
+        held = json.dumps(_held(thing, name), sort_keys=True)
+    except RecursionError as error:
+        raise DataError(f"{name} holds itself: its content cannot be fingerprinted") from error
+    return hashlib.blake2b(held.encode(), digest_size=16).hexdigest()
+
+
+def _held(value, where: str):
+    """What an object holds as JSON, arrays and tensors by their hashes."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.Tensor):
+        return fingerprint_of({"": value})
+    if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        return array_fingerprint(np.asarray(value))
+    if isinstance(value, list | tuple):
+        return [_held(one, f"{where}[{i}]") for i, one in enumerate(value)]
+    if isinstance(value, dict):
+        return {str(key): _held(one, f"{where}[{key!r}]") for key, one in value.items()}
+    parts = getattr(value, "__dict__", None)
+    if not parts or isinstance(value, type):
+        kind = type(value).__name__
+        raise DataError(f"{where} is a {kind}, whose content cannot be fingerprinted")
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return [kind, {name: _held(one, f"{where}.{name}") for name, one in parts.items()}]
+
+
+def differences(saved: dict, about: dict) -> list[str]:
+    """Names of what is otherwise in two identities. What earlier revisions did not note counts as
+    equal.
+
+    Args:
+        saved: As a file holds it.
+        about: Of the run that continues.
+
+    Example:
+        >>> differences({"seed": 0}, {"seed": 1, "start": "a network's fingerprint"})
+        ['seed']
+    """
+    saved = {name: about[name] for name in NOTED_LATER if name in about} | saved
+    return [name for name in about if saved.get(name) != about[name]]
 
 
 def begin_anew(folder: Path) -> None:
@@ -210,18 +275,16 @@ def restore(path: Path, about: dict) -> TrainingState:
         The state that was reached.
 
     Raises:
-        DataError: The file is damaged, or belongs to a run with other settings, images or start;
-            the message lists them.
+        DataError: The file is damaged, or belongs to a run with other settings, images or start, or
+            with what else `identity` holds; the message lists them.
     """
     tensors, header = read_tensors(path, REMOVE)
     try:
         saved = json.loads(header["about"])
-        saved = {"start": about.get("start")} | saved  # earlier revisions did not note it
         reached = saved["stage"], saved["next_epoch"], saved["rows"]
     except (KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path} is no checkpoint of this package ({error}). {REMOVE}") from error
-    changed = [name for name in about if saved.get(name) != about[name]]
-    if changed:
+    if changed := differences(saved, about):
         details = ", ".join(
             f"{name} was {saved.get(name)!r} and is {about[name]!r}" for name in changed
         )

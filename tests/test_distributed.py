@@ -36,7 +36,7 @@ def run(program: str, folder: Path, processes: int) -> subprocess.CompletedProce
         command(program, folder, processes),
         env=environment(),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
     )
 
@@ -145,7 +145,7 @@ def test_a_killed_process_ends_all_and_one_process_goes_on(results, tmp_path):
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as training:
         for line in training.stdout:
             if line.startswith("step 1 1 1 "):  # stage, epoch, process, its number

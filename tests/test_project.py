@@ -39,7 +39,7 @@ def direct_dependencies() -> list[str]:
 
 
 def test_environment_yml_lists_what_pyproject_does():
-    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
     assert pip == direct_dependencies() + ["-e ."]
     assert f"python{PYPROJECT['project']['requires-python']}" in conda
@@ -55,7 +55,7 @@ def test_constraints_fit_the_ranges_on_every_python_and_system(python, platform,
         "os_name": os_name,
     }
     pinned = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             pin = Requirement(line)
             if pin.marker is None or pin.marker.evaluate(here):
@@ -69,7 +69,7 @@ def test_constraints_fit_the_ranges_on_every_python_and_system(python, platform,
 
 
 def test_readme_commands_are_makefile_targets():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
     named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.M))
     assert {"quickstart", "test", "lab", "figures", "help"} <= named <= targets
@@ -80,9 +80,13 @@ def test_readme_commands_are_makefile_targets():
 
 def test_make_without_a_target_lists_them_all():
     shown = subprocess.run(
-        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     ).stdout
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     assert all(f"make {target} " in shown for target in targets)
 
 
@@ -102,9 +106,13 @@ def test_readme_is_short_and_has_one_table_of_results():
 
 def test_readme_map_is_that_of_the_notebooks():
     for path in NOTEBOOKS:
-        title = "".join(json.loads(path.read_text())["cells"][0]["source"]).splitlines()[0]
+        title = "".join(
+            json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+        ).splitlines()[0]
         name, _, question = title.removeprefix("# ").partition(": ")
-        record = json.loads((ROOT / "figures" / path.stem / "record.json").read_text())
+        record = json.loads(
+            (ROOT / "figures" / path.stem / "record.json").read_text(encoding="utf-8")
+        )
         row = next(
             line
             for line in README.splitlines()
@@ -168,7 +176,7 @@ ROOMS = ["", *sorted(path.parent.name for path in PACKAGE.glob("*/__init__.pyi")
 
 def declared(stub: Path) -> set[str]:
     """Public names of a stub, which all have the form `from x import name as name`."""
-    imports = ast.parse(stub.read_text()).body
+    imports = ast.parse(stub.read_text(encoding="utf-8")).body
     return {alias.asname for statement in imports for alias in statement.names}
 
 
@@ -351,7 +359,9 @@ def test_citation_names_the_kit_and_the_paper():
 
 
 def test_hooks_are_the_tools_of_the_environment():
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
+        0
+    ]["hooks"]
     tools = [hook["entry"].split()[0] for hook in hooks]
     assert all(tool.startswith(".venv/bin/") for tool in tools)
     names = {Requirement(line).name for line in direct_dependencies()}

@@ -52,7 +52,7 @@ def test_quickstart_numbers_are_those_of_the_run(tmp_path):
         row["AP vessel"] = {"untrained": 0.12, "trained": 0.27}[name.partition(",")[0]]
     record = {"name": "00_quickstart", "parameters": {}, "claims": {}}
     record |= {"figures": ["images.png"], "metrics": {"agreement": rows}}
-    (tmp_path / "record.json").write_text(json.dumps(record))
+    (tmp_path / "record.json").write_text(json.dumps(record), encoding="utf-8")
     shown = readme.quickstart_numbers(tmp_path).splitlines()
     assert str(tmp_path) in shown[0] and "images.png" in shown[1]
     precision, dice, nmi = shown[-3:]
@@ -74,7 +74,9 @@ def test_the_quickstart_is_compared_with_runs_on_its_own_images():
     notebook = json.loads((ROOT / "notebooks" / "00_quickstart.ipynb").read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert any(cell.startswith(f'dataset = "{tables.SAMPLE}"') for cell in cells)
-    record = json.loads((ROOT / "figures" / "00_quickstart" / "record.json").read_text())
+    record = json.loads(
+        (ROOT / "figures" / "00_quickstart" / "record.json").read_text(encoding="utf-8")
+    )
     assert record["parameters"]["dataset"] == tables.SAMPLE
 
 

@@ -50,18 +50,18 @@ PROGRAM = """
 def test_a_run_killed_in_mid_epoch_ends_like_any_other(images, tmp_path, schedule, killed_in):
     np.save(tmp_path / "images.npy", images)
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(PROGRAM))
+    script.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
 
     def call(folder, pace):
         program = [sys.executable, "-W", "ignore", script]
         return [*program, tmp_path / "images.npy", folder, schedule, pace]
 
     def columns(folder):
-        lines = (tmp_path / folder / "log.csv").read_text().splitlines()
+        lines = (tmp_path / folder / "log.csv").read_text(encoding="utf-8").splitlines()
         return [line.split(",")[:4] for line in lines]  # all but areas and seconds
 
     with subprocess.Popen(
-        call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, text=True
+        call(tmp_path / "killed", "slow"), stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:
         for line in process.stdout:
             if line.startswith(killed_in):

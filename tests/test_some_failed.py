@@ -160,4 +160,4 @@ def test_a_single_thing_that_fails_says_nothing_of_others(tmp_path, monkeypatch)
     notebook = tiny.write(tmp_path / "tiny.ipynb")
     done = CliRunner().invoke(app, ["sweep", str(notebook), "-p", "seed=13"])
     assert done.exit_code == 1 and "1 of 1 runs failed:\n" in done.output
-    assert json.loads(next(tmp_path.rglob("values.json")).read_text())["seed"] == 13
+    assert json.loads(next(tmp_path.rglob("values.json")).read_text(encoding="utf-8"))["seed"] == 13

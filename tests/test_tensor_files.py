@@ -57,7 +57,7 @@ DAMAGE = {
     **{f"tensors flipped at {p}": (flip, p) for p in (0.0, 0.2, 0.5, 0.8, 1.0)},
     **{f"cut to {share}": (cut, share) for share in (0.0, 0.1, 0.5, 0.999)},
     **{f"last {share} zeroed": (zero_tail, share) for share in (0.001, 0.3)},
-    "text": (lambda path, text: path.write_text(text), "no weights"),
+    "text": (lambda path, text: path.write_text(text, encoding="utf-8"), "no weights"),
     "longer": (lambda path, more: path.write_bytes(path.read_bytes() + more), b"\0\0"),
     "gone": (lambda path, _: path.unlink(), None),
 }
@@ -138,7 +138,7 @@ def test_damaged_weights_of_the_package_are_noticed(tmp_path, monkeypatch, name,
 
 
 def test_the_package_lists_the_checksums_of_its_weights():
-    lines = (WEIGHTS / SUMS).read_text().splitlines()
+    lines = (WEIGHTS / SUMS).read_text(encoding="utf-8").splitlines()
     listed = dict(reversed(line.split("  ")) for line in lines)
     assert listed.keys() == {path.name for path in WEIGHTS.glob("*.safetensors")}
     for name, digest in listed.items():

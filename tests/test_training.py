@@ -32,7 +32,7 @@ def test_both_stages_are_logged_and_saved(images, tmp_path):
     net, log = train(images, TINY, tmp_path, device="cpu")
     assert [(row["stage"], row["epoch"]) for row in log] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert "region" not in log[0] and {"region", "entropy", "smallest_area"} <= log[-1].keys()
-    assert len((tmp_path / "log.csv").read_text().splitlines()) == 5
+    assert len((tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()) == 5
     assert same(load_model(tmp_path / "model.safetensors", "cpu").state_dict(), net.state_dict())
 
 

@@ -180,7 +180,11 @@ def browser_packages() -> Path:
             f"the packages of {lock.name} to {folder}"
         )
     done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True
+        [npm, "ci", "--no-audit", "--no-fund"],
+        cwd=HERE,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode:
         raise DataError(f"npm could not install the packages of {lock}: {done.stderr.strip()}")

@@ -3,7 +3,7 @@
 import typer
 
 from .guard import guarded
-from .measuring import baselines, benchmark, benchmark_input, confidence, localise
+from .measuring import baselines, benchmark, benchmark_input, confidence, localise, shipped
 from .notebooks import compare, confirm, execute, records, summary, sweep, tables
 from .own_images import check, predict, transfer
 from .publishing import leaderboard, page, ship
@@ -11,7 +11,7 @@ from .training import guided, learn, pretrain, switch
 
 COMMANDS = (
     *(execute, sweep, compare, summary, learn, pretrain, guided, confidence, transfer, predict),
-    *(records, confirm, switch, baselines, page, localise, ship, tables, benchmark, check),
+    *(records, confirm, switch, baselines, shipped, page, localise, ship, tables, benchmark, check),
     *(benchmark_input, leaderboard),
 )
 """In the order in which --help lists them."""

@@ -29,6 +29,13 @@ def baselines(data_dir: DataDir = DATA) -> None:
     typer.echo(measure(data_dir))
 
 
+def shipped(data_dir: DataDir = DATA) -> None:
+    """Measure the guided networks that come with the package on the test images of notebook 04c."""
+    from ..guided.shipped_study import measure
+
+    typer.echo(measure(data_dir))
+
+
 def localise(
     landmark: Annotated[
         list[str] | None,

@@ -3,6 +3,7 @@
 import re
 import threading
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -71,11 +72,13 @@ class ImageDataset:
     layout: ClassVar[str]
     checked: ClassVar[str] = "on real files"
     opened_by_name: bool = True
-    """Whether the images are known to be of the dataset's modality."""
+    """Whether the images are known to be of the dataset's modality: then X-rays are put right."""
+    not_turned: str = ""
+    """What is said of an X-ray that seems turned where none is put right; "" says nothing."""
 
     def __init__(self, data_dir: Path | str | None, split: str = "train"):
         self.split = one_of(split, SPLITS, "split")
-        self._doubts: dict[str, list[str]] = {}
+        self._doubts: dict[str, list[tuple[Path, str]]] = {}
         self._lock = threading.Lock()
         try:
             self.root = self._find_root(data_dir)
@@ -141,11 +144,14 @@ class ImageDataset:
             )
         picture.pixels = image
         masks = {structure: self.mask(item, structure, picture) for structure in item.masks}
-        if self.modality == "chest" and self.opened_by_name:
-            image, pose = as_upright(image)
-            if str(pose) != "upright":
+        if self.modality == "chest" and (self.opened_by_name or self.not_turned):
+            turned, pose = as_upright(image)
+            if str(pose) != "upright" and self.opened_by_name:
                 self.doubt(item.image, f"{pose}: put right")
+                image = turned
                 masks = {structure: pose.turn(mask) for structure, mask in masks.items()}
+            elif str(pose) != "upright":
+                self.doubt(item.image, f"perhaps {pose}: {self.not_turned}")
         return Sample(image, masks, item.name)
 
     def mask(self, item: Item, structure: str, picture: Picture) -> np.ndarray:
@@ -197,18 +203,33 @@ class ImageDataset:
         with self._lock:
             is_first = kind not in self._doubts
             known = self._doubts.setdefault(kind, [])
-            line = f"{printable(path)}: {text}"
-            if line not in known:
-                known.append(line)
+            if (path, text) not in known:
+                known.append((path, text))
         if is_first:
-            warnings.warn(line, stacklevel=3)
+            warnings.warn(f"{printable(path)}: {text}", stacklevel=3)
+
+    def doubts(self) -> list[tuple[int, int, str]]:
+        """Doubts about the files read so far, wherever these lie: the number of the item, of the
+        file among its `files`, and what was said. `doubt_again` takes them.
+        """
+        with self._lock:
+            noted = [doubt for found in self._doubts.values() for doubt in found]
+        if not noted:
+            return []
+        place = {path: (i, j) for i in range(len(self)) for j, path in enumerate(self.files(i))}
+        return sorted((*place[path], text) for path, text in noted if path in place)
+
+    def doubt_again(self, doubts: Iterable[tuple[int, int, str]]) -> None:
+        """Notes doubts that were found when the files were read another time."""
+        for item, file, text in doubts:
+            self.doubt(self.files(item)[file], text)
 
     def report(self) -> list[str]:
         """Doubts about the files read so far, one sentence for each kind."""
         lines = []
-        for found in self._doubts.values():
-            more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
-            lines.append(found[0] + more)
+        for (path, text), *others in self._doubts.values():
+            more = f" (and {len(others)} more like it)" if others else ""
+            lines.append(f"{printable(path)}: {text}{more}")
         return lines
 
     def files(self, index: int) -> list[Path]:

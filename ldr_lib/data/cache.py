@@ -4,7 +4,7 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Prepared:
             original image.
         skipped: One message for each unreadable file that was left out.
         fingerprint: Hash of the content of all files and of the way they were prepared.
+        doubts: What should be looked at, as `ImageDataset.doubts` gives it.
     """
 
     images: np.ndarray
@@ -43,6 +44,7 @@ class Prepared:
     boxes: np.ndarray
     skipped: list[str]
     fingerprint: str
+    doubts: list[tuple[int, int, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -172,7 +174,8 @@ class ArrayFiles:
 
         Args:
             empty: Names of arrays that no image has.
-            about: Names, boxes, skipped, masks, channels, kinds and fingerprint of `Prepared`.
+            about: Names, boxes, skipped, doubts, masks, channels, kinds and fingerprint of
+                `Prepared`.
         """
         self.open_files.close()
         for name in empty:
@@ -252,4 +255,5 @@ def _mapped(folder: Path, about: dict, size: int) -> Prepared:
         np.array(about["boxes"]),
         about["skipped"],
         about["fingerprint"],
+        [(item, file, text) for item, file, text in about["doubts"]],
     )

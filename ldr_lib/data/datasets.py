@@ -28,6 +28,7 @@ from .paper_datasets import (
     Stare,
 )
 from .simulate import Sample
+from .text_files import read_text
 from .tissue import Immunohistochemistry
 
 
@@ -122,7 +123,7 @@ class Drions(ImageDataset):
         (path,), _ = item.masks[structure]
         if path.suffix != ".txt":
             return super().mask(item, structure, picture)
-        numbers = re.findall(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", path.read_text(encoding="utf-8"))
+        numbers = re.findall(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", read_text(path))
         if len(numbers) < 6 or len(numbers) % 2:
             raise DataError(
                 f"{printable(path)} holds {len(numbers)} numbers; x and y of three points and more "

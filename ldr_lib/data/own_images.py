@@ -36,6 +36,10 @@ LOOKED_AT = 15
 """Images that decide the modality, and the range in which more than 8 bits are shown."""
 GREY = "grey where photographs in colour are expected: its one channel is taken three times"
 COLOURED = "in colour where most images are grey: the mean of its channels is taken"
+NOT_TURNED = (
+    'left as it lies, because the folder was not said to hold X-rays. Say modality="chest" '
+    "(--modality chest) to put such images right"
+)
 MASK_WORDS = re.compile(
     r"(?:^|[^a-z])(?:masks?|labels?|seg|segmentations?|manual\d?|gt|groundtruth|ground_truth|annot"
     r"\w*|[12](?:st|nd)ho)(?:[^a-z]|$)"
@@ -83,7 +87,8 @@ class Folder(ImageDataset):
         modality: "fundus" (photographs of the retina), "chest" (X-rays) or "other" (of anything
             else, in colour or grey as most of them are: the whole image counts, and its intensities
             stay as they are). None decides for one of the first two by the majority of images in
-            colour or grey, and puts no X-ray upright, because grey pictures can show anything.
+            colour or grey. It puts no X-ray upright, because grey pictures can show anything, but
+            warns where one seems to be turned or inverted.
 
     Raises:
         ValueError: Unknown split or modality.
@@ -95,6 +100,7 @@ class Folder(ImageDataset):
     modality = "own images"
     known: str | None = None
     """The modality where the dataset's name says it."""
+    opened_by_name = False
     source = "your own folder"
     terms = "your own"
     layout = (
@@ -106,6 +112,7 @@ class Folder(ImageDataset):
         modality = modality if given(modality) else self.known
         self.asked = None if modality is None else one_of(modality, MODALITIES, "modality")
         self.opened_by_name = self.asked == "chest"
+        self.not_turned = NOT_TURNED if self.asked is None else ""
         super().__init__(data_dir, split)
 
     def _find_root(self, data_dir):
@@ -203,7 +210,7 @@ class Folder(ImageDataset):
     def _tell(self, text: str) -> None:
         line = f"{printable(self.root)}: {text}"
         if line not in self._doubts:
-            self._doubts[line] = [line]
+            self._doubts[line] = [(self.root, text)]
             warnings.warn(line, stacklevel=4)
 
     def to_channels(self, image, path):

@@ -15,6 +15,7 @@ from .errors import DataError, printable
 from .folders import below, images_in, list_folder, stem_of
 from .masks import by_histogram, half
 from .read import Picture
+from .text_files import read_text
 
 
 class FetchedByHand(ImageDataset):
@@ -337,12 +338,18 @@ class SiimAcr(FetchedByHand):
         """Image id to its masks. A mask is a list of gap and length in turns, down the columns;
         each gap is counted from the end of the previous run.
         """
-        runs = defaultdict(list)
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            for row in list(csv.reader(file))[1:]:
+        runs, rows = defaultdict(list), csv.reader(read_text(table).splitlines())
+        try:
+            next(rows, None)
+            for row in rows:
                 values = [int(value) for value in row[1].split()] if len(row) > 1 else []
                 if values and values[0] >= 0:
                     runs[row[0].strip()].append(values)
+        except (ValueError, csv.Error) as error:
+            raise DataError(
+                f"{printable(table)} holds no mask in line {rows.line_num}: an image's id and "
+                "whole numbers are expected. Copy it again."
+            ) from error
         return runs
 
     def mask(self, item, structure, picture):
@@ -382,8 +389,4 @@ class ChestXray8(FetchedByHand):
                 f"{listed} does not exist; it lists the images of the {split} split. "
                 f"Layout: {self.layout}"
             )
-        return [
-            Item(paths[name])
-            for name in listed.read_text(encoding="utf-8").split()
-            if name in paths
-        ]
+        return [Item(paths[name]) for name in read_text(listed).split() if name in paths]

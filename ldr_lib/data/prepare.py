@@ -14,6 +14,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from . import checks
+from .adapter import ImageDataset
 from .cache import ArrayFiles, Prepared, default_cache, open_prepared
 from .crop import local_normalize, prepare_sample
 from .datasets import Simulated
@@ -46,7 +47,8 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
 
     Returns:
         The `Prepared` images. Files that cannot be read are left out with a warning, as long as
-        they are fewer than 1 % of all files.
+        they are fewer than 1 % of all files. Doubts about the files are warned of again when the
+        images come from the cache.
 
     Raises:
         DataError: 1 % of the files or more are unusable (the first ten are listed), or the disk is
@@ -62,6 +64,8 @@ def prepare(dataset, size: int = 256, cache: Path | str | None = None) -> Prepar
     cache = checks.path(cache, "cache").expanduser() if checks.given(cache) else default_cache()
     remove_leftovers(cache)
     prepared = _prepared(dataset, size, cache)
+    if prepared.doubts:
+        dataset.doubt_again(prepared.doubts)
     for message in prepared.skipped:
         warnings.warn(f"left out: {message}", stacklevel=2)
     return prepared
@@ -116,12 +120,19 @@ def _fingerprint(dataset, size: int, sources: Sources) -> str:
         size,
         len(dataset),
         *([dataset.ranges] if getattr(dataset, "ranges", None) else []),
+        *(["upright"] if _is_put_upright_by_choice(dataset) else []),
     ]
     whole = hashlib.blake2b(json.dumps(how).encode())
     for i in range(len(dataset)):
         parts = [f"{path.name} {sources.digest(path)}" for path in dataset.files(i)]
         whole.update("\n".join(parts).encode(errors="surrogatepass"))
     return whole.hexdigest()[:32]
+
+
+def _is_put_upright_by_choice(dataset) -> bool:
+    """Whether X-rays are put right where images under this dataset's name usually are not."""
+    usual = getattr(type(dataset), "opened_by_name", True)
+    return dataset.modality == "chest" and getattr(dataset, "opened_by_name", usual) and not usual
 
 
 def _one_of_known_state(dataset, index: int, size: int):
@@ -163,7 +174,9 @@ def _fill(folder: Path, dataset, size: int, key: str, sources: Sources) -> None:
     unfinished = unfinished_folder(folder)
     try:
         with ArrayFiles(unfinished, [*kinds, *structures], key) as files:
-            reached = files.reached or dict(item=0, names=[], boxes=[], skipped=[], masks=[])
+            reached = files.reached or dict(
+                item=0, names=[], boxes=[], skipped=[], doubts=[], masks=[]
+            )
             _write_images(files, reached, dataset, size, structures, sources)
             present = [structure for structure in structures if structure in reached["masks"]]
             about = reached | dict(
@@ -200,8 +213,10 @@ def _write_images(
         reached["names"].append(name)
         reached["boxes"].append([int(value) for value in box])
         if time.monotonic() - last_kept > KEPT_EVERY:
+            reached["doubts"] = _doubts(dataset, reached)
             files.keep(reached)
             last_kept = time.monotonic()
+    reached["doubts"] = _doubts(dataset, reached)
     unusable = reached["skipped"]
     if unusable and len(unusable) >= TOLERATED * len(dataset):
         listed = "\n- ".join(unusable[:10]) + ("\n- ..." if len(unusable) > 10 else "")
@@ -209,6 +224,12 @@ def _write_images(
             f"{len(unusable)} of {len(dataset)} files of {dataset.name} are unusable "
             f"(under {TOLERATED:.0%} would be left out):\n- {listed}"
         )
+
+
+def _doubts(dataset, reached: dict) -> list[tuple[int, int, str]]:
+    """Doubts of this process, and of one that was killed before it."""
+    found = dataset.doubts() if isinstance(dataset, ImageDataset) else []
+    return sorted({*map(tuple, reached["doubts"]), *found})
 
 
 def _results(dataset, size: int, sources: Sources, first: int) -> Iterator:

@@ -35,6 +35,7 @@ from .page import write_page as write_page
 from .plan import plan_table as plan_table
 from .plots import learning_curves as learning_curves
 from .plots import loss_curves as loss_curves
+from .plots import loss_panels as loss_panels
 from .plots import loss_references as loss_references
 from .plots import patch_references as patch_references
 from .plots import sphere_map as sphere_map

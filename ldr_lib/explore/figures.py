@@ -1,6 +1,7 @@
 """Sheets of images: images and maps side by side, similarity to a pixel, typical pixels, views."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -68,7 +69,10 @@ def contact_sheet(
 
 
 def representation_sheet(
-    rows: dict[str, np.ndarray], scale: tuple[float, float] | None = None, label: str = ""
+    rows: dict[str, np.ndarray],
+    scale: tuple[float, float] | None = None,
+    label: str = "",
+    columns: Sequence[str] = (),
 ) -> Figure:
     """One row of images or maps per entry; a column for each image.
 
@@ -78,13 +82,17 @@ def representation_sheet(
             scale and one colour bar.
         scale: Lowest and highest value of all maps; None takes 0 to 1.
         label: What the maps show, written along the colour bar.
+        columns: What each column shows, for example an epoch, written above every panel; or
+            nothing.
 
     Returns:
-        The figure.
+        The figure. More than seven rows of four images are higher than a notebook shows them:
+        make two figures of them.
 
     Raises:
         DataError: An image is neither uint8 nor floats in [0, 1].
-        ValueError: A map reaches beyond the scale, or there is no row or image.
+        ValueError: A map reaches beyond the scale, there is no row or image, or there are titles of
+            columns and not one for each.
 
     Taught in notebook 00, section 3.
     """
@@ -92,10 +100,15 @@ def representation_sheet(
     instance(label, str, "label", "a text")
     lines = {title: pictures(images, f"rows[{title!r}]") for title, images in rows.items()}
     with_maps = [any(map(is_map, images)) for images in lines.values()]
-    figure, axes = panels(len(lines), max(map(len, lines.values())), any(with_maps))
+    n = max(map(len, lines.values()))
+    columns = instance(columns, LISTS, "columns", "a list") or n * [""]
+    if len(columns) != n:
+        raise ValueError(f"columns must be {n} titles, one for each column, not {len(columns)}")
+    figure, axes = panels(len(lines), n, any(with_maps))
     for line, (title, images) in zip(axes, lines.items()):
         for i, (axis, image) in enumerate(zip(line, images)):
-            show(axis, image, title if i == 0 else "", scale)
+            parts = (title if i == 0 else "", columns[i])
+            show(axis, image, ", ".join(filter(None, parts)), scale)
     if any(with_maps):
         colour_bar(figure, axes[with_maps], scale, label)
     return figure

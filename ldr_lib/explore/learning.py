@@ -387,7 +387,7 @@ def image_values(
         (seeds, images), nan where an image lacks the structure.
 
     Raises:
-        ValueError: No record holds it.
+        ValueError: No record holds it, or no image has the structure.
 
     Example:
         >>> means = {"clusters": {"NMI": 0.2}, "k-means": {"NMI": 0.1}}
@@ -407,6 +407,7 @@ def image_values(
                 table = pd.DataFrame(metrics[f"{dataset} {row}, images"]).T
                 if column in table:
                     found.setdefault(row, []).append(table[column].to_numpy(float))
+    found = {row: values for row, values in found.items() if not np.isnan(values).all()}
     if not found:
         raise ValueError(f"no record holds {column} of {way} on {dataset} after {steps} steps")
     best = np.array(max(found.values(), key=np.nanmean))

@@ -13,15 +13,32 @@ from .learning import NAME, RAW, WAYS, curves, image_values, last_common_step, r
 
 ASKED = {"fundus": ("chase_db1", "vessel"), "chest": ("covid19_cxr_seg", "lungs")}
 """Modality to the test images and their main structure."""
+_VESSELS, _DISC = (
+    tuple(f"{measure} {name}" for measure in ("AP", "AUC", "Dice")) for name in ("vessel", "disc")
+)
+_ORGANS = ("AP lungs", "AUC lungs", "Dice lungs", "AP heart", "AUC heart", "Dice heart")
 SHOWN = {
-    "fundus": ("AP vessel", "AP vessel across", "AUC vessel", "Dice vessel"),
-    "chest": ("AP lungs", "AP lungs across", "AUC lungs", "AP heart", "AUC heart", "Dice lungs"),
+    "chase_db1": (*_VESSELS, "AP vessel across"),
+    "drions": _DISC,
+    "drions" + RAW: _DISC,
+    "simulated_fundus": ("AP vessel", "Dice vessel", "AP disc", "Dice disc", "AP fovea"),
+    "covid19_cxr_seg": (*_ORGANS, "AP lungs across"),
+    "simulated_chest": _ORGANS,
 }
-"""What the tables show of their structures, before matched IoU and NMI of all."""
+"""What the tables show of the structures of a dataset, before `OF_ALL` and `BESIDE`."""
+OF_ALL = ("matched IoU", "NMI", "NMI of structures")
+BESIDE = {"largest area": "means", "decided pixels": "health"}
+"""Signs of the clustering branch, without which no measure of clusters can be judged, and the part
+of a record that holds them.
+"""
 OF_ORGANS = {"fundus": (), "chest": ("AUC lungs", "AUC heart")}
 """By which *both* is also compared with intensities: organs that brightness alone tells apart."""
 COMPARED = ("both", "embedding only")
 ALONE = ("embedding only", "clustering only")
+ELSEWHERE = {"fundus": ("simulated_fundus", "NMI of structures"), "chest": None}
+"""A further comparison of *both* with *embedding only*: photographs with several structures are
+simulated ones.
+"""
 
 
 def learning_records(modality: str) -> list[dict]:
@@ -60,8 +77,11 @@ def long_run_panels(
     return panels
 
 
+UNTRAINED = "untrained"
+
+
 def learning_table(
-    records: list[dict], modality: str, steps: int | None = None
+    records: list[dict], modality: str, steps: int | None = None, dataset: str | None = None
 ) -> tuple[int, pd.DataFrame]:
     """What was reached after n steps.
 
@@ -70,25 +90,49 @@ def learning_table(
         modality: "fundus" or "chest".
         steps: Their number; None takes the largest that three seeds of *both* and of *embedding
             only* have.
+        dataset: One of `SHOWN`; None takes that of `ASKED`.
 
     Returns:
-        The number of steps, 0 where there is none; and a row for each way of training and each
-        rival, with mean and standard deviation over seeds.
+        The number of steps, 0 where there is none; and a row for the untrained network, for each
+        way of training and each rival, with mean and standard deviation over seeds. A network
+        counts in each measure with the better of its two ways of clustering; `BESIDE` is said of
+        its clustering branch. A measure that no image has is left out.
 
     Taught in notebook 02, section 10.
     """
-    dataset, _ = ASKED[modality]
+    dataset = ASKED[modality][0] if dataset is None else dataset
     steps = last_common_step(records, COMPARED) if steps is None else steps
-    columns = (*SHOWN[modality], "matched IoU", "NMI")
     trained = {record["parameters"]["way"] for record in records} & set(WAYS)
-    rows = [way for way in WAYS if way in trained]
-    rows += list(rival_means(records, dataset).index)
+    rows = {UNTRAINED: (COMPARED[0], 0)}
+    rows |= {way: (way, steps) for way in WAYS if way in trained}
+    rows |= {name: (name, 0) for name in rival_means(records, dataset.removesuffix(RAW)).index}
     found = {}
-    for way in rows if steps else ():
-        with suppress(ValueError):  # a way may have been trained for fewer steps
-            values = {c: image_values(records, dataset, c, way, steps) for c in columns}
-            found[way] = {c: _cell(v, way in WAYS) for c, v in values.items()}
-    return steps, pd.DataFrame(found).T
+    for name, (way, after) in rows.items() if steps else ():
+        where = dataset if way in WAYS else dataset.removesuffix(RAW)
+        cells = {}
+        for column in (*SHOWN[dataset], *OF_ALL):
+            with suppress(ValueError):  # a way may have been trained for fewer steps
+                values = image_values(records, where, column, way, after)
+                cells[column] = _cell(values, way in WAYS)
+        if cells:
+            found[name] = cells | _beside(records, where, way, after)
+    return steps, pd.DataFrame(found).T.fillna("")
+
+
+def _beside(records: list[dict], dataset: str, way: str, steps: int) -> dict[str, str]:
+    """Signs of the clustering branch of a way after some steps, mean over seeds."""
+    of_way = [
+        record["metrics"]
+        for record in records
+        if (record["parameters"]["way"], record["parameters"]["steps"]) == (way, steps)
+    ]
+    found = {}
+    for sign, part in BESIDE.items():
+        tables = [metrics.get(f"{dataset} {part}", {}) for metrics in of_way]
+        values = [table.get("clusters", table).get(sign, np.nan) for table in tables]
+        if values and not np.isnan(values).all():
+            found[sign] = f"{np.nanmean(values):.2f}"
+    return found
 
 
 def chosen_step(modality: str) -> int:
@@ -128,8 +172,8 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
     against what needs no training, on test images.
 
     *both* is taken at the step that was chosen on training images, and at the last one. Its
-    strongest opponents are the branches alone, each at the step that is best for it on the very
-    test images.
+    strongest opponents are the branches alone, each at the step at which similarity finds most with
+    it on the very test images.
 
     Args:
         records: Of `learning_study`.
@@ -144,7 +188,7 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
     """
     dataset, main = ASKED[modality]
     precision, chosen = f"AP {main}", chosen_step(modality)
-    columns = (precision, f"{precision} across", "matched IoU", "NMI")
+    columns = (precision, f"{precision} across", *OF_ALL)
     pairs = []
     for alone in ALONE:
         last = last_common_step(records, ("both", alone))
@@ -152,19 +196,24 @@ def comparisons(records: list[dict], modality: str) -> Iterator[tuple[str, np.nd
             continue
         best = best_step(records, dataset, precision, alone)
         pairs += [(column, "chosen", chosen, "", alone, chosen) for column in columns]
-        pairs += [(precision, "chosen", chosen, " at its best step", alone, best)]
+        hardest = columns if alone in COMPARED else (precision,)
+        pairs += [(c, "chosen", chosen, " at its best step", alone, best) for c in hardest]
         pairs += [(column, "last", last, "", alone, last) for column in columns]
+    pairs = [(dataset, *pair) for pair in pairs]
     if pairs:
+        if elsewhere := ELSEWHERE[modality]:
+            pairs += [(*elsewhere, "chosen", chosen, "", COMPARED[1], chosen)]
+            pairs += [(*elsewhere, "last", last, "", COMPARED[1], last)]
         rivals = ("filter bank", "ImageNet")
-        pairs += [(precision, "chosen", chosen, "", rival, 0) for rival in rivals]
+        pairs += [(dataset, precision, "chosen", chosen, "", rival, 0) for rival in rivals]
         organs = OF_ORGANS[modality]
-        pairs += [(column, "chosen", chosen, "", "intensities", 0) for column in organs]
-    for column, which, ours, added, other, theirs in pairs:
-        with suppress(ValueError):  # a rival may not have been measured
-            better = image_values(records, dataset, column, "both", ours)
-            worse = image_values(records, dataset, column, other, theirs)
+        pairs += [(dataset, organ, "chosen", chosen, "", "intensities", 0) for organ in organs]
+    for images, column, which, ours, added, other, theirs in pairs:
+        with suppress(ValueError):  # not measured, or one structure alone, told from no other
+            better = image_values(records, images, column, "both", ours)
+            worse = image_values(records, images, column, other, theirs)
             claim = f"{column}, {which} step: both better than {other}{added}"
-            yield f"long runs, {dataset}, {claim}", better, worse
+            yield f"long runs, {images}, {claim}", better, worse
 
 
 OPPONENTS = ("both", "intensities", "filter bank", "ImageNet")

@@ -1,6 +1,6 @@
 """Panels of a figure: images and maps in one scale, colour bars, marks.
 
-All figures are about 12 inches wide, 1,200 pixels at the resolution of a notebook. Maps, which are
+All figures are 12 inches wide, 1,200 pixels at the resolution of a notebook. Maps, which are
 two-dimensional arrays of floats, are never stretched to their own range: every figure has one
 scale, and a colour bar shows it.
 """
@@ -42,7 +42,7 @@ def panels(rows: int, columns: int, colour_bar: bool = False) -> tuple[Figure, n
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(side * columns + room, (side + 0.25) * rows),
+        figsize=(WIDTH, (side + 0.25) * rows),
         squeeze=False,
         layout="constrained",
     )
@@ -106,7 +106,7 @@ def show(axis: Axes, image: np.ndarray, title: str = "", scale=(0.0, 1.0)) -> No
     is_colour = image.ndim == 3 and image.shape[2] in (1, 3)
     if not image.size or image.ndim != 2 and not is_colour:
         raise DataError(f"an image must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}")
-    smooth = "nearest" if max(image.shape[:2]) <= 400 else "antialiased"
+    smooth = "nearest" if max(image.shape[:2]) <= axis.get_window_extent().width else "antialiased"
     if is_map(image):
         low, high = np.nanmin(image), np.nanmax(image)
         slack = 0.01 * (scale[1] - scale[0])

@@ -1,6 +1,7 @@
 """Curves of trainings with their reference lines, and points on the hypersphere."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..data import checks
 from ..data.checks import array, finite, instance, named, several, shown, whole
+from ..data.errors import one_of
 from ..losses import patch_discrimination
 from ..settings import Settings
 from .figures import LARGEST_PANEL, WIDTH
@@ -157,6 +159,57 @@ def loss_curves(log: list[dict], settings: Settings) -> tuple[Figure, pd.DataFra
     return figure, table
 
 
+def loss_panels(
+    losses: pd.DataFrame, references: dict[str, dict[str, float]] | None = None
+) -> Figure:
+    """Losses of several trainings beside one another, each on its own scale.
+
+    Args:
+        losses: A column for each training, a row for each epoch.
+        references: Training to name and value of what its loss is compared with, for example what
+            guessing costs; drawn as dashed lines.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: There is no table, or a reference of a training that it does not hold.
+
+    Taught in notebook 05, section 3.
+    """
+    instance(losses, pd.DataFrame, "losses", "a table with a column for each training")
+    if losses.empty:
+        raise ValueError("losses must hold a column for each training, and is empty")
+    references = {} if references is None else instance(references, dict, "references", "a dict")
+    for name in references:
+        one_of(name, losses.columns, "training of references")
+    figure, axes = plt.subplots(
+        1, losses.shape[1], figsize=(WIDTH, 3), layout="constrained", squeeze=False
+    )
+    for axis, name in zip(axes[0], losses):
+        axis.plot(losses[name], "o-")
+        axis.set(title=name, xlabel="epoch", ylabel="loss")
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        known, low = references.get(name, {}), axis.get_ylim()[0]
+        for words, value in known.items():
+            axis.axhline(value, color="0.45", linestyle="--", linewidth=1)
+            axis.annotate(
+                f"{words} ({value:.3g})",
+                (0.98, value),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize=9,
+                color="0.3",
+            )
+        if known:
+            high = max(axis.get_ylim()[1], *known.values())
+            axis.set_ylim(low, high + 0.12 * (high - low))
+    sns.despine(figure)
+    return figure
+
+
 CLOSE = 0.07
 """Share of an axis below which two reference lines get one label."""
 
@@ -190,17 +243,38 @@ def _reference_lines(axis: Axes, references: dict[str, float]) -> None:
 
 VARIANTS = {
     "no jitter": ("both", "--"),
+    "half the jitter": ("both", ":"),
     "embedding only, no jitter": ("embedding only", "--"),
     "embedding only, no mixup": ("embedding only", ":"),
 }
 """Ways of training that are another one but for one choice: they have its colour and their own
 line.
 """
+SEEDS = 3
+"""A way with fewer seeds says so in its panel."""
+
+
+def _name(way: str) -> str:
+    """A way as figures call it: a variant after the way that it varies."""
+    whole_way, _ = VARIANTS.get(way, (way, "-"))
+    return way if way.startswith(whole_way) else f"{whole_way}, {way}"
+
+
+def _few_seeds(table: pd.DataFrame) -> list[str]:
+    """Which ways have fewer than `SEEDS` seeds at some of their steps, and how many."""
+    seeds, notes = table.groupby(["way", "steps"])["seed"].nunique(), []
+    for way, counts in seeds.groupby("way"):
+        low, high = counts.min(), counts.max()
+        if low < SEEDS:
+            count = f"{low} seed{'s' if low > 1 else ''}" if low == high else f"{low}-{high} seeds"
+            notes.append(f"{_name(way)}: {count}")
+    return notes
 
 
 def learning_curves(
     panels: dict[str, tuple[pd.DataFrame, dict[str, float]]],
     here: dict[str, dict[str, tuple[int | Sequence[int], float | Sequence[float]]]] | None = None,
+    label: str = "",
 ) -> Figure:
     """What was learned after n steps, in several ways of training, beside what needs no training.
 
@@ -209,16 +283,20 @@ def learning_curves(
             to the name and value of each baseline.
         here: Title of a panel to the way, and its steps and value, of runs of one's own, drawn as a
             star; several steps with their values are several stars.
+        label: What all panels measure, written along the axis of the first one.
 
     Returns:
-        A figure with a panel for each; a line for each way is the mean over seeds, its band reaches
-        from the lowest to the highest seed, and a dashed line is a baseline.
+        A figure with a panel for each. A thick line for each way is the mean over seeds, the thin
+        ones are single seeds, and a grey dashed line is a baseline. A way with fewer than three
+        seeds says below its panel how many they are. Steps are spaced by their logarithm if the
+        last one is more than a hundred times the first one after 0.
 
     Raises:
-        ValueError: There is no panel, or a table holds nothing.
+        ValueError: There is no panel, a table holds nothing, or the label is no text.
 
     Taught in notebook 00, section 7.
     """
+    instance(label, str, "label", "a text")
     here = {} if here is None else instance(here, dict, "here", "a dictionary")
     for title, runs in here.items():
         instance(runs, dict, f"here[{title!r}]", "a dictionary of a way to steps and value")
@@ -226,36 +304,66 @@ def learning_curves(
         pair = instance(panel, (tuple, list), f"panels[{title!r}]", "a table and its baselines")
         if [type(one) for one in pair] != [pd.DataFrame, dict]:
             raise ValueError(f"panels[{title!r}] must be a table and a dictionary of its baselines")
+    for title, (table, _) in panels.items():
+        if not len(table):
+            raise ValueError(f"the panel {title!r} has no record to draw")
     figure, axes = plt.subplots(
         1, len(panels), figsize=(WIDTH, 4.5), layout="constrained", squeeze=False
     )
-    others = {way for table, _ in panels.values() for way in table.get("way", ())} - WAYS.keys()
+    tables = [table for table, _ in panels.values()]
+    others = {way for table in tables for way in table["way"]} - WAYS.keys()
     ways = [way for way in (*WAYS, *sorted(others)) if way not in VARIANTS]
     colours = dict(zip(ways, sns.color_palette("colorblind", len(ways))))  # the same in all figures
     colours |= {way: colours[whole] for way, (whole, _) in VARIANTS.items()}
+    steps = pd.concat(tables)["steps"]
+    far = steps.max() > 100 * steps[steps > 0].min()
+    drawn = {}
     for axis, (title, (table, baselines)) in zip(axes[0], panels.items()):
-        if not len(table):
-            raise ValueError(f"the panel {title!r} has no record to draw")
         for way, rows in table.groupby("way", sort=True):
-            by_steps = rows.groupby("steps")["value"]
-            mean, low, high = by_steps.mean(), by_steps.min(), by_steps.max()
-            _, style = VARIANTS.get(way, ("", "-"))
-            axis.plot(mean.index, mean, "o", linestyle=style, color=colours[way], label=way)
-            band = 0.1 if way in VARIANTS else 0.25
-            axis.fill_between(mean.index, low, high, color=colours[way], alpha=band)
+            look = dict(linestyle=VARIANTS.get(way, ("", "-"))[1], color=colours[way])
+            seeds = rows.pivot_table("value", "steps", "seed")
+            if seeds.shape[1] > 1:
+                for seed in seeds:
+                    axis.plot(seeds[seed].dropna(), linewidth=0.7, alpha=0.6, **look)
+            mean = seeds.mean(axis=1)
+            (drawn[way],) = axis.plot(
+                mean, marker="o", markersize=5, linewidth=2.4, label=_name(way), **look
+            )
             if way in here.get(title, {}):
                 mine = here[title][way]
                 axis.plot(*mine, "*", color=colours[way], markeredgecolor="black", markersize=16)
-        axis.set_xscale("symlog", linthresh=10)
-        axis.set(title=title, xlabel="steps", xlim=(0, table["steps"].max() * 1.3))
+        if far:
+            axis.set_xscale("symlog", linthresh=10)
+        axis.set(title=title, xlabel="steps")
+        axis.set_xlim(0, table["steps"].max() * (1.3 if far else 1.05))
+        if notes := _few_seeds(table):
+            axis.annotate(
+                textwrap.fill("; ".join(notes), 130 // len(panels)),
+                (0.5, 0),
+                xycoords="axes fraction",
+                xytext=(0, -34),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=8,
+                color="0.3",
+            )
         _reference_lines(axis, baselines)
-    lines = {line.get_label(): line for axis in axes[0] for line in axis.get_lines()}
-    drawn = {way: lines[way] for way in colours if way in lines}  # each way once, below all panels
+    axes[0, 0].set_ylabel(label)
+    lines = [drawn[way] for way in colours if way in drawn]  # each way once, below all panels
     figure.legend(
-        drawn.values(), drawn, loc="outside lower center", ncols=len(drawn), frameon=False
+        handles=lines,
+        loc="outside lower center",
+        ncols=math.ceil(len(lines) / math.ceil(len(lines) / 5)),
+        frameon=False,
+        handlelength=3,
     )
     sns.despine(figure)
     return figure
+
+
+RARE = 0.05
+"""Share of the points below which those of one label are drawn larger."""
 
 
 def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[str]]]) -> Figure:
@@ -264,7 +372,8 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
     Args:
         points: (P, 2).
         colourings: Title to (P,) integer labels and the names of labels 0, 1, ... Up to 16 names
-            stand in a legend. Of up to five names the first one is grey.
+            stand in a legend. Of up to five names the first one is grey; rare ones lie above the
+            others, and their points are four times as large.
 
     Returns:
         The figure.
@@ -286,11 +395,7 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
             raise ValueError(f"{what} must be labels of {len(points)} points, not {len(pair[0])}")
     side = min(WIDTH / len(colourings), LARGEST_PANEL)
     figure, axes = plt.subplots(
-        1,
-        len(colourings),
-        figsize=(side * len(colourings), side + 1),
-        layout="constrained",
-        squeeze=False,
+        1, len(colourings), figsize=(WIDTH, side + 1), layout="constrained", squeeze=False
     )
     for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
         few = len(names) <= 5
@@ -299,24 +404,24 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
             if few
             else sns.color_palette("husl", len(names))
         )
+        shares = [(labels == number).mean() for number in range(len(names))]
         dots = [
             axis.scatter(
                 *points[labels == number].T,
-                s=4,
+                s=16 if few and share < RARE else 4,
                 color=palette[number],
                 linewidths=0,
-                zorder=1 + number * few,
+                zorder=2 - share if few else 1,
             )
-            for number in range(len(names))
+            for number, share in enumerate(shares)
         ]
         axis.set(xticks=[], yticks=[])
         write_title(axis, title, fontsize=11)
         if len(names) <= 16:
-            write_legend(
+            legend = write_legend(
                 axis,
                 dots,
                 names,
-                markerscale=4,
                 fontsize=9,
                 loc="upper center",
                 bbox_to_anchor=(0.5, 0),
@@ -325,12 +430,25 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
                 handletextpad=0.1,
                 columnspacing=0.8,
             )
+            for dot in legend.legend_handles:
+                dot.set_sizes([64])
     return figure
+
+
+BEHIND = 0.2
+"""Opacity and size of the farthest points of a sphere; the nearest ones have 1."""
+
+
+def _nearness(points: np.ndarray, axis: Axes) -> np.ndarray:
+    """From `BEHIND`, at the back of the sphere as it is looked at, to 1 in front, (P,)."""
+    up, around = np.deg2rad([axis.elev, axis.azim])
+    eye = np.array([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)])
+    return BEHIND + (1 - BEHIND) * ((points @ eye).clip(-1, 1) + 1) / 2
 
 
 def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
     """Pairs of points on the unit sphere in three dimensions; partners have one colour and are
-    linked by a line.
+    linked by a line. What lies behind is smaller and fades.
 
     Args:
         states: Title to (2N, 3) unit vectors; rows i and N + i are partners.
@@ -347,8 +465,7 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
         found = finite(array(points, f"states[{title!r}]", "PX"), f"states[{title!r}]")
         if found.shape[1] != 3 or len(found) % 2 or not len(found):
             raise ValueError(f"states[{title!r}] must be (2N, 3), not {found.shape}")
-    side = min(WIDTH / len(states), 6)
-    figure = plt.figure(figsize=(side * len(states), side), layout="constrained")
+    figure = plt.figure(figsize=(WIDTH, min(WIDTH / len(states), 6)), layout="constrained")
     longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
     sphere = (
         np.cos(longitude) * np.sin(latitude),
@@ -360,8 +477,12 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
         axis.plot_wireframe(*sphere, color="0.85", linewidth=0.4)
         n = len(points) // 2
         colours = plt.get_cmap("tab20")(np.arange(n) % 20)
-        for colour, first, second in zip(colours, points[:n], points[n:]):
-            axis.plot(*np.stack([first, second]).T, "o-", color=colour, markersize=7, linewidth=1.8)
+        near = _nearness(points, axis)
+        for colour, *pair in zip(colours, points[:n], points[n:], near[:n], near[n:]):
+            axis.plot(*np.stack(pair[:2]).T, color=colour, linewidth=1.8, alpha=np.mean(pair[2:]))
+        faded = np.tile(colours, (2, 1))
+        faded[:, 3] = near
+        axis.scatter(*points.T, c=faded, s=70 * near, depthshade=False, linewidths=0)
         axis.set(aspect="equal", xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), zlim=(-0.75, 0.75))
         write_title(axis, title, fontsize=12)
         axis.set_axis_off()

@@ -25,7 +25,9 @@ from .scores import threshold_free_scores as threshold_free_scores
 from .settings import METHODS as METHODS
 from .settings import GuidedSettings as GuidedSettings
 from .settings import method_stages as method_stages
+from .show import outlined as outlined
 from .show import predict_images as predict_images
+from .show import study_bars as study_bars
 from .show import thumbnails as thumbnails
 from .simulated_pairs import SimulatedPairs as SimulatedPairs
 from .table import baseline_images as baseline_images

@@ -24,6 +24,9 @@ from .scores import best_threshold, dice_by_image, threshold_free_scores
 from .study import NAME
 from .tested import TESTED, fovea_localisation, overlap, samples_of
 
+BRIGHT = {"disc": "brightness", "lungs": "darkness", "heart": "brightness"}
+"""Structure to what ranks its pixels without any network."""
+
 
 def baselines(data_dir: str) -> Path:
     """Measures what needs no training on the real test images: filters, thresholds, mean masks,
@@ -57,19 +60,34 @@ def baselines(data_dir: str) -> Path:
             }
         }
     )
-    for structure in ("disc", "lungs", "heart"):
+    for structure, ranked_by in BRIGHT.items():
         name, mask = TESTED[structure]
         samples = samples_of(name, data_dir)
-        found = organ_baselines([sample.image for sample in samples], structure)
+        images = [sample.image for sample in samples]
+        found = organ_baselines(images, structure)
         truths = [sample.masks[mask] for sample in samples]
+        ranks = threshold_free_scores(brightness(images, ranked_by), truths)
         by_image = pd.DataFrame(
             {way: dice_by_image(masks, truths) for way, masks in found.items()},
             index=[sample.name for sample in samples],
         )
-        run.metrics(**{structure: by_image.mean().to_dict(), f"{structure}, images": by_image.T})
+        means = {way: {"Dice": value} for way, value in by_image.mean().items()}
+        means[ranked_by] = ranks[["oracle Dice", "average precision"]].mean().to_dict()
+        run.metrics(**{structure: means, f"{structure}, images": by_image.T})
     found = fovea_localisation(None)["within half a disc diameter"]
     run.metrics(fovea={"image centre": float(found.mean())})
     return run.keep("baselines")
+
+
+def brightness(images: list[np.ndarray], kind: str) -> list[np.ndarray]:
+    """Maps of brightness or darkness (H, W) in [0, 1], the mean over colours.
+
+    Args:
+        images: Photographs (H, W, 3) or X-rays (H, W), uint8.
+        kind: "brightness" or "darkness".
+    """
+    grey = [image.mean(-1) if image.ndim == 3 else image.astype(float) for image in images]
+    return [one / 255 if kind == "brightness" else 1 - one / 255 for one in grey]
 
 
 def vessel_baselines(samples: list[Sample]) -> dict[str, pd.DataFrame]:

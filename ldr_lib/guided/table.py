@@ -7,6 +7,7 @@ from ..runs.paths import figures_folder
 from ..runs.records import as_markdown, committed_records
 from ..structures import guide_for
 from .predict import READINGS
+from .shipped_study import SHIPPED
 from .study import NAME
 
 ORDER = ("vessel", "disc", "fovea", "lungs", "heart")
@@ -35,8 +36,8 @@ def study_table() -> pd.DataFrame:
     for (guided, name, tier), runs in ways.items():
         rows |= _rows_of_runs(guided, name, tier, runs)
     for record in records:
-        if record["parameters"].get("modality") == "baselines":
-            rows |= _rows_of_baselines(record["metrics"])
+        if record["parameters"].get("modality") in ("baselines", SHIPPED):
+            rows |= _rows_without_seeds(record["metrics"])
     table = pd.DataFrame(rows).T.fillna("")
     columns = [name for name in MEASURES if name in table]
     keys = [key for structure in ORDER for key in table.index if key[0] == structure]
@@ -138,8 +139,8 @@ def _rows_of_runs(guided: str, name: str, tier: str, runs: list[dict]) -> dict:
     return rows
 
 
-def _rows_of_baselines(metrics: dict) -> dict:
-    """Rows of what needs no training and so has no seeds."""
+def _rows_without_seeds(metrics: dict) -> dict:
+    """Rows of what needs no training, and of the networks that come with the package."""
     rows = {}
     for structure, table in metrics.items():
         if structure not in ORDER:

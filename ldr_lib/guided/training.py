@@ -1,7 +1,9 @@
 """Training a two-branch network whose first clusters are guided by topological priors."""
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 
 from ..callbacks import LossLog, SeedEpoch, StepSnapshots
-from ..checkpoint import identity, save_model
+from ..checkpoint import differences, identity, save_model, state_fingerprint
 from ..data import checks
 from ..data.augment import LabelledPairs, PairMaker
 from ..data.batches import image_batches
@@ -255,14 +257,16 @@ def train_guided(
             `teacher.safetensors` where a stage names "confident": the network's maps of
             `teacher_images` at the beginning of that stage, which are its pseudo-labels.
         device: As in `pick_device`.
-        data: Fingerprint of images and priors, "" to compute that of the images; a checkpoint of
-            others is refused.
+        data: Fingerprint of the images, "" to compute it; a checkpoint of others is refused.
         start: Network whose weights initialise the training, itself not changed; None initialises
             at random from the seed.
         teacher_images: (M, S, S, C) uint8 real images, `standardise`d, on which the teacher makes
             the pseudo-labels for "confident"; None takes `images`.
         resume: Continue from the folder's checkpoint if there is one; the result is that of an
-            uninterrupted run. Without, an earlier checkpoint is removed.
+            uninterrupted run. A checkpoint of another guide, or of a `make_pairs` that holds other
+            masks or images, is refused. Where `make_pairs` is a function, or holds what cannot be
+            fingerprinted, this cannot be known, and a warning says so. Without `resume`, an earlier
+            checkpoint is removed.
         after_epoch: Called with the network after every epoch, for example to keep its
             predictions; by the first process.
         snapshots: Numbers of steps after which the network is kept, where an epoch ends there, as
@@ -303,7 +307,13 @@ def train_guided(
         {"net": net, "discriminator": Discriminator(len(guide.structures))}
     )
     players = to_device(players, place)
-    about = identity(settings, data or array_fingerprint(images), start)
+    about = identity(
+        settings,
+        data or array_fingerprint(images),
+        start,
+        make_pairs=_drawn_from(make_pairs, resume and (folder / "checkpoint.safetensors").exists()),
+        guide=asdict(guide),
+    )
     with_teacher = [n for n, weights in enumerate(settings.stages) if "confident" in weights]
 
     def learner(stage: int, rows: list) -> Learner:
@@ -342,6 +352,22 @@ def train_guided(
     return net, rows
 
 
+def _drawn_from(make_pairs: PairMaker, goes_on: bool) -> str:
+    """Fingerprint of what a pair maker holds; "" for one, such as a function, of which nobody can
+    tell what it draws from, with a warning if a training goes on with it.
+    """
+    try:
+        return state_fingerprint(make_pairs)
+    except DataError as error:
+        if goes_on:
+            warnings.warn(
+                f"make_pairs cannot be compared with that of the interrupted training: {error}. "
+                "Make sure that it draws from the same masks and images.",
+                stacklevel=3,
+            )
+        return ""
+
+
 def _kept_maps(
     net: TwoBranchNet, images: np.ndarray, path: Path, about: dict, has_begun: bool
 ) -> np.ndarray:
@@ -357,7 +383,6 @@ def _kept_maps(
         save_tensors({"maps": maps}, path, {"made_from": json.dumps(about)})
     kept, header = read_tensors(path, advice)
     found = json.loads(header.get("made_from", "{}"))
-    changed = [name for name in about if found.get(name) != about[name]]
-    if changed:
+    if changed := differences(found, about):
         raise DataError(f"{path} belongs to a run with other {', '.join(changed)}. {advice}")
     return kept["maps"].numpy()

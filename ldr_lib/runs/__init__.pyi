@@ -1,6 +1,7 @@
 from .cell import cell_folder as cell_folder
 from .claims import all_claims as all_claims
 from .claims import claim_of as claim_of
+from .forest import difference_figures as difference_figures
 from .ledger import STATES as STATES
 from .ledger import build_ledger as build_ledger
 from .ledger import compare_with_abstract as compare_with_abstract

@@ -143,7 +143,8 @@ def _runs_in(place: Path, commit: str, data_dir: str, jobs: int, group: str) -> 
         cwd=place,
         env={name: value for name, value in os.environ.items() if name != "LDR_TIER"} | own,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()
@@ -160,7 +161,14 @@ def _what_ran(record: dict) -> str:
 
 def _git(root: Path, *words: str) -> str:
     try:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *words],
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
+        )
     except FileNotFoundError as error:
         raise DataError("git is needed to compare revisions, and was not found") from error
     except subprocess.CalledProcessError as error:

@@ -72,6 +72,21 @@ ABSTRACT = {
             for modality in ("fundus", "chest")
             for measure in (*LONG, "best")
         ),
+        *(
+            f"long-{modality}-{measure}"
+            for modality in ("fundus", "chest")
+            for measure in ("across-best", "iou-best", "nmi-best")
+        ),
+        *(
+            f"long-{which}"
+            for step in ("chosen", "last")
+            for which in (
+                f"fundus-structures-{step}",
+                f"chest-structures-{step}",
+                f"chest-structures-{step}-clustering",
+            )
+        ),
+        "long-chest-structures-best",
         "plain-vessel-steps",
         "plain-vessel-embedding",
     ),
@@ -109,6 +124,7 @@ ABSTRACT = {
         "guided-random",
         "guided-chest",
         "guided-unguided",
+        "guided-best-cluster",
         "guided-real",
     ),
 }
@@ -270,7 +286,7 @@ def _other_data(records: list[dict]) -> set[str]:
     return {"the images differ between runs"} if len(used) > 1 else set()
 
 
-def _require_ledger(table: pd.DataFrame) -> None:
+def require_ledger(table: pd.DataFrame) -> None:
     """Makes sure that something is a ledger, or some rows of it.
 
     Raises:
@@ -305,7 +321,7 @@ def chance_of(table: pd.DataFrame) -> str:
 
     Taught in notebook 06, section 2.
     """
-    _require_ledger(table)
+    require_ledger(table)
     tests = int(table["low"].notna().sum())
     return (
         f"{tests} differences have an interval. Where nothing is different, one interval in forty "
@@ -325,7 +341,7 @@ def compare_with_abstract(table: pd.DataFrame) -> pd.DataFrame:
 
     Taught in notebook 06, section 4.
     """
-    _require_ledger(table)
+    require_ledger(table)
     rows = [
         {
             "the abstract claims": row["abstract"],
@@ -374,7 +390,7 @@ def write_report(table: pd.DataFrame, path: Path | str) -> Path:
 
     Taught in notebook 06, section 5.
     """
-    _require_ledger(table)
+    require_ledger(table)
     path = path_of(path, "path")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True

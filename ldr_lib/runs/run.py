@@ -49,7 +49,12 @@ def _versions() -> dict[str, str]:
 def _git_revision() -> str | None:
     def git(*arguments):
         done = subprocess.run(
-            ["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True
+            ["git", *arguments],
+            cwd=project_root(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=True,
         )
         return done.stdout.strip()
 
@@ -61,17 +66,17 @@ def _git_revision() -> str | None:
 
 
 def _device() -> str:
-    """What computed: the GPU, or the processor's instructions, its precision and the number of
-    threads.
+    """What computed: the GPU, or the processor's instructions, the number of threads and, where
+    networks were used, their precision.
     """
-    torch = sys.modules.get("torch")
+    torch, used = (sys.modules.get(name) for name in ("torch", "ldr_lib.device"))
     if torch is None:
         return platform.machine()
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    from ..device import describe  # needs torch, which not every command loads
-
-    return f"{describe(torch.device('cpu'))}, {torch.backends.cpu.get_cpu_capability()}"
+    described = f"cpu, {torch.get_num_threads()} threads"
+    described = used.describe(torch.device("cpu")) if used else described
+    return f"{described}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def peak_memory_mib() -> dict[str, int]:
@@ -216,6 +221,7 @@ class Run:
             checks.instance(numbers, pd.DataFrame, "numbers", "a DataFrame")
         name = checks.text(name, "name")
         path = self.folder / f"{safe_label(name)}.png"
+        figure.patch.set_in_layout(True)  # "tight" would cut off margins, and so the width
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format="png", dpi=100, bbox_inches="tight")
         if numbers is not None:

@@ -194,21 +194,41 @@ def keep_records(notebook: Path, cells: list[dict]) -> list[Path]:
         parameters instead.
 
     Raises:
-        DataError: A finished cell has no record that can be read.
+        DataError: A finished cell has no record that can be read, or would replace the record of
+            other images, as where a dataset lies in two folders. Nothing is copied then.
     """
     notebook = path_of(notebook, "notebook")
     instance(cells, (list, tuple), "cells", "a list of the parameters of each run")
     found = [cell_parameters(notebook, cell) for cell in cells]
     finished = {cell_label(cell): cell for cell in found if is_finished(notebook, cell)}
     short = [record_label(cell) for cell in finished.values()]
-    kept = []
+    copies = {}
     for label, cell in finished.items():
         record = sweep_folder(notebook) / label / "record.json"
-        read_record(record)
         name = record_label(cell)
         place = sweep_folder(notebook).name
         target = record_path(place, name if short.count(name) == 1 else label)
+        _require_same_images(read_record(record), target, cell.get("data_dir", ""))
+        copies[target] = record
+    for target, record in copies.items():
         with atomic_write(target) as temporary:
             shutil.copyfile(record, temporary)
-        kept.append(target)
-    return kept
+    return list(copies)
+
+
+def _require_same_images(record: dict, target: Path, data_dir: str) -> None:
+    """Makes sure that a record of images from a folder does not replace one of other images. Those
+    that the package makes itself change with its code, and their records are replaced.
+    """
+    try:
+        earlier = read_record(target)["data"] if data_dir else {}
+    except DataError:  # there is none, or it is damaged
+        return
+    data = record["data"]
+    if other := [role for role in earlier if data.get(role, earlier[role]) != earlier[role]]:
+        raise DataError(
+            f"{target} holds a record of other images than those in {data_dir} "
+            f"({', '.join(other)}), and would be lost. Move or remove it to keep the new one "
+            "instead; or run the sweep for both folders at once, as --grid data_dir=FIRST,SECOND, "
+            "which gives each record a name of its own."
+        )

@@ -17,19 +17,22 @@ from ..data.errors import one_of
 class Sliders(widgets.VBox):
     """A figure that is drawn again when a slider is moved or a button is pressed.
 
-    Each picture is drawn when it is first asked for, and kept. Without a running kernel the picture
-    of the first choice is shown.
+    Each picture is drawn when it is first asked for, and kept. Without a running kernel a still
+    picture is shown.
 
     Args:
         draw: Takes one value of each name in `choices`, by name, and returns a figure. The first
             line of its docstring and the chosen values describe the picture to those who do not
             see it.
         start: Name to the value that is shown first; the first value where a name is missing.
+        still: Takes nothing and returns the figure that is shown without a kernel, for example one
+            with several choices side by side, described by the first line of its docstring. None
+            takes the picture of the first choice.
         choices: Name to the list of its values. Numbers become a slider, texts become buttons.
 
     Raises:
-        ValueError: A name has no values, a start is not among the values, or `draw` returned no
-            figure.
+        ValueError: A name has no values, a start is not among the values, or `draw` or `still`
+            returned no figure.
 
     Example:
         >>> def draw(power):
@@ -42,15 +45,23 @@ class Sliders(widgets.VBox):
     Taught in notebook 00b, section 4.
     """
 
-    def __init__(self, draw: Callable[..., Figure], start: dict | None = None, **choices):
+    def __init__(
+        self,
+        draw: Callable[..., Figure],
+        start: dict | None = None,
+        still: Callable[[], Figure] | None = None,
+        **choices,
+    ):
         if not choices:
             raise ValueError("Sliders needs at least one name with its values, as in share=[0, 1]")
         if not callable(draw):
             raise ValueError(f"draw must be a function that returns a figure, not {shown(draw)}")
+        if still is not None and not callable(still):
+            raise ValueError(f"still must be a function that returns a figure, not {shown(still)}")
         start = {} if start is None else instance(start, dict, "start", "a dictionary")
         for name in start:
             one_of(name, choices, "slider")
-        self.draw, self.kept, self.inputs = draw, {}, {}
+        self.draw, self.still, self.kept, self.inputs = draw, still, {}, {}
         for name, values in choices.items():
             values = list(instance(values, (list, tuple, range), name, "a list of values"))
             if not values:
@@ -81,8 +92,7 @@ class Sliders(widgets.VBox):
     @property
     def words(self) -> str:
         """What the picture shows, in words."""
-        told = inspect.isroutine(self.draw) and inspect.getdoc(self.draw) or ""
-        what = told.partition("\n")[0].rstrip(".")
+        what = _described(self.draw)
         chosen = ", ".join(f"{name} {value}" for name, value in self.values.items())
         return f"{what} at {chosen}".lstrip()
 
@@ -96,7 +106,15 @@ class Sliders(widgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         data = super()._repr_mimebundle_(**kwargs)
-        return data | {"image/png": self.picture, "text/plain": self.words}
+        if self.still is None:
+            return data | {"image/png": self.picture, "text/plain": self.words}
+        return data | {"image/png": _png(self.still()), "text/plain": _described(self.still)}
+
+
+def _described(draw: Callable) -> str:
+    """The first line of a function's docstring."""
+    told = inspect.isroutine(draw) and inspect.getdoc(draw) or ""
+    return told.partition("\n")[0].rstrip(".")
 
 
 def _input(name: str, values: list, first) -> widgets.Widget:

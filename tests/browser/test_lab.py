@@ -31,7 +31,7 @@ def lab(tmp_path):
     servers = []
 
     def serve(page, name, **parameters):
-        text = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())
+        text = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         cell = next(
             cell for cell in text["cells"] if "parameters" in cell["metadata"].get("tags", [])
         )
@@ -39,14 +39,14 @@ def lab(tmp_path):
             "".join(cell["source"]),
             *(f"\n{key} = {value!r}" for key, value in parameters.items()),
         ]
-        (tmp_path / f"{name}.ipynb").write_text(json.dumps(text))
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps(text), encoding="utf-8")
         for plugin, choice in {
             "notebook-extension/tracker": '{"windowingMode": "none"}',
             "apputils-extension/notification": '{"fetchNews": "false"}',
         }.items():
             settings = tmp_path / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
             settings.parent.mkdir(parents=True)
-            settings.write_text(choice)
+            settings.write_text(choice, encoding="utf-8")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -61,7 +61,7 @@ def lab(tmp_path):
             "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
             "PYTHONPATH": str(ROOT),
         }
-        with open(tmp_path / "lab.log", "w") as log:
+        with open(tmp_path / "lab.log", "w", encoding="utf-8") as log:
             command = [sys.executable, "-m", "jupyterlab", "--expose-app-in-browser", *options]
             servers.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
         address = f"http://127.0.0.1:{port}"
@@ -133,7 +133,7 @@ def click_and_measure(page, canvas, side, row, column):
 
 def vessel_pixel(folder):
     """The pixel in the middle of a vessel that the notebook has chosen by rule."""
-    return json.loads((folder / "record.json").read_text())["metrics"]["chosen"]
+    return json.loads((folder / "record.json").read_text(encoding="utf-8"))["metrics"]["chosen"]
 
 
 def screenshot(page, name):
@@ -185,7 +185,9 @@ def test_screenshots_of_real_images(page, lab, tmp_path, dataset):
     )
     chosen, side = (
         vessel_pixel(tmp_path / "run"),
-        json.loads((tmp_path / "run" / "record.json").read_text())["metrics"]["side"],
+        json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))["metrics"][
+            "side"
+        ],
     )
     _, took = click_and_measure(page, canvas, side, chosen["row"], chosen["column"])
     print(f"{dataset}: from click to map {took:.0f} ms")

@@ -109,7 +109,7 @@ def test_a_page_is_usable_by_keyboard_and_speaks_in_sentences(page, scene, tmp_p
     points = next(
         download for download in downloads if download.suggested_filename == "points.json"
     )
-    assert json.loads(points.path().read_text())["threshold"] == 0.95
+    assert json.loads(points.path().read_text(encoding="utf-8"))["threshold"] == 0.95
     page.get_by_text("clear").click()
     page.get_by_role("button", name="dissimilar").click()
     click(page, 0, 50, 50)

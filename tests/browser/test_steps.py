@@ -124,7 +124,7 @@ def test_hovering_and_saving_know_the_step(opened):
             break
         page.wait_for_timeout(100)
     points = next(one for one in downloads if one.suggested_filename == "points.json")
-    assert json.loads(points.path().read_text())["step"] == max(steps.embeddings)
+    assert json.loads(points.path().read_text(encoding="utf-8"))["step"] == max(steps.embeddings)
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/steps.png")
 

@@ -67,7 +67,7 @@ def graded(tmp_path_factory):
     """All attacks, graded; by name."""
     course = tmp_path_factory.mktemp("lecturer")
     for name in ("gradebook.db", "secret.txt", "source.ipynb"):
-        (course / name).write_text("the lecturer's")
+        (course / name).write_text("the lecturer's", encoding="utf-8")
         (course / name).chmod(0o666)
     course.chmod(0o777)
     places = [str(course / "gradebook.db"), str(SOURCE / "patches" / "patches.ipynb")]
@@ -117,7 +117,7 @@ def test_attack_on_the_checkers_would_gain_all_marks_where_tests_run_in_the_same
     code = [cell for cell in submission(extra, answers).cells if cell.cell_type == "code"]
     told = json.dumps([(grading.name_of(cell), cell.source) for cell in code])
     command = [sys.executable, "-c", IN_ONE_PROGRAM]
-    done = subprocess.run(command, input=told, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=told, capture_output=True, encoding="utf-8", check=True)
     assert set(FULL) <= set(json.loads(done.stdout)), (
         "the attack does nothing: its test proves nothing"
     )
@@ -129,7 +129,9 @@ def test_grading_shows_a_student_nothing_of_the_lecturers(graded):
     said = printed(graded["files are read and written"])
     assert "FOUND [] " in said and "written" not in said and "reached" not in said
     assert "killed" not in said and "the lecturer" not in said
-    assert {path.read_text() for path in graded["course"].iterdir()} == {"the lecturer's"}
+    assert {path.read_text(encoding="utf-8") for path in graded["course"].iterdir()} == {
+        "the lecturer's"
+    }
 
 
 @needs_wall
@@ -138,7 +140,7 @@ def test_a_checkout_may_lie_in_the_folder_of_temporary_files(tmp_path, monkeypat
     installed = tmp_path / "installed"
     installed.mkdir()
     installed.chmod(0o755)
-    (installed / "module.py").write_text("answer = 42")
+    (installed / "module.py").write_text("answer = 42", encoding="utf-8")
     shown = [*wall.shown(), str(installed)]
     monkeypatch.setattr(wall, "shown", lambda: shown)
     stands = wall.Namespace()
@@ -179,7 +181,7 @@ def test_a_students_program_ends_with_grading_even_if_grading_is_killed(tmp_path
 
 
 def running():
-    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, encoding="utf-8").stdout
 
 
 def soon(holds):
@@ -333,7 +335,7 @@ def docker(tmp_path, monkeypatch):
     program, root = tmp_path / "bin" / "docker", tmp_path / "image"
     stand_in = Path(__file__).with_name("docker_stand_in.py")
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setenv("IMAGE_ROOT", str(root))

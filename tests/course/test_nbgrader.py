@@ -77,11 +77,11 @@ def test_leaderboard_reads_records_and_nothing_else(tmp_path):
     records = tmp_path / "records" / "project"
     records.mkdir(parents=True)
     entry = {"Dice": 0.5, "low": 0.4, "high": 0.6, "gain": 0.9}
-    (records / "ada.json").write_text(json.dumps(entry))
-    (records / "bela.json").write_text(json.dumps(entry | {"Dice": 0.55}))
-    (records / "carl.json").write_text("{}")
-    (records / "dora.json").write_text("{not JSON")
-    (records / "emil.json").write_text(json.dumps([1]))
+    (records / "ada.json").write_text(json.dumps(entry), encoding="utf-8")
+    (records / "bela.json").write_text(json.dumps(entry | {"Dice": 0.55}), encoding="utf-8")
+    (records / "carl.json").write_text("{}", encoding="utf-8")
+    (records / "dora.json").write_text("{not JSON", encoding="utf-8")
+    (records / "emil.json").write_text(json.dumps([1]), encoding="utf-8")
     for student in ("ada", "finn"):
         (tmp_path / "submitted" / student / "project").mkdir(parents=True)
     shouted = nbformat.v4.new_output("stream", text="leaderboard: 1.0")
@@ -158,6 +158,8 @@ def test_grade_says_how_it_is_called():
 
     for arguments, said in ((["/nowhere"], "make grade"), (["/nowhere", "views"], "is no course")):
         done = subprocess.run(
-            [sys.executable, str(COURSE / "grading"), *arguments], capture_output=True, text=True
+            [sys.executable, str(COURSE / "grading"), *arguments],
+            capture_output=True,
+            encoding="utf-8",
         )
         assert done.returncode and said in done.stderr

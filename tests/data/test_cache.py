@@ -88,7 +88,7 @@ def test_a_damaged_cache_is_noticed_and_made_anew(eyes, tmp_path, name, damage):
 @pytest.mark.parametrize("content", ["null", "[]", "{}", "3", '{"content": {}, "checksum": ""}'])
 def test_what_is_said_about_a_folder_may_be_anything(eyes, tmp_path, content):
     prepared(eyes, tmp_path / "cache")
-    (folder_of(tmp_path / "cache") / "about.json").write_text(content)
+    (folder_of(tmp_path / "cache") / "about.json").write_text(content, encoding="utf-8")
     assert len(prepared(eyes, tmp_path / "cache")) == 6
 
 
@@ -161,7 +161,7 @@ def test_a_damaged_index_only_costs_time(eyes, tmp_path, monkeypatch, content):
     monkeypatch.setattr(sources, "SETTLED", -1.0)
     first = prepared(eyes, tmp_path / "cache")
     (index,) = (tmp_path / "cache" / ".sources").iterdir()
-    index.write_text(content)
+    index.write_text(content, encoding="utf-8")
     assert prepared(eyes, tmp_path / "cache").fingerprint == first.fingerprint
 
 
@@ -242,13 +242,13 @@ def test_four_processes_at_once_on_cold_and_broken_caches(eyes, tmp_path):
         (tmp_path / f"cold{i}").mkdir()
         caches += [tmp_path / f"cold{i}", damaged_copy(tmp_path / "whole", tmp_path / f"broken{i}")]
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(PROGRAM))
+    script.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
     running = [
         subprocess.Popen(
             [sys.executable, "-W", "ignore", script, eyes],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         for _ in range(4)
     ]
@@ -317,10 +317,10 @@ def test_a_cache_that_may_only_be_read_is_opened(eyes, tmp_path, monkeypatch):
 
 
 def test_a_file_in_the_place_of_the_cache_is_named(eyes, tmp_path):
-    (tmp_path / "cache").write_text("precious")
+    (tmp_path / "cache").write_text("precious", encoding="utf-8")
     with pytest.raises(DataError, match="could not write .*cache.*Rename or move what is there"):
         prepared(eyes, tmp_path / "cache")
-    assert (tmp_path / "cache").read_text() == "precious"
+    assert (tmp_path / "cache").read_text(encoding="utf-8") == "precious"
 
 
 def test_without_a_home_the_variable_is_named(monkeypatch):

@@ -95,7 +95,7 @@ def test_a_grey_file_among_photographs_is_named(chase, save):
 def test_your_own_folder_may_hold_any_format(tmp_path, photograph, save):
     for i, suffix in enumerate(["png", "jpg", "tif", "ppm", "bmp", "PNG"]):
         save(tmp_path / ("a" if i % 2 else "b") / f"eye{i}.{suffix}", photograph(i))
-    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
     whole = open_dataset("folder", tmp_path, "all")
     assert len(whole) == 6 and whole.channels == 3 and whole.modality == "fundus"
     train, test = (open_dataset("folder", tmp_path, split) for split in ("train", "test"))

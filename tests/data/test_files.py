@@ -15,12 +15,14 @@ from ldr_lib.data.files import atomic_write, progress
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "result.txt"
     with atomic_write(path) as temporary:
-        temporary.write_text("first")
+        temporary.write_text("first", encoding="utf-8")
         assert not path.exists()
     with pytest.raises(KeyError), atomic_write(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise KeyError
-    assert path.read_text() == "first" and [p.name for p in path.parent.iterdir()] == ["result.txt"]
+    assert path.read_text(encoding="utf-8") == "first" and [
+        p.name for p in path.parent.iterdir()
+    ] == ["result.txt"]
 
 
 def test_a_folder_is_replaced_whole(tmp_path):
@@ -28,13 +30,13 @@ def test_a_folder_is_replaced_whole(tmp_path):
     for content in ("old", "new"):
         with atomic_write(path) as temporary:
             temporary.mkdir()
-            (temporary / content).write_text(content)
+            (temporary / content).write_text(content, encoding="utf-8")
     assert [p.name for p in path.iterdir()] == ["new"]
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path):
     path = tmp_path / "result.txt"
-    path.write_text("precious")
+    path.write_text("precious", encoding="utf-8")
     with (
         pytest.raises(
             DataError, match="could not write .*result.txt: No space left.*Free some space"
@@ -42,7 +44,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path):
         atomic_write(path),
     ):
         raise OSError(28, "No space left on device")
-    assert path.read_text() == "precious"
+    assert path.read_text(encoding="utf-8") == "precious"
 
 
 @pytest.mark.parametrize(
@@ -60,12 +62,12 @@ def test_a_full_disk_keeps_what_was_there(tmp_path):
 )
 def test_every_way_to_fail_names_the_file_the_cause_and_the_way_out(tmp_path, error, words):
     path = tmp_path / "result.txt"
-    path.write_text("precious")
+    path.write_text("precious", encoding="utf-8")
     said = pytest.raises(DataError, match=f"could not write .*result.txt: .*{words}")
     with said, atomic_write(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise error
-    assert path.read_text() == "precious" and len(list(tmp_path.iterdir())) == 1
+    assert path.read_text(encoding="utf-8") == "precious" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_what_is_of_another_kind_is_not_replaced(tmp_path):
@@ -73,13 +75,13 @@ def test_what_is_of_another_kind_is_not_replaced(tmp_path):
     (tmp_path / "folder" / "precious").touch()
     said = pytest.raises(DataError, match="a folder of this name is there.*Rename or move")
     with said, atomic_write(tmp_path / "folder") as temporary:
-        temporary.write_text("x")
-    (tmp_path / "file").write_text("precious")
+        temporary.write_text("x", encoding="utf-8")
+    (tmp_path / "file").write_text("precious", encoding="utf-8")
     said = pytest.raises(DataError, match="a file of this name is there.*Rename or move")
     with said, atomic_write(tmp_path / "file") as temporary:
         temporary.mkdir()
     assert (tmp_path / "folder" / "precious").exists()
-    assert (tmp_path / "file").read_text() == "precious"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "precious"
 
 
 @pytest.mark.parametrize("place", ["/", "."])
@@ -101,7 +103,7 @@ def test_pipes_and_devices_are_not_replaced(tmp_path):
     for path in (tmp_path / "pipe", "/dev/null"):
         refused = pytest.raises(DataError, match="a pipe or a device of this name is there")
         with refused, atomic_write(path) as temporary:
-            temporary.write_text("x")
+            temporary.write_text("x", encoding="utf-8")
         assert not os.path.isfile(path)
 
 
@@ -111,7 +113,7 @@ def test_everything_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypat
     monkeypatch.setattr(os, "fsync", lambda file: done.append("sync") or sync(file))
     monkeypatch.setattr(os, "replace", lambda *names: done.append("name") or replace(*names))
     with atomic_write(tmp_path / "file") as temporary:
-        temporary.write_text("x")
+        temporary.write_text("x", encoding="utf-8")
     assert done == ["sync", "name", "sync"]
     done.clear()
     with atomic_write(tmp_path / "folder") as temporary:
@@ -123,16 +125,18 @@ def test_everything_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypat
 def test_many_threads_write_one_file_and_one_folder(tmp_path):
     def write(number):
         with atomic_write(tmp_path / "file") as temporary:
-            temporary.write_text(str(number) * 1000)
+            temporary.write_text(str(number) * 1000, encoding="utf-8")
         with atomic_write(tmp_path / "folder") as temporary:
             temporary.mkdir()
             for name in "ab":
-                (temporary / name).write_text(str(number))
-        return len(set((tmp_path / "file").read_text()))
+                (temporary / name).write_text(str(number), encoding="utf-8")
+        return len(set((tmp_path / "file").read_text(encoding="utf-8")))
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(write, [n % 10 for n in range(80)])) == {1}
-    assert (tmp_path / "folder" / "a").read_text() == (tmp_path / "folder" / "b").read_text()
+    assert (tmp_path / "folder" / "a").read_text(encoding="utf-8") == (
+        tmp_path / "folder" / "b"
+    ).read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
 
 

@@ -213,6 +213,9 @@ def test_drions_as_its_archive_unpacks(tmp_path, photograph, save):
     (root / "experts_anotation" / "anotExpert1_001.txt").write_text("1 2 3", encoding="utf-8")
     with pytest.raises(DataError, match="anotExpert1_001.txt holds 3 numbers"):
         open_dataset("drions", root)[0]
+    (root / "experts_anotation" / "anotExpert1_001.txt").write_bytes(b"1 2\n3 4\n5 \xff")
+    with pytest.raises(DataError, match="anotExpert1_001.txt is no text in UTF-8: .* in line 3"):
+        open_dataset("drions", root)[0]
 
 
 @pytest.mark.parametrize("flat", [True, False])

@@ -48,7 +48,7 @@ def test_of_a_path_only_the_last_part_can_be_read():
 
 def test_names_are_the_same_in_every_process():
     program = "from ldr_lib.data.names import *; print(safe_name('a/b'), safe_name('\\u5de6'))"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8")
     assert found.stdout.split() == [safe_name("a/b"), safe_name("左")]
 
 

@@ -157,13 +157,16 @@ def test_idrid_centres_come_from_its_tables(tmp_path, photograph, save):
         ):
             path = root / "2. Groundtruths" / folder / f"IDRiD_{stem}_Center_{word} Set_Markups.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"Image No,X- Coordinate,Y - Coordinate,,\n{name} ,{x},90,,\n,,,,\n")
+            path.write_text(
+                f"Image No,X- Coordinate,Y - Coordinate,,\n{name} ,{x},90,,\n,,,,\n",
+                encoding="utf-8",
+            )
     masks = open_dataset("idrid_centres", tmp_path, "test")[0].masks
     centre = {
         name: [float(index.mean()) for index in mask.nonzero()] for name, mask in masks.items()
     }
     assert centre == {"disc_centre": [90, 70], "fovea_centre": [90, 180]}
-    path.write_text("Image No,X,Y\n")
+    path.write_text("Image No,X,Y\n", encoding="utf-8")
     with pytest.raises(DataError, match="holds no centre of IDRiD_002"):
         open_dataset("idrid_centres", tmp_path, "test")[0]
 
@@ -242,7 +245,7 @@ def test_siim_decodes_relative_runs_and_joins_the_rows_of_an_image(
         ("1.2.3", "-1"),
     ]
     root.mkdir()
-    with open(root / "train-rle.csv", "w", newline="") as file:
+    with open(root / "train-rle.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(
             [("ImageId", " EncodedPixels"), *((name, f" {runs}") for name, runs in rows)]
         )
@@ -282,12 +285,52 @@ def test_chestxray8_follows_its_lists_and_takes_files_with_alpha(tmp_path, photo
         root / "images_002" / "images" / "00000002_000.png",
         np.concatenate([grey] * 3 + [255 + 0 * grey], 2),
     )
-    (root / "train_val_list.txt").write_text("00000002_000.png\n00000009_000.png\n")
+    (root / "train_val_list.txt").write_text(
+        "00000002_000.png\n00000009_000.png\n", encoding="utf-8"
+    )
     assert names("chestxray8", tmp_path, "train") == ["00000002_000"]
     assert open_dataset("chestxray8", tmp_path)[0].image.shape == (96, 96)
     assert len(open_dataset("chestxray8", tmp_path, "all")) == 2
     with pytest.raises(DataError, match="test_list.txt does not exist"):
         open_dataset("chestxray8", tmp_path, "test")
+
+
+LATIN_1 = "00000002_000.png\nDr. Müller\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (LATIN_1, "train_val_list.txt is no text in UTF-8: byte 0xfc in line 2. Copy it again"),
+        (None, "train_val_list.txt cannot be read: Is a directory"),
+    ],
+)
+def test_lists_of_images_that_cannot_be_read_are_named(
+    tmp_path, photograph, save, content, message
+):
+    save(tmp_path / "NIH" / "images_001" / "images" / "00000002_000.png", photograph()[..., 0])
+    path = tmp_path / "NIH" / "train_val_list.txt"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        open_dataset("chestxray8", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("1.2.1, 5 3\n1.2.2, 5 x\n", "train-rle.csv holds no mask in line 3: .*whole numbers"),
+        ("1.2.1, 5.0 3\n", "train-rle.csv holds no mask in line 2"),
+        ("1.2.1, 5 3\n1.2.2 \xff, -1\n", "train-rle.csv is no text in UTF-8: .* in line 3"),
+    ],
+)
+def test_tables_of_runs_that_cannot_be_read_are_named_with_the_line(
+    tmp_path, photograph, save, rows, message
+):
+    save(tmp_path / "SIIM-ACR" / "1.2.1.png", photograph()[..., 0])
+    table = tmp_path / "SIIM-ACR" / "train-rle.csv"
+    table.write_bytes(b"ImageId, EncodedPixels\n" + rows.encode("latin-1"))
+    with pytest.raises(DataError, match=message):
+        open_dataset("siim_acr", tmp_path)
 
 
 def test_a_dataset_is_found_one_folder_deeper_or_when_data_dir_is_its_root(

@@ -121,7 +121,7 @@ def test_one_bad_file_in_more_than_a_hundred_is_left_out(tmp_path, photograph, s
 
 def test_more_bad_files_are_an_error_that_lists_them(eyes, tmp_path):
     for name in ("eye2.png", "eye5.png"):
-        (eyes / name).write_text("no image")
+        (eyes / name).write_text("no image", encoding="utf-8")
     with pytest.raises(
         DataError, match=r"(?s)2 of 8 files of folder are unusable.*eye2.png.*eye5.png"
     ):
@@ -159,7 +159,7 @@ def test_a_disk_that_fills_while_caching_leaves_nothing_half_written(eyes, tmp_p
             print(error)
     """)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, encoding="utf-8"
     )
     assert "could not write" in done.stdout and "nothing half-written was kept" in done.stdout, (
         done.stderr
@@ -222,6 +222,16 @@ def test_preparing_goes_on_where_a_killed_process_stopped(eyes, tmp_path, monkey
     assert (after.names, after.fingerprint) == (whole.names, whole.fingerprint)
     np.testing.assert_array_equal(after.masks["field_of_view"], whole.masks["field_of_view"])
     assert len(kept_in(tmp_path / "cache")) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_doubts_of_a_killed_process_are_said_by_the_next_one(eyes, tmp_path, photograph, save):
+    save(eyes / "eye0.png", photograph(0)[..., 0])
+    killed_after(eyes, tmp_path / "cache", images=5)
+    dataset = open_dataset("folder", eyes, "all")
+    dataset.items[0].image.touch()  # the content is the same
+    with pytest.warns(UserWarning, match="eye0.png: grey where photographs in colour"):
+        prepare(dataset, 48, tmp_path / "cache")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")

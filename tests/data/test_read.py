@@ -82,7 +82,7 @@ def test_truncated_missing_and_foreign_files_are_named(tmp_path, photograph, sav
     truncated = tmp_path / "truncated.png"
     truncated.write_bytes(whole.read_bytes()[:400])
     letter = tmp_path / "letter.jpg"
-    letter.write_text("not an image")
+    letter.write_text("not an image", encoding="utf-8")
     damaged = "cannot be read as an image .*Copy it again or remove it"
     for path, message in ((truncated, damaged), (letter, "its content is text.*Remove it, or put")):
         with pytest.raises(DataError, match=f"{path.name}.*{message}"):

@@ -144,7 +144,7 @@ def test_names_of_all_kinds(tmp_path, chest, name):
     path = tmp_path / f"{name}.png"
     Image.fromarray(chest).save(path)
     close(read_image(path), chest)
-    path.write_text("no image")
+    path.write_text("no image", encoding="utf-8")
     with pytest.raises(DataError, match="cannot be read"):
         read_image(path)
 

@@ -1,7 +1,13 @@
+import hashlib
+import json
+import warnings
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from ldr_lib import DataError, open_dataset, predict_structure
+from ldr_lib import DataError, open_dataset, predict_structure, prepare
+from ldr_lib.data.checksums import file_digest
 from ldr_lib.data.crop import field_of_view, lit_background, prepare_sample
 from ldr_lib.data.simulate import Sample, chest, fundus
 from ldr_lib.data.xray import Pose, as_upright, exposed_area, fit_pose, pose
@@ -90,6 +96,82 @@ def test_datasets_put_x_rays_upright_with_their_masks(tmp_path, sample, save):
         read = open_dataset("covid19_cxr_seg", tmp_path, "all")[0]
     np.testing.assert_array_equal(read.image, sample.image)
     np.testing.assert_array_equal(read.masks["left_lung"], sample.masks["left_lung"])
+
+
+@pytest.fixture
+def film(tmp_path, sample, save):
+    """A folder with one X-ray that is upside down and inverted."""
+    save(tmp_path / "films" / "a.png", np.ascontiguousarray(255 - np.rot90(sample.image, 2)))
+    return tmp_path / "films"
+
+
+@pytest.mark.parametrize("first", [None, "chest"])
+def test_an_x_ray_is_put_right_where_it_was_asked_for_whatever_was_prepared_before(
+    film, tmp_path, sample, first
+):
+    (tmp_path / "upright").mkdir()
+    Image.fromarray(sample.image).save(tmp_path / "upright" / "a.png")
+    upright = prepare(open_dataset("folder", tmp_path / "upright", "all"), 64, tmp_path / "other")
+    expected = {
+        "chest": upright.images,
+        None: 255 - upright.images[:, ::-1, ::-1],  # as it lies
+    }
+    for modality in (first, "chest" if first is None else None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            dataset = open_dataset("folder", film, "all", modality=modality)
+            prepared = prepare(dataset, 64, tmp_path / "cache")
+        difference = np.abs(prepared.images.astype(int) - expected[modality])
+        assert difference.mean() < 1, modality
+
+
+def test_only_folders_that_were_said_to_hold_x_rays_have_another_fingerprint_than_before(
+    film, tmp_path, sample, save
+):
+    """The other fingerprints are those of the revision before poses counted."""
+    save(tmp_path / "COVID19_CXR_SEG" / "images" / "a.png", sample.image)
+    save(tmp_path / "COVID19_CXR_SEG" / "masks" / "a.png", np.eye(256, dtype=np.uint8))
+    named = open_dataset("covid19_cxr_seg", tmp_path, "all")
+    unnamed = open_dataset("folder", film, "all")
+    said = open_dataset("folder", film, "all", modality="chest")
+    for dataset, is_as_before in ((named, True), (unnamed, True), (said, False)):
+        how = [2, dataset.name, "all", "chest", 1, 32, 1]
+        whole = hashlib.blake2b(json.dumps(how).encode())
+        lines = [f"{path.name} {file_digest(path)}" for path in dataset.files(0)]
+        whole.update("\n".join(lines).encode())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = prepare(dataset, 32, tmp_path / "cache").fingerprint
+        assert (found == whole.hexdigest()[:32]) is is_as_before
+
+
+def test_a_turned_x_ray_of_a_folder_is_said_and_again_from_the_cache_wherever_it_lies_now(
+    film, tmp_path
+):
+    line = 'a.png: perhaps upside down and inverted: left as it lies.*Say modality="chest"'
+    moved = tmp_path / "moved"
+    for folder in (film, film, moved):
+        if folder == moved:
+            film.rename(moved)
+        dataset = open_dataset("folder", folder, "all")
+        with pytest.warns(UserWarning, match=line):
+            prepare(dataset, 64, tmp_path / "cache")
+        (said,) = dataset.report()
+        assert said.startswith(str(folder / "a.png"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is said once of one dataset
+        prepare(dataset, 64, tmp_path / "cache")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="upside down and inverted: put right"):
+            dataset = open_dataset("folder", moved, "all", modality="chest")
+            prepare(dataset, 64, tmp_path / "cache")
+
+
+def test_upright_x_rays_and_other_grey_pictures_are_not_doubted(tmp_path, sample, save, photograph):
+    save(tmp_path / "a.png", sample.image)
+    save(tmp_path / "b.png", photograph()[..., 0])
+    dataset = open_dataset("folder", tmp_path, "all")
+    assert len([dataset[i] for i in range(2)]) == 2 and not dataset.report()
 
 
 def test_preparation_leaves_borders_out_and_keeps_masks_in_place(sample):

@@ -38,6 +38,28 @@ def test_sheets_show_every_image_and_are_1200_pixels_wide():
     assert len(figure.axes) == 8 and pixels_of(figure) == pytest.approx(1200)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_sheets_of_few_images_are_as_wide_as_others(n):
+    figure = explore.representation_sheet({"image": np.zeros((n, 8, 8, 1))})
+    assert pixels_of(figure) == pytest.approx(1200)
+    assert figure.get_size_inches()[1] < 5
+
+
+def test_columns_of_a_sheet_have_titles():
+    rows = {"disc": np.zeros((2, 8, 8)), "fovea": np.zeros((2, 8, 8))}
+    figure = explore.representation_sheet(rows, columns=["epoch 1", "epoch 9"])
+    titles = [axis.get_title("left") for axis in figure.axes[:4]]
+    assert titles == ["disc, epoch 1", "epoch 9", "fovea, epoch 1", "epoch 9"]
+    with pytest.raises(ValueError, match="2 titles, one for each column, not 1"):
+        explore.representation_sheet(rows, columns=["epoch 1"])
+
+
+def test_an_image_larger_than_its_panel_is_not_thinned():
+    figure = explore.contact_sheet([np.zeros((n, n), np.uint8) for n in 3 * (100, 390)])
+    small, large = (axis.images[0].get_interpolation() for axis in figure.axes[:2])
+    assert small == "nearest" and large != "nearest"
+
+
 def scales(figure):
     return {image.get_clim() for axis in figure.axes for image in axis.images}
 

@@ -4,6 +4,7 @@ import pytest
 
 from ldr_lib.explore.learning_table import (
     ASKED,
+    SHOWN,
     best_step,
     chosen_step,
     comparisons,
@@ -20,7 +21,9 @@ def record(way, seed, value, steps=1000, rows=("clusters", "k-means")):
     columns = dict.fromkeys(measures, value)
     images = {str(i): columns | {"matched IoU": value} for i in range(2)}
     metrics = {f"chase_db1 {row}, images": images for row in rows}
-    metrics["chase_db1 means"] = {row: images["0"] for row in rows}
+    signs = {"clusters": {"largest area": value}, "k-means": {"largest area": 9.0}}
+    metrics["chase_db1 means"] = {row: images["0"] | signs.get(row, {}) for row in rows}
+    metrics["chase_db1 health"] = {"decided pixels": value / 2}
     return {"parameters": dict(way=way, seed=seed, steps=steps), "metrics": metrics}
 
 
@@ -36,6 +39,32 @@ def test_the_table_holds_ways_with_their_spread_and_rivals_without():
     assert table.loc["both", "AP vessel"] == "0.400 ± 0.100"
     assert table.loc["embedding only", "NMI"] == "0.200 ± 0.000"
     assert table.loc["filter bank", "AP vessel"] == "0.250"
+    assert table.loc["both", "largest area"] == "0.40" and table.loc["both"].iloc[-1] == "0.20"
+    assert table.loc["filter bank", "largest area"] == ""
+    assert "NMI of structures" not in table  # of one structure there is none
+
+
+def test_the_untrained_network_has_a_row_of_its_own():
+    records = [record(way, s, 0.3) for way in ("both", "embedding only") for s in range(3)]
+    records += [record("both", s, 0.1, steps=0) for s in range(3)]
+    _, table = learning_table(records, "fundus")
+    assert table.index[0] == "untrained" and table.loc["untrained", "AP vessel"] == "0.100 ± 0.000"
+
+
+@pytest.mark.parametrize("modality", ASKED)
+def test_every_dataset_that_was_measured_has_its_table(modality):
+    records = learning_records(modality)
+    measured = {
+        name.removesuffix(" means")
+        for one in records
+        for name in one["metrics"]
+        if name.endswith(" means")
+    }
+    assert measured and measured <= SHOWN.keys()
+    for dataset in measured:
+        _, table = learning_table(records, modality, chosen_step(modality), dataset)
+        assert {"untrained", "both", "ImageNet"} <= set(table.index)
+        assert table.loc[["untrained", "ImageNet"], list(SHOWN[dataset])].ne("").all(axis=None)
 
 
 def test_without_three_seeds_there_is_no_table():
@@ -65,8 +94,9 @@ def test_both_is_compared_at_the_chosen_and_the_last_step_with_the_strongest_opp
             for column in columns:
                 expected[f"{column}, {which} step: both better than {alone}"] = pair
     ap = "AP vessel, chosen step: both better than "
+    at_best = "{}, chosen step: both better than embedding only at its best step"
+    expected |= {at_best.format(column): (0.4, 0.25) for column in columns}
     expected |= {
-        ap + "embedding only at its best step": (0.4, 0.25),
         ap + "clustering only at its best step": (0.4, 0.15),
         ap + "filter bank": (0.4, 0.35),
     }

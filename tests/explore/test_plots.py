@@ -84,6 +84,27 @@ def test_partners_on_the_sphere_share_a_colour_and_are_linked():
     assert len({tuple(line.get_color()) for line in figure.axes[0].lines}) == 4
 
 
+def test_points_at_the_back_of_the_sphere_fade():
+    up, around = np.deg2rad([30, -60])  # from where matplotlib looks
+    front = np.array([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)])
+    aside = np.array([-np.sin(around), np.cos(around), 0])
+    figure = explore.sphere_pairs({"": np.stack([front, aside, -front, -aside])})
+    figure.draw_without_rendering()  # matplotlib sorts the points, the farthest one first
+    dots = figure.axes[0].collections[-1]
+    assert dots.get_facecolors()[:, 3] == pytest.approx([0.2, 0.6, 0.6, 1])
+    assert dots.get_sizes() == pytest.approx([14, 42, 42, 70])
+
+
+def test_rare_structures_lie_above_the_others_and_are_larger():
+    labels = np.repeat([0, 1, 2], [3, 95, 2])
+    groups = {"few": (labels, ["disc", "vessel", "fovea"]), "many": (labels, [""] * 20)}
+    few, many = explore.sphere_map(np.zeros((100, 2)), groups).axes
+    disc, vessel, fovea = few.collections
+    assert [dots.get_sizes()[0] for dots in few.collections] == [16, 4, 16]
+    assert vessel.zorder < disc.zorder < fovea.zorder
+    assert {dots.get_sizes()[0] for dots in many.collections} == {4}
+
+
 def test_a_map_of_pixels_names_its_colours():
     points, labels = np.zeros((6, 2)), np.arange(6) % 3
     groups = {"few": (labels, ["other", "disc", "vessel"]), "many": (labels, [""] * 20)}
@@ -101,31 +122,84 @@ def test_the_diagram_names_both_branches_and_all_losses():
     assert figure.get_size_inches()[0] * 100 == pytest.approx(1200)
 
 
-def test_learning_curves_draw_the_mean_of_seeds_their_range_baselines_and_ones_own_run():
-    rows = [
-        {"way": way, "steps": n, "seed": seed, "value": n / 1000 + seed / 10}
-        for way in ("both", "embedding only")
-        for n in (0, 100, 1000)
-        for seed in (0, 1)
-    ]
-    panels = {"AP vessel": (pd.DataFrame(rows), {"filter bank": 0.34})}
-    figure = explore.learning_curves(panels, {"AP vessel": {"both": (600, 0.3)}})
+def table_of(*ways, steps=(0, 10), seeds=(0, 1, 2)):
+    """Values n / 1000 + seed / 10 of ways of training."""
+    return pd.DataFrame(
+        [
+            {"way": way, "steps": n, "seed": seed, "value": n / 1000 + seed / 10}
+            for way in ways
+            for n in steps
+            for seed in seeds
+        ]
+    )
+
+
+def test_learning_curves_draw_the_mean_of_seeds_each_seed_baselines_and_ones_own_run():
+    table = table_of("both", "embedding only", steps=(0, 100, 1000), seeds=(0, 1))
+    panels = {"AP vessel": (table, {"filter bank": 0.34})}
+    figure = explore.learning_curves(panels, {"AP vessel": {"both": (600, 0.3)}}, "AP")
     (axis,) = figure.axes
-    both, dot, alone, baseline = axis.lines
+    first, second, both, dot, *_, alone, baseline = axis.lines
     assert both.get_label() == "both" and alone.get_label() == "embedding only"
     assert both.get_ydata() == pytest.approx([0.05, 0.15, 1.05])
+    assert first.get_ydata() == pytest.approx([0, 0.1, 1])
+    assert second.get_ydata() == pytest.approx([0.1, 0.2, 1.1])
+    assert first.get_linewidth() < both.get_linewidth() and not axis.collections
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (600, 0.3)
     assert baseline.get_linestyle() == "--" and baseline.get_ydata()[0] == 0.34
-    low, high = (f([p[1] for p in axis.collections[0].get_paths()[0].vertices]) for f in (min, max))
-    assert (low, high) == pytest.approx((0.0, 1.1))
+    assert axis.get_ylabel() == "AP"
     with pytest.raises(ValueError, match="has no record to draw"):
-        explore.learning_curves({"AP vessel": (pd.DataFrame(rows[:0]), {})})
+        explore.learning_curves({"AP vessel": (table[:0], {})})
+    with pytest.raises(ValueError, match="label must be a text"):
+        explore.learning_curves(panels, label=1)
+
+
+def test_a_way_with_few_seeds_says_so_and_one_with_three_does_not():
+    few = table_of("embedding only", seeds=(0, 1))
+    fewer = pd.concat([few, table_of("both", seeds=(0,)), table_of("both", steps=(0,), seeds=(1,))])
+    panels = {"few": (fewer, {}), "three": (table_of("both"), {})}
+    notes = [
+        [text.get_text() for text in axis.texts] for axis in explore.learning_curves(panels).axes
+    ]
+    assert notes == [["both: 1-2 seeds; embedding only: 2 seeds"], []]
+
+
+def test_variants_are_named_after_the_way_that_they_vary():
+    table = table_of("both", "no jitter", "half the jitter", "embedding only, no jitter")
+    figure = explore.learning_curves({"AP": (table, {})})
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    names = ["both", "both, no jitter", "both, half the jitter", "embedding only, no jitter"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+    assert [lines[name].get_linestyle() for name in names] == ["-", "--", ":", "--"]
+    assert len({lines[name].get_color() for name in names}) == 2
+
+
+def test_steps_are_spaced_by_logarithm_only_where_they_reach_far():
+    def scale(*steps):
+        panels = {"AP": (table_of("both", steps=steps), {})}
+        return explore.learning_curves(panels).axes[0].get_xscale()
+
+    assert scale(0, 10, 10_000) == "symlog" and scale(0, 500, 5000) == "linear"
+
+
+def test_losses_stand_beside_what_guessing_costs():
+    losses_of = pd.DataFrame({"dense": [2.0, 1.0], "autoencoder": [0.2, 0.1]}, index=[1, 2])
+    dense, other = explore.plots.loss_panels(losses_of, {"dense": {"guessing": 2.5}}).axes
+    _, line = dense.lines
+    assert line.get_linestyle() == "--" and line.get_ydata()[0] == 2.5 < dense.get_ylim()[1]
+    assert dense.texts[0].get_text() == "guessing (2.5)"
+    assert len(other.lines) == 1 and not other.texts
+    with pytest.raises(ValueError, match="unknown"):
+        explore.plots.loss_panels(losses_of, {"unknown": {"guessing": 1}})
+    with pytest.raises(ValueError, match="empty"):
+        explore.plots.loss_panels(pd.DataFrame())
 
 
 def test_names_of_reference_lines_do_not_overlap():
-    rows = [{"way": "both", "steps": n, "seed": 0, "value": n / 10} for n in (0, 10)]
+    rows = table_of("both")
+    rows["value"] = rows["steps"] / 10
     lines = {"filter bank": 0.31, "intensities": 0.3, "ImageNet": 0.29, "untrained": 0.1}
-    figure = explore.learning_curves({"AP": (pd.DataFrame(rows), lines)})
+    figure = explore.learning_curves({"AP": (rows, lines)})
     figure.draw_without_rendering()
     words = [text for text in figure.axes[0].texts if text.get_text()]
     assert [text.get_text() for text in words] == [

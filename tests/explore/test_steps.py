@@ -96,7 +96,9 @@ def test_a_page_too_large_is_made_smaller_or_refused(steps, tmp_path, monkeypatc
     whole = explore.write_page(steps, tmp_path / "whole.html").stat().st_size
     monkeypatch.setattr("ldr_lib.explore.page.LIMIT", 150_000)
     small = explore.write_page(steps, tmp_path / "small.html")
-    assert small.stat().st_size < whole / 2 and "24 x 32 pixels" in small.read_text()
+    assert small.stat().st_size < whole / 2 and "24 x 32 pixels" in small.read_text(
+        encoding="utf-8"
+    )
     monkeypatch.setattr("ldr_lib.explore.page.LIMIT", 1000)
     with pytest.raises(DataError, match="at 3 steps .* fewer images or steps"):
         explore.write_page(steps, tmp_path / "none.html")
@@ -119,7 +121,7 @@ def test_the_widget_follows_the_step(nets, images, tmp_path):
     explorer.step = 55
     assert explorer.step == 100 and explorer.message.startswith('Unknown step "55"; known are 0,')
     explorer.save()
-    assert json.loads((tmp_path / "points.json").read_text())["step"] == 100
+    assert json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))["step"] == 100
     one = SimilarityExplorer(nets[0], images, folder=str(tmp_path))
     one.step = 3
     assert one.step == 0 and one.scene["steps"] == [] and "known are 0" in one.message

@@ -54,7 +54,7 @@ def test_masks_and_points_are_saved_as_they_are_shown(explorer, tmp_path):
     mask = np.asarray(Image.open(tmp_path / "saved" / "image_1_mask.png"))
     shown = np.frombuffer(explorer.similarity, np.uint8).reshape(2, 48, 48)[0]
     assert set(np.unique(mask)) <= {0, 255} and ((mask > 0) == (shown >= 1.9 * 127.5)).all()
-    described = json.loads((tmp_path / "saved" / "points.json").read_text())
+    described = json.loads((tmp_path / "saved" / "points.json").read_text(encoding="utf-8"))
     assert described["threshold"] == 0.9 and described["points"] == [
         {"image": 0, "row": 20, "column": 20, "similar": True, "name": "image 1"}
     ]
@@ -74,7 +74,7 @@ def test_images_of_one_name_keep_a_mask_each(images, tmp_path):
         "01_2_mask.png",
         "points.json",
     }
-    assert len(json.loads((tmp_path / "points.json").read_text())["areas"]) == 2
+    assert len(json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))["areas"]) == 2
 
 
 def named_scene(photograph, names):
@@ -132,7 +132,7 @@ def test_clusters_keep_their_numbers(explorer, n, width):
 
 
 def test_nothing_to_save_and_no_folder_to_save_are_said(explorer, tmp_path):
-    (tmp_path / "saved").write_text("a file where the folder should be")
+    (tmp_path / "saved").write_text("a file where the folder should be", encoding="utf-8")
     assert explorer.save() is None and "could not write" in explorer.message.lower()
     explorer.points = []
     assert explorer.save() is None and "nothing to save" in explorer.message

@@ -1,11 +1,15 @@
 """Guided training: its losses against float64 formulas, its stages, and that it can be resumed."""
 
+import json
+import warnings
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from ldr_lib.checkpoint import identity, state_fingerprint
 from ldr_lib.data.augment import standardise
 from ldr_lib.data.errors import DataError
 from ldr_lib.data.views import ViewMaker
@@ -192,6 +196,77 @@ def test_another_start_other_images_or_teacher_images_are_refused(data, tmp_path
     with pytest.raises(DataError, match="belongs to another run: data was"):
         train_guided(images[::-1], *given, resume=True, start=start)
     train_guided(images, *given, resume=True, start=start)
+
+
+SHORT = replace(TINY, stages=({"guided": 1.0},), epochs=(2,))
+
+
+def test_other_priors_and_guides_are_refused_and_equal_ones_go_on(data, tmp_path):
+    images, make_pairs = data
+    how = (SHORT, tmp_path, "cpu")
+    interrupted(2, images, make_pairs, guide_for("vessel"), *how)
+
+    def pairs(seed=0, **changes):
+        rng = np.random.default_rng(0)
+        eyes, inside = rng.integers(40, 200, (4, 64, 64, 3), np.uint8), np.ones((4, 64, 64), bool)
+        return VesselPairs(eyes, inside, vessel_trees(2, seed, 64), size=32, **changes)
+
+    thicker = replace(guide_for("vessel")["vessel"], clusters=(3,))
+    other = replace(guide_for("vessel"), structures=(thicker,))
+    for maker, guide, name in (
+        (pairs(seed=1), guide_for("vessel"), "make_pairs"),
+        (pairs(shuffled=True), guide_for("vessel"), "make_pairs"),
+        (pairs(), other, "guide"),
+    ):
+        with pytest.raises(DataError, match=f"checkpoint.* belongs to another run: {name} was"):
+            train_guided(images, maker, guide, *how, resume=True)
+    _, rows = train_guided(images, pairs(), guide_for("vessel"), *how, resume=True)
+    assert [row["epoch"] for row in rows] == [0, 1]
+
+
+def test_a_function_that_makes_pairs_cannot_be_compared_and_a_warning_says_so(data, tmp_path):
+    images, make_pairs = data
+
+    def maker(n, device="cpu"):
+        return make_pairs(n, device)
+
+    given = (images, maker, guide_for("vessel"), SHORT, tmp_path, "cpu")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "make_pairs")
+        interrupted(2, *given)
+    with pytest.warns(UserWarning, match="make_pairs cannot be compared .*function is a function"):
+        train_guided(*given, resume=True)
+
+
+def test_checkpoints_of_earlier_revisions_which_noted_no_prior_and_no_guide_go_on(
+    data, tmp_path, monkeypatch, quick_teacher
+):
+    images, make_pairs = data
+    settings = replace(TINY, stages=({"confident": 1.0},), epochs=(2,))
+    given = (images, make_pairs, guide_for("vessel"), settings, tmp_path, "cpu")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(training, "identity", lambda *given, **_: identity(*given))
+        interrupted(2, *given)
+    _, about = read_tensors(tmp_path / "checkpoint.safetensors", "")
+    assert not {"make_pairs", "guide"} & json.loads(about["about"]).keys()
+    _, rows = train_guided(*given, resume=True)
+    assert len(rows) == 2
+    _, about = read_tensors(tmp_path / "checkpoint.safetensors", "")
+    assert {"make_pairs", "guide"} <= json.loads(about["about"]).keys()
+
+
+def test_what_a_pair_maker_holds_is_fingerprinted_or_named(data):
+    _, make_pairs = data
+    make_pairs = copy(make_pairs)
+    before = state_fingerprint(make_pairs)
+    make_pairs.statistics = [one + 1e-3 for one in make_pairs.statistics]
+    assert state_fingerprint(make_pairs) != before == state_fingerprint(data[1])
+    make_pairs.drawn = [np.random.default_rng(0)]
+    with pytest.raises(DataError, match=r"VesselPairs.drawn\[0\] is a Generator, whose content"):
+        state_fingerprint(make_pairs)
+    make_pairs.drawn = make_pairs
+    with pytest.raises(DataError, match="VesselPairs holds itself"):
+        state_fingerprint(make_pairs)
 
 
 def test_maps_of_another_teacher_and_missing_ones_are_named(data, tmp_path, quick_teacher):

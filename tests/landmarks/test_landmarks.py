@@ -158,5 +158,7 @@ def test_the_command_measures_what_is_named_and_prints_the_record(monkeypatch, t
     monkeypatch.setattr(study.Run, "keep", lambda run, label: run.finish().parent / label)
     done = CliRunner().invoke(app, ["localise", "apex_left"])
     assert done.exit_code == 0 and done.output.strip().endswith("apex_left")
-    record = json.loads(next(study.runs_folder().rglob("apex_left/record.json")).read_text())
+    record = json.loads(
+        next(study.runs_folder().rglob("apex_left/record.json")).read_text(encoding="utf-8")
+    )
     assert record["metrics"]["near"] == 5 and record["data"] == {"train": "print", "test": "print"}

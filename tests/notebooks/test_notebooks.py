@@ -27,7 +27,7 @@ def run(name, folder, **parameters):
         cwd=str(path.parent),
         progress_bar=False,
     )
-    return json.loads((folder / "record.json").read_text())
+    return json.loads((folder / "record.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
@@ -293,7 +293,7 @@ def unsupported(text, record, output):
 def test_what_we_found_quotes_the_record(path):
     cells = section_of(path, "What we found")
     assert cells, "no section called What we found"
-    record = json.loads((ROOT / "figures" / path.stem / "record.json").read_text())
+    record = json.loads((ROOT / "figures" / path.stem / "record.json").read_text(encoding="utf-8"))
     text = markdown_of(path, "What we found")
     assert not unsupported(text, record, printed(cells))
 
@@ -329,7 +329,7 @@ def test_committed_outputs_are_whole_and_clean(path):
 @each
 def test_figures_come_with_the_run_that_drew_them(path):
     folder = ROOT / "figures" / path.stem
-    record = json.loads((folder / "record.json").read_text())
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert record["name"] == path.stem and record["git_revision"] and record["figures"]
     assert all((folder / name).exists() for name in record["figures"])
     assert {p.name for p in folder.glob("*.png")} == set(record["figures"])
@@ -339,7 +339,7 @@ def test_parameter_files_name_their_tier():
     files = sorted((ROOT / "notebooks" / "params").glob("*.yaml"))
     assert {path.stem for path in files} == {"smoke", "class", "full"}
     for path in files:
-        parameters = yaml.safe_load(path.read_text())
+        parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert (
             parameters["tier"]
             == path.stem

@@ -15,7 +15,7 @@ def listed(tmp_path, monkeypatch):
 
     def write(text):
         path = tmp_path / "claims.yaml"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         monkeypatch.setattr(claims, "all_claims", lambda: claims._all_claims.__wrapped__(path))
         return path
 
@@ -88,7 +88,7 @@ def test_every_recorded_sentence_is_a_claim_and_every_claim_is_recorded():
         *(ROOT / "figures").glob("*/record.json"),
         *(ROOT / "figures").glob("*/records/*.json"),
     ):
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         for sentence in record["claims"]:
             told.setdefault(claim_of(record["name"], sentence), []).append(path)
     missing = {claim.notebook for claim in set(all_claims()) - set(told)}

@@ -51,7 +51,9 @@ def project(tmp_path, monkeypatch):
 
 
 def head(root):
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, encoding="utf-8"
+    )
     return done.stdout.strip()
 
 

@@ -19,7 +19,7 @@ def test_comments_and_documentation_change_nothing_and_code_does(tmp_path):
         'def f(x):\n    """Other."""\n    # why\n    return (x + 1)\n',
         "def f(x):\n    return x + 2\n",
     ):
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         prints.append(stale.code_of(path))
     assert prints[0] == prints[1] != prints[2]
 
@@ -30,7 +30,8 @@ def notebook(path, *cells, parameters="seed = 0"):
     path.write_text(
         json.dumps(
             {"cells": [*made, {"cell_type": "markdown", "metadata": {}, "source": ["words"]}]}
-        )
+        ),
+        encoding="utf-8",
     )
     return path
 
@@ -108,12 +109,12 @@ def test_every_committed_record_is_listed_and_a_broken_one_is_named(tmp_path, mo
     folder = tmp_path / "figures" / "nb" / "records"
     folder.mkdir(parents=True)
     made = {"name": "nb", "parameters": {"seed": 0}, "claims": {}, "code": {"losses": "old"}}
-    (folder / "a.json").write_text(json.dumps(made))
-    (folder / "b.json").write_text(json.dumps(made | {"code": {}}))
+    (folder / "a.json").write_text(json.dumps(made), encoding="utf-8")
+    (folder / "b.json").write_text(json.dumps(made | {"code": {}}), encoding="utf-8")
     table = stale.stale_records()
     assert list(table["record"]) == ["a", "b"] and list(table["changed"]) == ["losses", ""]
     assert not stale.is_current(folder / "a.json") and stale.is_current(folder / "b.json")
-    (folder / "c.json").write_text("{")
+    (folder / "c.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match="c.json is no run record"):
         stale.stale_records()
 
@@ -148,9 +149,9 @@ def test_a_record_that_was_changed_is_named_by_all_that_read_it(
     assert stale.read_record(kept)["metrics"]["scores"]["a"]["Dice"] == 0.5
     assert not {"checksum", "format"} & stale.read_record(kept).keys()
     assert ledger.evidence()[0]["seed"] == 0 and stale.is_current(kept)
-    text = kept.read_text()
+    text = kept.read_text(encoding="utf-8")
     assert old in text
-    kept.write_text(text.replace(old, new, 1))
+    kept.write_text(text.replace(old, new, 1), encoding="utf-8")
     for read in (
         lambda: stale.read_record(kept),
         ledger.evidence,
@@ -167,15 +168,17 @@ def test_layout_and_order_of_a_record_do_not_count_as_changes(tmp_path, monkeypa
     monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     kept = finished_run(tmp_path)
     record = stale.read_record(kept)
-    kept.write_text(json.dumps(json.loads(kept.read_text()), sort_keys=True))
+    kept.write_text(
+        json.dumps(json.loads(kept.read_text(encoding="utf-8")), sort_keys=True), encoding="utf-8"
+    )
     assert stale.read_record(kept)["claims"] == record["claims"]
 
 
 def test_records_without_a_checksum_stay_valid(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     kept = finished_run(tmp_path)
-    content = json.loads(kept.read_text())
+    content = json.loads(kept.read_text(encoding="utf-8"))
     for entry in ("checksum", "format"):
         del content[entry]
-    kept.write_text(json.dumps(content))
+    kept.write_text(json.dumps(content), encoding="utf-8")
     assert stale.read_record(kept)["metrics"]["pixels"] == {"3": 0.25}

@@ -37,7 +37,8 @@ def project(tmp_path, monkeypatch):
                     {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [source]}
                 ]
             }
-        )
+        ),
+        encoding="utf-8",
     )
     monkeypatch.setattr(ledger, "all_claims", lambda: OWN)
     monkeypatch.setattr(ledger, "project_root", lambda: tmp_path)
@@ -79,7 +80,8 @@ def project(tmp_path, monkeypatch):
                     cells=cells,
                     started=started,
                 )
-            )
+            ),
+            encoding="utf-8",
         )
 
     return record
@@ -149,11 +151,11 @@ def test_old_records_that_say_holds_do_not_stop_the_ledger(project, tmp_path):
     for seed in range(3):
         project(seed, {"vessel found": 0.1})
     for path in (tmp_path / "figures" / "nb" / "records").glob("*.json"):
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         del record["code"]
         record["claims"]["vessel found"]["holds"] = True
         del record["claims"]["vessel found"]["state"]
-        path.write_text(json.dumps(record))
+        path.write_text(json.dumps(record), encoding="utf-8")
     row = ledger.build_ledger().loc[("found", "x")]
     assert row["runs"] == 3 and row["stale"] == "recorded before code was fingerprinted"
 
@@ -197,7 +199,9 @@ def test_changed_code_and_other_images_make_a_result_stale(project):
 def test_the_page_holds_every_claim_and_asks_nobody(project, tmp_path):
     for seed in range(3):
         project(seed, {"vessel found": [-0.1, -0.2, -0.1]})
-    page = ledger.write_report(ledger.build_ledger(), tmp_path / "report.html").read_text()
+    page = ledger.write_report(ledger.build_ledger(), tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
     for words in ("Vessels are found", "not supported", "not run", "Vessels come out."):
         assert words in page
     assert "http" not in page and 'src="/' not in page
@@ -301,13 +305,13 @@ def test_figures_have_links_that_lead_to_them_and_none_leads_outside(
 )
 def test_the_page_takes_a_part_of_the_ledger(project, tmp_path, monkeypatch, part):
     table = ledger.build_ledger().iloc[part]
-    page = ledger.write_report(table, tmp_path / "report.html").read_text()
+    page = ledger.write_report(table, tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<tr id=") == len(table)
     ledger.compare_with_abstract(table), ledger.chance_of(table)
     monkeypatch.setattr(ledger, "ABSTRACT", {})  # sentences that are no longer those of the table
-    assert ledger.write_report(table, tmp_path / "report.html").read_text().count("<tr id=") == len(
-        table
-    )
+    assert ledger.write_report(table, tmp_path / "report.html").read_text(encoding="utf-8").count(
+        "<tr id="
+    ) == len(table)
     monkeypatch.setattr(ledger, "all_claims", lambda: ())
     assert ledger.build_ledger().empty and list(ledger.build_ledger().columns) == list(table)
 
@@ -336,7 +340,7 @@ def test_the_page_takes_a_part_of_the_ledger(project, tmp_path, monkeypatch, par
 def test_a_record_that_is_none_is_named(project, tmp_path, text, words):
     path = tmp_path / "figures" / "nb" / "records" / "broken.json"
     path.parent.mkdir(parents=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=f"broken.json is no run record.*{words}|{words}"):
         ledger.build_ledger()
 
@@ -346,7 +350,9 @@ def test_old_records_without_seed_or_date_do_not_stop_the_ledger(project, tmp_pa
     path.parent.mkdir(parents=True)
     outcome = {"vessel found": {"better": 1, "worse": 0}}
     parameters = {"tier": "class", "dataset": "x"}
-    path.write_text(json.dumps({"name": "nb", "parameters": parameters, "claims": outcome}))
+    path.write_text(
+        json.dumps({"name": "nb", "parameters": parameters, "claims": outcome}), encoding="utf-8"
+    )
     assert ledger.build_ledger().loc[("found", "x"), "state"] == "too few runs"
 
 

@@ -187,7 +187,7 @@ def test_unreadable_parameter_files_are_named(tmp_path, content, words):
     ["", "{}", "[]", "null", '{"cells": 1}', '{"cells": [1]}', '{"cells": [{}]}', "caf\udce9"],
 )
 def test_unreadable_notebooks_are_named(tmp_path, content):
-    (tmp_path / "c.ipynb").write_text(content, errors="surrogateescape")
+    (tmp_path / "c.ipynb").write_text(content, errors="surrogateescape", encoding="utf-8")
     for read in (parameters_of, cells_of):
         with pytest.raises(DataError, match="c.ipynb cannot be read as a notebook"):
             read(tmp_path / "c.ipynb")
@@ -217,6 +217,6 @@ def test_parameters_may_have_types_and_explanations_and_cells_commands(tmp_path)
     assert parameters_of(path) == {"seed": 0, "a": "x", "b": "x"}
     assert cells_of(path)[1] == ["seed", "a", "b"]
     empty = tmp_path / "none.ipynb"
-    empty.write_text(json.dumps({"cells": []}))
+    empty.write_text(json.dumps({"cells": []}), encoding="utf-8")
     with pytest.raises(DataError, match="no cell tagged parameters"):
         parameters_of(empty)

@@ -33,7 +33,7 @@ def test_a_record_says_what_was_run_on_what_and_what_came_out(project, capsys):
     figure, _ = plt.subplots()
     run.figure(figure, "picture", pd.DataFrame({"drawn": [1.0]}))
     plt.close(figure)
-    record = json.loads(run.finish().read_text())
+    record = json.loads(run.finish().read_text(encoding="utf-8"))
     assert run.folder == project / "runs" / "mine"
     assert (
         record["seed"] == 4
@@ -54,7 +54,7 @@ def test_a_record_says_what_was_run_on_what_and_what_came_out(project, capsys):
     )
     assert (run.folder / "picture.png").stat().st_size > 500 and "drawn" in (
         run.folder / "picture.csv"
-    ).read_text()
+    ).read_text(encoding="utf-8")
     printed = capsys.readouterr().out
     assert "not supported one is more than two: 1.000 against 2.500, difference -1.500 [" in printed
 
@@ -90,7 +90,7 @@ def keep(project, seed, value, tier="class"):
         "metrics": {"t": {"a": {"NMI": value}, "b": {"NMI": 1.0}}},
         "claims": {"good": claim},
     }
-    (folder / f"{tier}{seed}.json").write_text(json.dumps(record))
+    (folder / f"{tier}{seed}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def test_means_over_seeds_come_from_matching_records_only(project):
@@ -123,13 +123,13 @@ def test_a_summary_takes_the_better_clustering_of_every_run(project):
     for seed, value in enumerate([0.2, 0.3, 0.4]):
         keep(project, seed, value)
         path = project / "figures" / "nb" / "records" / f"class{seed}.json"
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         record["metrics"]["t"] = {
             "net, clusters": {"NMI": value},
             "net, k-means": {"NMI": 0.3},
             "raw, k-means": {"NMI": 0.1},
         }
-        path.write_text(json.dumps(record))
+        path.write_text(json.dumps(record), encoding="utf-8")
     lines = runs.summary("nb", "t").splitlines()
     assert lines == [
         "|  | NMI |",
@@ -154,10 +154,10 @@ def test_a_notebook_executed_in_place_keeps_results_and_drops_noise(project, tmp
     path = tmp_path / "small.ipynb"
     nbformat.write(notebook, path)
     notebooks.execute_in_place(path)
-    once = path.read_text()
+    once = path.read_text(encoding="utf-8")
     assert [output.text for output in nbformat.read(path, 4).cells[1].outputs] == ["result\n"]
     notebooks.execute_in_place(path)
-    assert path.read_text() == once
+    assert path.read_text(encoding="utf-8") == once
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(project, tmp_path):
@@ -165,10 +165,10 @@ def test_a_notebook_that_fails_is_left_as_it_was(project, tmp_path):
     parameters = nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell("1 / 0")])
     nbformat.write(notebook, path)
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     with pytest.raises(DataError, match="is as before: ZeroDivisionError: division by zero"):
         notebooks.execute_in_place(path)
-    assert path.read_text() == before
+    assert path.read_text(encoding="utf-8") == before
 
 
 def test_tiers_grow_and_the_environment_overrides_them(monkeypatch):

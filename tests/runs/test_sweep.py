@@ -1,5 +1,6 @@
 """Sweeps: what is run, skipped and kept; what a failure, a kill, a hang or a second sweep costs."""
 
+import json
 import os
 import signal
 import subprocess
@@ -29,7 +30,7 @@ def notebook(tmp_path, monkeypatch):
 
 def log_of(notebook) -> list[str]:
     """The seeds that were run, each as often as it was."""
-    return sorted((sweep_folder(notebook) / "log.txt").read_text().split())
+    return sorted((sweep_folder(notebook) / "log.txt").read_text(encoding="utf-8").split())
 
 
 def until(condition, seconds=60):
@@ -47,7 +48,7 @@ def in_a_process(notebook, *arguments):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -62,17 +63,19 @@ def test_a_sweep_skips_what_is_finished_and_a_failure_stops_nothing(notebook):
     table = run_sweep(notebook, cells)
     assert states(table) == ["finished", "failed", "finished"] and "bad luck" in table["error"][1]
     failed = cell_folder(notebook, cells[1])
-    assert "bad luck" in (failed / "error.txt").read_text()
-    assert "bad luck" in (failed / "tiny.ipynb").read_text()
+    assert "bad luck" in (failed / "error.txt").read_text(encoding="utf-8")
+    assert "bad luck" in (failed / "tiny.ipynb").read_text(encoding="utf-8")
     first = cell_folder(notebook, cells[0]) / "values.json"
     before = first.stat().st_mtime_ns
     assert states(run_sweep(notebook, cells)) == ["skipped", "failed", "skipped"]
     assert first.stat().st_mtime_ns == before
     written = pd.read_csv(sweep_folder(notebook) / "table.csv")
     assert states(written) == ["skipped", "failed", "skipped"]
-    (cell_folder(notebook, cells[0]) / "record.json").write_text("{")
+    (cell_folder(notebook, cells[0]) / "record.json").write_text("{", encoding="utf-8")
     assert not is_finished(notebook, cells[0])  # what cannot be read is made again
-    notebook.write_text(notebook.read_text().replace("bad luck", "no luck"))
+    notebook.write_text(
+        notebook.read_text(encoding="utf-8").replace("bad luck", "no luck"), encoding="utf-8"
+    )
     assert not is_finished(notebook, cells[2])
     with pytest.raises(DataError, match="no parameter"):
         run_sweep(notebook, [{"q": 1}])
@@ -162,7 +165,9 @@ def test_a_killed_kernel_costs_its_cell_only(notebook):
     table = run_sweep(notebook, [{"seed": seed, "name": "die"} for seed in (1, 0, 2)])
     assert states(table) == ["failed", "finished", "failed"]
     assert "killed" in table["error"][0]
-    assert "killed" in (cell_folder(notebook, {"seed": 1, "name": "die"}) / "error.txt").read_text()
+    assert "killed" in (cell_folder(notebook, {"seed": 1, "name": "die"}) / "error.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.slow
@@ -174,7 +179,7 @@ def test_cells_share_the_threads_of_this_process(notebook, monkeypatch, own, job
     monkeypatch.setattr(sweep.torch, "get_num_threads", lambda: own)
     cells = grid_of(["seed=0"])
     run_sweep(notebook, cells, jobs)
-    assert (cell_folder(notebook, cells[0]) / "threads").read_text() == each
+    assert (cell_folder(notebook, cells[0]) / "threads").read_text(encoding="utf-8") == each
 
 
 @pytest.mark.slow
@@ -192,7 +197,7 @@ def test_a_cell_that_hangs_is_ended_with_its_children(notebook):
 def test_a_kernel_that_does_not_start_or_is_frozen_is_ended_too(notebook, tmp_path, monkeypatch):
     (tmp_path / "frozen" / "ipykernel").mkdir(parents=True)
     code = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"
-    (tmp_path / "frozen" / "ipykernel" / "__init__.py").write_text(code)
+    (tmp_path / "frozen" / "ipykernel" / "__init__.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "frozen"))
     outcome = run_cell(str(notebook), {}, tmp_path / "cell", 1, minutes=0.03)
     assert outcome.state == "failed" and outcome.error == "stopped after 0.03 minutes"
@@ -295,8 +300,57 @@ def test_records_are_kept_under_names_of_their_own(notebook, tmp_path, monkeypat
     assert len(list((tmp_path / "kept").iterdir())) == 4
 
 
+@pytest.fixture
+def finished(notebook, tmp_path, monkeypatch):
+    """Makes a finished cell whose record says which images it saw."""
+    monkeypatch.setattr(sweep, "record_path", lambda _, label: tmp_path / "kept" / f"{label}.json")
+    monkeypatch.setattr(sweep, "is_finished", lambda *_: True)
+    monkeypatch.setattr(sweep, "record_label", lambda cell: f"hrf_{cell['seed']}")
+
+    def make(data_dir: str, seed: int = 0, **data: str) -> dict:
+        cell = {"data_dir": data_dir, "seed": seed}
+        folder = cell_folder(notebook, cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"name": "tiny", "parameters": {}, "claims": {}, "data": data}
+        (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
+        return cell
+
+    return make
+
+
+def kept_data(path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))["data"]
+
+
+def test_a_record_of_other_images_is_not_replaced(notebook, finished, tmp_path):
+    first = finished("/a", train="one", test="two")
+    (kept,) = keep_records(notebook, [first])
+    second = [finished("/b", seed=1, train="x"), finished("/b", train="one", test="three")]
+    words = r"hrf_0.json holds a record of other images than those in /b \(test\).*Move or remove"
+    with pytest.raises(DataError, match=words):
+        keep_records(notebook, second)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["hrf_0.json"]
+    assert kept_data(kept) == {"train": "one", "test": "two"}
+    both = keep_records(notebook, [first, second[1]])
+    assert kept not in both and [kept_data(path)["test"] for path in both] == ["two", "three"]
+    kept.unlink()
+    assert kept_data(keep_records(notebook, second)[1]) == {"train": "one", "test": "three"}
+
+
+def test_records_of_the_same_images_damaged_ones_and_those_of_the_package_are_replaced(
+    notebook, finished
+):
+    (kept,) = keep_records(notebook, [finished("/a", train="one")])
+    more = {"train": "one", "test": "two"}
+    assert kept_data(keep_records(notebook, [finished("/b", **more)])[0]) == more
+    kept.write_text("{half", encoding="utf-8")
+    assert kept_data(keep_records(notebook, [finished("/b", train="x")])[0]) == {"train": "x"}
+    simulated = finished("", train="changed with the code")
+    assert kept_data(keep_records(notebook, [simulated])[0]) == {"train": "changed with the code"}
+
+
 def test_a_folder_that_cannot_be_written_names_the_way_out(notebook, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("LDR_RUNS", str(tmp_path / "file" / "runs"))
     for attempt in (lambda: run_sweep(notebook, [{}]), lambda: runs.Run("x", {"seed": 0})):
         with pytest.raises(DataError, match="LDR_RUNS"):

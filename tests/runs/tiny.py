@@ -58,12 +58,16 @@ def write(path: Path, body: str = BODY + DOING, parameters: str = PARAMETERS) ->
 
 def values(folder: Path) -> dict:
     """What a cell was given."""
-    return json.loads((folder / "values.json").read_text())
+    return json.loads((folder / "values.json").read_text(encoding="utf-8"))
 
 
 def left_running(sweeps: Path) -> list[int]:
     """Processes of cells that say which they are."""
-    pids = [int(pid) for path in sweeps.rglob("pids") for pid in path.read_text().split()]
+    pids = [
+        int(pid)
+        for path in sweeps.rglob("pids")
+        for pid in path.read_text(encoding="utf-8").split()
+    ]
     return [
         pid
         for pid in pids

@@ -45,6 +45,19 @@ def test_without_a_kernel_there_is_a_still_picture(draw):
     )
 
 
+def test_the_still_picture_may_show_several_choices(draw):
+    def three():
+        """Three powers."""
+        return plt.figure(figsize=(3, 1))
+
+    sliders = Sliders(draw, still=three, power=[1, 2])
+    data = sliders._repr_mimebundle_()
+    assert data["text/plain"] == "Three powers" and data["image/png"] != sliders.picture
+    assert not plt.get_fignums()
+    with pytest.raises(ValueError, match="still must be a function"):
+        Sliders(draw, still=1, power=[1])
+
+
 def test_the_picture_is_described_to_those_who_do_not_see_it(draw):
     draw.__doc__ = 'A curve of "powers".'
     sliders = Sliders(draw, power=[1, 2])

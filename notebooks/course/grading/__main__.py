@@ -17,7 +17,12 @@ def nbgrader(course: Path, *arguments: str) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "nbgrader", *arguments]  # it calls alembic by its name
     return subprocess.run(
-        command, cwd=course, env=os.environ | {"PATH": path}, capture_output=True, text=True
+        command,
+        cwd=course,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     )
 
 

@@ -102,7 +102,8 @@ def _kill_with_children(process: subprocess.Popen) -> None:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+        return [int(one) for one in listed.split()]
     except OSError:
         return []
 
