@@ -42,6 +42,11 @@ class DeclaredRun:
         """Where its record is kept."""
         return RUNNERS[self.command].record(self.options)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it has a record of the present code, from the weights that are there now."""
+        return is_current(self.record) and RUNNERS[self.command].same_start(self.options)
+
     def make(self, data_dir: str) -> None:
         """Runs it and keeps its record."""
         RUNNERS[self.command].make(self.options, data_dir)
@@ -87,8 +92,10 @@ def declared_runs(group: str, plan: Path = PLAN) -> list[DeclaredRun]:
 
 
 def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -> list[DeclaredRun]:
-    """Makes the records of a group that are missing or stale. A run that fails or whose process is
-    killed says why and does not stop the others; one that another process is making is left to it.
+    """Makes the records of a group that are missing or stale: made by other code, or from weights
+    that have changed since, also by the runs that come before in the group. A run that fails or
+    whose process is killed says why and does not stop the others; one that another process is
+    making is left to it.
 
     Args:
         group: A key of the plan.
@@ -106,26 +113,25 @@ def run_group(group: str, data_dir: str, jobs: int = 2, dry_run: bool = False) -
     if jobs < 1:
         raise ValueError(f"jobs must be above 0, not {jobs}")
     runs = declared_runs(group)
-    todo = [run for run in runs if not is_current(run.record)]
+    todo = [run for run in runs if not run.is_made]
     print(f"{len(runs) - len(todo)} of {len(runs)} records of {group} are current")
     if dry_run:
         for run in todo:
             print(f"would run: {run}")
         return todo
-    threads = max(1, torch.get_num_threads() // jobs)
-    failed = {}
-    for command in dict.fromkeys(
-        run.command for run in todo
-    ):  # pretraining comes before what starts from it
-        of_command = [run for run in todo if run.command == command]
-        attempt = partial(_attempt, data_dir=data_dir, threads=threads)
-        for run, said, error in in_own_processes(attempt, of_command, jobs):
+    attempt = partial(_attempt, data_dir=data_dir, threads=max(1, torch.get_num_threads() // jobs))
+    tried, failed = [], {}
+    for command in dict.fromkeys(run.command for run in runs):
+        # pretraining comes before what starts from it, and makes it stale
+        todo = [run for run in runs if run.command == command and not run.is_made]
+        tried += todo
+        for run, said, error in in_own_processes(attempt, todo, jobs):
             print(f"{'failed' if error else said}  {run}", flush=True)
             if error:
                 failed[str(run)] = error
     if failed:
-        raise SomeFailed(failed, len(todo), "runs")
-    return todo
+        raise SomeFailed(failed, len(tried), "runs")
+    return tried
 
 
 def _attempt(run: DeclaredRun, data_dir: str, threads: int) -> str:
@@ -134,7 +140,7 @@ def _attempt(run: DeclaredRun, data_dir: str, threads: int) -> str:
     record = run.record
     try:
         with claimed(runs_folder() / "records" / f"{record.parents[1].name}-{record.stem}"):
-            if not is_current(record):
+            if not run.is_made:
                 run.make(data_dir)
             return "done"
     except Taken as taken:
@@ -143,10 +149,13 @@ def _attempt(run: DeclaredRun, data_dir: str, threads: int) -> str:
 
 @dataclass(frozen=True)
 class Runner:
-    """How a command's record is named and made."""
+    """How a command's record is named and made, and whether a record that the present code made
+    started from the present weights.
+    """
 
     record: Callable[[dict], Path]
     make: Callable[[dict, str], None]
+    same_start: Callable[[dict], bool] = lambda options: True
 
 
 def _notebook_run(options: dict, data_dir: str = "") -> tuple[Path, dict]:
@@ -202,6 +211,12 @@ def _cell(options: dict) -> dict:
     return usual | {k: v for k, v in options.items() if k != "transfer"}
 
 
+def _is_measured(options: dict) -> bool:
+    one = _cell(options)
+    grid = ([one[name]] for name in ("name", "init", "labels", "seed"))
+    return not _load("transfer.experiment").missing_cells(*grid, one["tier"])
+
+
 def _load(module: str) -> ModuleType:
     """A module of this package, when it is needed: records name every module that was loaded when
     they were made.
@@ -214,6 +229,10 @@ RUNNERS = {
     "baselines": Runner(
         lambda _: record_path(_load("guided.study").NAME, "baselines"),
         lambda _, data_dir: _load("guided.baselines").baselines(data_dir),
+    ),
+    "shipped": Runner(
+        lambda _: record_path(_load("guided.study").NAME, _load("guided.shipped_study").SHIPPED),
+        lambda _, data_dir: _load("guided.shipped_study").measure(data_dir),
     ),
     "guided": Runner(
         lambda options: record_path(
@@ -257,5 +276,6 @@ RUNNERS = {
         lambda options, data_dir: _load("transfer.experiment").cell(
             **_cell(options), data_dir=data_dir
         ),
+        _is_measured,
     ),
 }

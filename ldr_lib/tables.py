@@ -186,9 +186,9 @@ def _transfer_tables(tier: str) -> list[str]:
         sections.append(
             _section(
                 f"Segmentation with few labels: {name}, {title}",
-                f"{about}, over seeds, each with its own draw of labelled images (with one label "
-                "seeds 0 and 1 drew the same image); a number in brackets says that fewer seeds "
-                f"were run. {rows}",
+                f"{about}, over draws of labelled images; seeds that drew the same ones are one "
+                "draw, their mean, as brackets say (with one label seeds 0 and 1 are). A number "
+                f"alone in brackets says that fewer than three seeds were run. {rows}",
                 "make transfer",
                 as_markdown(["task", "protocol", "initialisation", *table.columns], body),
             )
@@ -214,14 +214,15 @@ def all_tables() -> str:
         )
         for dataset, title in QUICKSTART_TITLES.items()
     ]
-    sections.append(
+    sections += [
         _section(
-            "What each branch gives the other, simulated photographs (notebook 02)",
+            f"What each branch gives the other: {DATA_TITLES[dataset]} (notebook 02)",
             "The same measures for networks with one branch and with both.",
             "make records",
-            _of_seeds(_summary, BRANCHES, "simulated_fundus"),
+            _of_seeds(_summary, BRANCHES, dataset),
         )
-    )
+        for dataset in ("simulated_fundus", "chase_db1")
+    ]
     sections += [
         _section(
             f"Longer trainings without labels, {images} (notebook 02)",

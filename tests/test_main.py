@@ -13,6 +13,8 @@ from ldr_lib.__main__ import app
 from ldr_lib.commands import COMMANDS
 
 SWEEP = ["sweep", "notebooks/00_quickstart.ipynb"]
+TASK = ["transfer", "disc_drions"]
+OWN = ["transfer", "notebooks", "--masks", "tests"]
 
 
 def run(*arguments):
@@ -67,14 +69,31 @@ def test_every_command_has_help():
         (["guided", "vessel", "--control", "magic"], 'unknown control "magic"'),
         (["transfer", "liver"], 'unknown task "liver"'),
         (["transfer", "notebooks"], "notebooks is a folder: say where the masks of your own"),
-        (["transfer", "disc_drions", "--out", "x"], "disc_drions is given with --out or --split"),
-        (["transfer", "notebooks", "--masks", "tests"], "with a folder for the results, as in"),
+        ([*TASK, "--out", "x"], "disc_drions is given with --out: say where"),
+        (
+            [*TASK, "--folds", "3", "--steps", "9", "--value", "1", "--structure", "cup"],
+            "disc_drions is given with --steps, --folds, --structure, --value: say where the masks",
+        ),
+        (
+            [*TASK, "--split", "s.csv", "--modality", "chest"],
+            "disc_drions is given with --split, --modality: say where",
+        ),
+        (
+            [*TASK, "--no-fine", "--allow-empty"],
+            "disc_drions is given with --fine/--no-fine, --allow-empty/--no-allow-empty: say",
+        ),
+        (
+            [*OWN, "--out", "x", "--jobs", "2", "--data-dir", "y"],
+            "--jobs, --data-dir: only tasks of the kit have this",
+        ),
+        (OWN, "with a folder for the results, as in"),
         (
             ["transfer", "absent", "--masks", "tests", "--out", "absent/result"],
-            "data_dir absent does not exist or is no folder",
+            "images absent does not exist or is no folder",
         ),
         (["predict", "absent", "notebooks", "--out", "absent/found"], "absent does not exist. py"),
         (["predict", "absent", "--out", "x"], "a segmenter and a folder of images without, not 1"),
+        (["predict", "a", "b", "--keep-doubtful", "--out", "x"], "--keep-doubtful needs --structu"),
         (["predict", "a", "b", "--structure", "disc", "--out", "x"], "not 2 paths with it"),
         (
             ["predict", "absent", "--structure", "liver", "--out", "x"],
@@ -108,7 +127,7 @@ def test_it_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "ldr_lib", "compare", "absent", "absent"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 2 and done.stderr.startswith("absent is no run record")
 
@@ -122,8 +141,8 @@ pwd.getpwuid = {}.__getitem__
 
 def test_without_a_home_or_a_place_to_write_the_way_out_is_named(tmp_path):
     (tmp_path / "nobody").mkdir()
-    (tmp_path / "nobody" / "sitecustomize.py").write_text(NOBODY)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "nobody" / "sitecustomize.py").write_text(NOBODY, encoding="utf-8")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     notebook = tiny.write(tmp_path / "tiny.ipynb")
     for changed, words in [
         ({"PYTHONPATH": f"{ROOT}:{tmp_path / 'nobody'}"}, "set HOME to a folder of your own"),
@@ -134,7 +153,7 @@ def test_without_a_home_or_a_place_to_write_the_way_out_is_named(tmp_path):
             [sys.executable, "-m", "ldr_lib", "sweep", str(notebook)],
             env=os.environ | changed,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert done.returncode == 2 and words in done.stderr, done.stderr
         assert len(done.stderr.splitlines()) == 1

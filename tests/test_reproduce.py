@@ -8,8 +8,12 @@ import yaml
 from one_process import in_this_process
 
 from ldr_lib import DataError, reproduce
+from ldr_lib.pretrained import random_encoder
 from ldr_lib.reproduce import Runner
 from ldr_lib.runs.locks import claimed
+from ldr_lib.transfer import experiment
+from ldr_lib.transfer.pretraining import save_encoder
+from ldr_lib.transfer.starts import own_weights
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def plan(tmp_path, monkeypatch):
         if options.get("seed") == 13:
             raise DataError("unlucky")
         made.append((*options.values(), data_dir))
-        record(options).write_text(json.dumps({"code": {}}))
+        record(options).write_text(json.dumps({"code": {}}), encoding="utf-8")
 
     runners = {"first": Runner(record, make), "second": Runner(record, make)}
     monkeypatch.setattr(reproduce, "RUNNERS", runners)
@@ -42,7 +46,8 @@ def plan(tmp_path, monkeypatch):
                 "bad": [{"first": "x", "seed": [13, 0]}],
                 "wrong": [{"third": "x"}],
             }
-        )
+        ),
+        encoding="utf-8",
     )
     monkeypatch.setattr(reproduce.declared_runs, "__defaults__", (path,))
     return made
@@ -77,6 +82,43 @@ def test_one_failure_does_not_stop_the_others(plan):
     assert plan == [("x", 0, "")]
 
 
+def test_what_started_from_other_weights_is_made_again_also_by_this_call(
+    plan, monkeypatch, capsys, tmp_path
+):
+    """The second command starts from what the first has made last."""
+    first, second = reproduce.RUNNERS["first"], reproduce.RUNNERS["second"]
+    weights = []
+
+    def remake(options, data_dir):
+        first.make(options, data_dir)
+        weights.append(options["seed"])
+
+    def same_start(options):
+        return json.loads(second.record(options).read_text(encoding="utf-8"))["from"] == weights
+
+    def start(options, data_dir):
+        second.make(options, data_dir)
+        second.record(options).write_text(json.dumps({"from": weights}), encoding="utf-8")
+
+    runners = {
+        "first": Runner(first.record, remake),
+        "second": Runner(second.record, start, same_start),
+    }
+    monkeypatch.setattr(reproduce, "RUNNERS", runners)
+    reproduce.run_group("group", "", 1)
+    assert reproduce.run_group("group", "", 1) == []
+    weights.append("renewed by hand")
+    capsys.readouterr()
+    (stale,) = reproduce.run_group("group", "", dry_run=True)
+    said = capsys.readouterr().out
+    assert stale.command == "second" and "would run: second c seed=0" in said
+    assert "4 of 5 records of group are current" in said
+    assert reproduce.run_group("group", "", 1) == [stale] and plan[-1] == ("c", 0, "")
+    (tmp_path / "a_0.json").unlink()
+    done = reproduce.run_group("group", "", 1)
+    assert [run.command for run in done] == ["first", "second"]
+
+
 def test_unknown_groups_and_commands_are_named(plan):
     with pytest.raises(ValueError, match='unknown group of runs "all"; known are bad, group'):
         reproduce.declared_runs("all")
@@ -94,6 +136,19 @@ def test_the_committed_plan_names_records_by_its_options():
     notebooks = {(run.record.parents[1].name, run.record.stem) for run in notebooks}
     assert ("00_quickstart", "chase_db1_2") in notebooks
     assert ("04b_guided_organs", "1") in notebooks
+
+
+def test_a_cell_whose_start_has_changed_is_stale(tmp_path, monkeypatch):
+    path = tmp_path / "start.safetensors"
+    save_encoder(random_encoder(3, 7), path)
+    monkeypatch.setattr(experiment, "is_current", lambda record: True)
+    monkeypatch.setattr(reproduce, "is_current", lambda record: True)
+    used = {"data": own_weights(str(path))}
+    monkeypatch.setattr(experiment, "read_record", lambda record: used)
+    one = reproduce.DeclaredRun("transfer", {"transfer": "disc_drions", "init": str(path)})
+    assert one.is_made
+    save_encoder(random_encoder(3, 8), path)
+    assert not one.is_made
 
 
 def test_a_run_that_another_process_makes_is_left_to_it(plan, capsys, tmp_path):
@@ -133,6 +188,8 @@ def test_a_plan_that_is_none_is_named(plan, tmp_path, text, words):
     ],
 )
 def test_options_that_a_command_does_not_have_are_named(tmp_path, entry, words):
-    (tmp_path / "runs.yaml").write_text(yaml.safe_dump({"group": [entry]}, sort_keys=False))
+    (tmp_path / "runs.yaml").write_text(
+        yaml.safe_dump({"group": [entry]}, sort_keys=False), encoding="utf-8"
+    )
     with pytest.raises(DataError, match=words):
         reproduce.declared_runs("group", tmp_path / "runs.yaml")

@@ -57,4 +57,4 @@ def test_a_table_without_three_runs_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(tables, "switch_table", lambda modality: pd.DataFrame())
     assert readme.expected() == f"- {tables.PENDING}"
     assert len(readme.results().splitlines()) == 2 + 4  # those of notebooks 04c and 05
-    assert tables.all_tables().count(tables.PENDING) == 4 + 1 + 5 + 1 + 3
+    assert tables.all_tables().count(tables.PENDING) == 4 + 2 + 5 + 1 + 3

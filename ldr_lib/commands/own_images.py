@@ -7,6 +7,12 @@ import typer
 
 from .options import DATA, DataDir, Tier
 
+OF_OWN_IMAGES = ("out", "steps", "folds", "split", "structure", "value", "modality", "fine")
+OF_OWN_IMAGES += ("allow_empty",)
+"""Options of `transfer` that tasks of the kit do not have."""
+OF_TASKS = ("jobs", "data_dir")
+"""Its options that own images do not have."""
+
 
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder of images.")],
@@ -30,6 +36,7 @@ def check(
 
 
 def transfer(
+    context: typer.Context,
     what: Annotated[
         list[str],
         typer.Argument(
@@ -104,7 +111,7 @@ def transfer(
     if masks is None:
         from ..transfer.experiment import cells
 
-        _require_tasks(what, out or split)
+        _require_tasks(what, _given(context, OF_OWN_IMAGES))
         cells(list(what), list(init), list(labels or [1]), list(seed), data_dir, tier, jobs)
         return
     from ..transfer.own_table import shown
@@ -114,6 +121,10 @@ def transfer(
         raise ValueError(
             "own images are one folder, with a folder for the results, as in python -m ldr_lib "
             "transfer my_images --masks my_masks --out my_result"
+        )
+    if unused := _given(context, OF_TASKS):
+        raise ValueError(
+            f"{unused}: only tasks of the kit have this, own images with --masks do not"
         )
     table = own_study(
         *(what[0], masks, out, tuple(init), tuple(labels or [0]), tuple(seed), folds, split),
@@ -125,12 +136,21 @@ def transfer(
     typer.echo(f"new images: python -m ldr_lib predict {out} NEW_IMAGES --out found")
 
 
-def _require_tasks(tasks: list[str], of_own_images: Path | None) -> None:
-    """A folder without its masks is no task, and tasks have no folder of results."""
+def _given(context: typer.Context, names: tuple[str, ...]) -> str:
+    """Those of some options that stand on the command line, as it spells them."""
+    options = {
+        one.name: "/".join([*one.opts, *one.secondary_opts]) for one in context.command.params
+    }
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return ", ".join(options[name] for name in names if sources[name].name == "COMMANDLINE")
+
+
+def _require_tasks(tasks: list[str], of_own_images: str) -> None:
+    """A folder without its masks is no task, and tasks do not have the options of own images."""
     for name in tasks:
         if of_own_images or Path(name).is_dir():
             raise ValueError(
-                f"{name} is {'a folder' if Path(name).is_dir() else 'given with --out or --split'}"
+                f"{name} is {'a folder' if Path(name).is_dir() else f'given with {of_own_images}'}"
                 ": say where the masks of your own images are, as in python -m ldr_lib transfer "
                 "my_images --masks my_masks --out my_result"
             )
@@ -174,6 +194,8 @@ def predict(
             "predict takes a folder of images with --structure, or a segmenter and a folder of "
             f"images without, not {len(what)} paths {'with' if structure else 'without'} it"
         )
+    if keep_doubtful and not structure:
+        raise ValueError("--keep-doubtful needs --structure: a segmenter of yours doubts no mask")
     if structure:
         from ..guided.folder import predict_folder
 

@@ -30,6 +30,7 @@ from .learning_table import comparisons as comparisons
 from .learning_table import learning_records as learning_records
 from .learning_table import learning_table as learning_table
 from .learning_table import long_run_panels as long_run_panels
+from .learning_table import short_runs as short_runs
 from .learning_table import without_jitter as without_jitter
 from .page import write_page as write_page
 from .plan import plan_table as plan_table

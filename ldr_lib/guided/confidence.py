@@ -1,12 +1,12 @@
 """Is the structure in the image at all? A confidence for each image, in numbers and in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
 
 from ..structures import Guide
-from .familiar import load_familiar, strangeness
+from .familiar import SIDE, Prepared, load_familiar, strangeness
 
 KINDS = {"fundus": "not a retina", "chest": "not a chest X-ray"}
 """Modality to the words for an image of another kind."""
@@ -16,6 +16,8 @@ LEAST_AGREEMENT = 0.5
 """Bound for structures of which the package has no statistics."""
 CUT_OFF = 0.15
 """Share of an organ's outline that lies along the rim from which it counts as cut off."""
+AT_RIM = 1 / 32
+"""Distance from the rim, as a share of the side, up to which an organ reaches it."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Found:
         mask: (S, S) bool, what was made of it.
         inside: (S, S) bool, the field of view.
         image: (H, W, C) or (H, W) uint8, upright.
+        prepared: Side to the image and field of view that the network saw at it.
     """
 
     whole: np.ndarray
@@ -35,6 +38,7 @@ class Found:
     mask: np.ndarray
     inside: np.ndarray
     image: np.ndarray
+    prepared: dict[int, Prepared] = field(default_factory=dict)
 
     @property
     def agreement(self) -> float:
@@ -90,8 +94,22 @@ def is_cut_off(mask: np.ndarray, inside: np.ndarray) -> bool:
     return bool((ring & ~np.pad(inside, 2)).sum() > CUT_OFF * max(1, ring.sum()))
 
 
+def reaches_rim(mask: np.ndarray, inside: np.ndarray) -> bool:
+    """Whether a mask comes close to the rim of the field of view.
+
+    Args:
+        mask: (S, S) bool.
+        inside: (S, S) bool, the field of view.
+    """
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    return bool((depth[mask] <= AT_RIM * len(mask)).any())
+
+
 def judge(found: Found, guide: Guide, structure: str) -> Confidence:
     """The confidence of what was found.
+
+    A photograph that ends in the disc is unlike those of the training, which show the disc whole.
+    It is told from an image of another kind by the map: that of a disc at the rim is sure.
 
     Args:
         found: As `ldr_lib.guided.predict.found_in` gives it.
@@ -99,12 +117,14 @@ def judge(found: Found, guide: Guide, structure: str) -> Confidence:
         structure: One of the guide's.
     """
     _, bounds = load_familiar(guide.modality)
-    strange = strangeness(found.image, guide.modality)
+    strange = strangeness(found.image, guide.modality, found.prepared.get(SIDE))
+    at_rim = is_cut_off if strange <= 1 else reaches_rim
     words = ""
-    if strange > 1:
-        words = KINDS[guide.modality]
-    elif found.agreement < bounds.get(structure, LEAST_AGREEMENT):
-        words = f"no {NAMES.get(structure, structure)} found"
-    elif guide[structure].ellipse and is_cut_off(found.mask, found.inside):
+    is_sure = found.agreement >= bounds.get(structure, LEAST_AGREEMENT)
+    if is_sure and guide[structure].ellipse and at_rim(found.mask, found.inside):
         words = f"no {structure} found: it is cut off by the rim of the field of view"
+    elif strange > 1:
+        words = KINDS[guide.modality]
+    elif not is_sure:
+        words = f"no {NAMES.get(structure, structure)} found"
     return Confidence(found.agreement, strange, words)

@@ -23,6 +23,7 @@ from ..data.simulate import chest, fundus
 from ..pretrained import GuidedNets, load_pretrained
 from ..runs.paths import figures_folder
 from ..tensor_files import save_tensors
+from .confidence import KINDS
 from .familiar import (
     FILE,
     Familiar,
@@ -157,8 +158,8 @@ def measure(data_dir: str, measured: dict[str, int] | None = None) -> Path:
                 given = (modality, "without it", how, structure)
                 few = _evenly(list(images), (measured or MEASURED)[structure])
                 rows.append(_row(*given, few, partial(_outcome, nets, structure)))
-        with atomic_write(TABLE) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
+    with atomic_write(TABLE) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
     return TABLE
 
 
@@ -182,13 +183,14 @@ def _kind(modality: str, image: np.ndarray) -> str:
 
 
 def _outcome(nets: GuidedNets, structure: str, image: np.ndarray) -> str:
+    modality = nets.network(structure).guide.modality
     try:
         _, judged = predict_structure(nets, image, structure, confidence=True)
     except DataError:
         return "stopped"
     if judged.found:
         return "accepted"
-    return "another kind" if judged.strangeness > 1 else "not found"
+    return "another kind" if judged.words == KINDS[modality] else "not found"
 
 
 def _tested(modality: str, data_dir: str) -> dict[tuple[str, str], Callable[[int], Images]]:

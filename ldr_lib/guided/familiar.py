@@ -34,6 +34,9 @@ MARGIN = 2.0
 """How much stranger than 99 % of the training images a picture is before it counts as another kind.
 """
 
+Prepared = tuple[np.ndarray, np.ndarray]
+"""An image (S, S, C) uint8 and its field of view (S, S) bool, prepared for a network."""
+
 
 @dataclass(frozen=True)
 class Familiar:
@@ -96,12 +99,11 @@ def fit_familiar(sets: Iterable[np.ndarray], axes: int = AXES) -> Familiar:
     return Familiar(mean, scale, directions[:axes], variances[:axes], rest, float(bound))
 
 
-def strangeness(image: np.ndarray, modality: str) -> float:
+def strangeness(image: np.ndarray, modality: str, prepared: Prepared | None = None) -> float:
     """How unlike the training images an image is.
 
     Args:
-        image: As in `description`.
-        modality: "fundus" or "chest".
+        image, modality, prepared: As in `description`.
 
     Returns:
         Its distance from them as a share of the bound: above 1 it is of another kind. Infinite for
@@ -113,23 +115,28 @@ def strangeness(image: np.ndarray, modality: str) -> float:
     if modality == "fundus" and not has_colour(image):
         return math.inf
     familiar, _ = load_familiar(modality)
-    return float(familiar.distances(description(image, modality)[None])[0] / familiar.bound)
+    described = description(image, modality, prepared)[None]  # (1, F)
+    return float(familiar.distances(described)[0] / familiar.bound)
 
 
 def has_colour(image: np.ndarray) -> bool:
     """Whether the lit pixels of a photograph have a colour."""
-    lit = image[image.max(2) > LIT]  # (n, 3)
+    step = max(1, min(image.shape[:2]) // 512)
+    small = image[::step, ::step]
+    lit = small[small.max(2) > LIT]  # (n, 3)
     return bool(len(lit)) and not is_plain_grey(lit[None])
 
 
 @torch.no_grad()
-def description(image: np.ndarray, modality: str) -> np.ndarray:
+def description(image: np.ndarray, modality: str, prepared: Prepared | None = None) -> np.ndarray:
     """What the encoder makes of an image: mean and standard deviation of each channel of its
     deepest map, inside the field of view.
 
     Args:
         image: (H, W, 3) photograph or (H, W) X-ray, uint8, upright.
         modality: "fundus" or "chest".
+        prepared: Image and field of view as `prepare_sample` gives them at `SIDE`, where they were
+            made already.
 
     Returns:
         (2 C,) float32.
@@ -137,8 +144,10 @@ def description(image: np.ndarray, modality: str) -> np.ndarray:
     Raises:
         DataError: There is no field of view.
     """
-    small, masks, _ = prepare_sample(Sample(image), SIDE, modality)
-    inside = masks["field_of_view"]  # (S, S)
+    if prepared is None:
+        small, masks, _ = prepare_sample(Sample(image), SIDE, modality)
+        prepared = small, masks["field_of_view"]
+    small, inside = prepared  # (S, S, C), (S, S)
     if not inside.any():
         raise DataError("the image has no field of view")
     x = torch.from_numpy(standardise(small[None], inside[None]))
@@ -154,7 +163,8 @@ def description(image: np.ndarray, modality: str) -> np.ndarray:
 
 @functools.cache
 def _encoder(modality: str) -> Encoder:
-    return load_model(_weights(modality), "cpu").float().eval().encoder
+    with torch.random.fork_rng(devices=[]):  # whoever asks draws the same numbers as without
+        return load_model(_weights(modality), "cpu").float().eval().encoder
 
 
 def _weights(modality: str) -> Path:

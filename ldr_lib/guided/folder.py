@@ -18,7 +18,7 @@ from ..data.checksums import file_digest
 from ..data.crop import CONTENT
 from ..data.errors import DataError, one_of, printable
 from ..data.files import Progress, atomic_write, not_written
-from ..data.folders import stem_of
+from ..data.folders import contents, stem_of
 from ..data.names import numbered
 from ..data.own_images import Folder
 from ..explore.colours import CYAN, outline
@@ -188,11 +188,26 @@ def _networks(structure: str, device: str) -> GuidedNets:
     return load_pretrained(known[one_of(structure, known, "structure")], device)
 
 
+class _Images(Folder):
+    """The images of a folder in which a structure is looked for."""
+
+    def find(self, root, split):
+        items = super().find(root, split)
+        if not items:
+            raise DataError(
+                f"{printable(root)} holds no image, also not in its subfolders; found: "
+                f"{contents(root)}"
+            )
+        return items
+
+
 def _images_of(folder: Path | str, modality: str, out: Path) -> tuple[Folder, list[str]]:
     """The images of a folder without those of the results, and what is to be said about it."""
     path = checked_path(folder, "folder").expanduser()
     if not path.exists():
-        raise DataError(f"the folder {printable(path)} does not exist")
+        raise DataError(
+            f"the folder {printable(path)} does not exist (looked for it from {Path.cwd()})"
+        )
     if path.is_file():
         raise DataError(
             f"{printable(path)} is a file. Give the folder that holds it; predict_structure takes "
@@ -200,7 +215,7 @@ def _images_of(folder: Path | str, modality: str, out: Path) -> tuple[Folder, li
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are remarks of the report
-        images = Folder(path, "all", modality)
+        images = _Images(path, "all", modality)
     results = out.resolve()
     images.items = [item for item in images.items if results not in item.image.resolve().parents]
     if not images.items:

@@ -1,8 +1,10 @@
 """Finding a named structure in an image of any size with a guided network."""
 
+import warnings
 from collections.abc import Sequence
 from itertools import combinations
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from ..device import mixed_precision
 from ..losses import region_vectors
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets
-from ..structures import READINGS, Structure
+from ..structures import READINGS, Guide, Structure
 from .confidence import Confidence, Found, judge
 from .familiar import LIT, has_colour
 from .postprocess import best_ellipse, fill_convex_hulls, largest_components
@@ -130,7 +132,7 @@ def opened(image: np.ndarray | str | PathLike) -> tuple[np.ndarray, str]:
         image: Pixels, or the path of an image file.
 
     Raises:
-        DataError: The file cannot be read, or is a folder.
+        DataError: The file is missing, cannot be read, or is a folder.
     """
     if not isinstance(image, str | PathLike):
         return image, "the image"
@@ -140,6 +142,8 @@ def opened(image: np.ndarray | str | PathLike) -> tuple[np.ndarray, str]:
             f"{printable(path)} is a folder. predict_folder goes through its images, and so does "
             "python -m ldr_lib predict FOLDER"
         )
+    if not path.exists():
+        raise DataError(f"{printable(path)} does not exist (looked for it from {Path.cwd()})")
     return read_image(path), printable(path)
 
 
@@ -166,14 +170,22 @@ def _checked(image: np.ndarray, name: str, channels: int) -> np.ndarray:
     step = max(1, min(image.shape[:2]) // 256)
     lit = image[::step, ::step].reshape(-1, channels)
     lit = lit[lit.max(1) > LIT] if (lit > LIT).any() else lit  # without what lies around an eye
-    low, high = np.percentile(lit, (2.5, 99.5))  # its rim is neither dark nor bright
-    if low >= NEARLY_WHITE or low > 0 and high - low <= NEARLY_FLAT:
-        what = "saturated" if low >= NEARLY_WHITE else "nearly flat"
+    low, high = np.percentile(lit, (2.5, 99.5), 0)  # its rim is neither dark nor bright
+    white = low >= NEARLY_WHITE
+    if low.max() > 0 and (white | (high - low <= NEARLY_FLAT)).all():
         raise DataError(
-            f"{name} is {what}: its values lie between {low:g} and {high:g} of 255. Expose or "
-            "export it again."
+            f"{name} is {'saturated' if white.any() else 'nearly flat'}: its values lie between "
+            f"{_ranges(low, high)} of 255. Expose or export it again."
         )
     return image
+
+
+def _ranges(low: np.ndarray, high: np.ndarray) -> str:
+    """Lowest and highest values of channels in words, as one range where they are alike."""
+    if np.ptp(low) <= NEARLY_FLAT and np.ptp(high) <= NEARLY_FLAT:
+        return f"{low.min():g} and {high.max():g}"
+    each = zip(low, high, ("red", "green", "blue"))
+    return ", ".join(f"{start:g} and {end:g} ({colour})" for start, end, colour in each)
 
 
 def predict_structure(
@@ -212,6 +224,10 @@ def predict_structure(
         DataError: The network has no guide; a file cannot be read; the image has another type,
             channel count or size, or no field of view.
 
+    Warns:
+        UserWarning: Without `confidence`, where the image is of another kind or nothing counts as
+            found in it.
+
     Example:
         >>> photograph = open_dataset("simulated_fundus")[0].image
         >>> map_ = predict_structure(load_pretrained("fundus", "cpu"), photograph, "disc")
@@ -226,10 +242,11 @@ def predict_structure(
         return _predicted(net, image, structure, by, confidence)
     found = []
     for i, one in enumerate(several(image, "image", "images or paths")):
+        where = f"image {i} of {len(image)}: "
         try:
-            found.append(_predicted(net, one, structure, by, confidence))
+            found.append(_predicted(net, one, structure, by, confidence, where))
         except DataError as error:
-            raise DataError(f"image {i} of {len(image)}: {error}") from error
+            raise DataError(f"{where}{error}") from error
     return found
 
 
@@ -239,20 +256,64 @@ def _predicted(
     structure: str,
     by: str | None,
     confidence: bool,
+    where: str = "",
 ) -> np.ndarray | tuple[np.ndarray, Confidence]:
     """The map of one image, with its confidence if that is asked for."""
     pixels, name = opened(image)
     found = found_in(net, pixels, structure, by, name)
-    if not confidence:
-        if net.guide.modality == "fundus" and not has_colour(found.image):
-            raise DataError(
-                f"{name} is grey, an X-ray or a red-free photograph, and photographs in colour are "
-                "needed: nothing that is found in it can be trusted. With confidence=True this is "
-                "said instead of an error"
-            )
-        return found.whole
-    judged = judge(found, net.guide, structure)
-    return found.whole if judged.found else np.zeros_like(found.whole), judged
+    if confidence:
+        judged = judge(found, net.guide, structure)
+        return found.whole if judged.found else np.zeros_like(found.whole), judged
+    require_colour(found, net.guide, name)
+    if doubt := _doubt(found, net.guide, structure, f"the {structure} map of {name}"):
+        warnings.warn(where + doubt, stacklevel=3)
+    return found.whole
+
+
+def map_in(
+    net: TwoBranchNet | GuidedNets, image: np.ndarray, structure: str, by: str | None = None
+) -> np.ndarray:
+    """The map of `predict_structure` without any judgement of it, for many images.
+
+    Args:
+        net: A guided network, or several.
+        image: As in `predict_structure`, pixels only.
+        structure: One that it finds.
+        by: As in `predict_structure`.
+
+    Raises:
+        DataError: The image cannot be used.
+    """
+    net = _guided(net).network(structure)
+    found = found_in(net, image, structure, by)
+    require_colour(found, net.guide, "the image")
+    return found.whole
+
+
+def require_colour(found: Found, guide: Guide, name: str) -> None:
+    """Refuses grey images where photographs of the retina are needed.
+
+    Raises:
+        DataError: The image is grey.
+    """
+    if guide.modality == "fundus" and not has_colour(found.image):
+        raise DataError(
+            f"{name} is grey, an X-ray or a red-free photograph, and photographs in colour are "
+            "needed: nothing that is found in it can be trusted. With confidence=True this is "
+            "said instead of an error"
+        )
+
+
+def _doubt(found: Found, guide: Guide, structure: str, name: str) -> str:
+    """Why a map is doubted, in a sentence; empty where it is not, or where nothing is known of the
+    network, as of one that was trained here.
+    """
+    try:
+        words = judge(found, guide, structure).words
+    except DataError:
+        return ""
+    advice = "confidence=True returns this judgement with an empty map"
+    return words and f"{name} cannot be trusted: {words}. {advice}"
 
 
 def found_in(
@@ -278,9 +339,11 @@ def found_in(
     by = guided.by if by is None or isinstance(by, str) and not by else by
     image, pose = upright_of(_checked(image, name, net.in_channels), modality)
     finest, maps, device = max(guided.sizes), [], next(net.parameters()).device
+    prepared = {}
     for size in guided.sizes:
         small, masks, box = prepare_sample(Sample(image), size, modality)
         inside = masks["field_of_view"]  # (S, S)
+        prepared[size] = small, inside
         x = torch.from_numpy(standardise(small[None], inside[None])).to(device)
         x = x.permute(0, 3, 1, 2).float() / 255  # (1, C, S, S)
         fov = torch.from_numpy(inside)[None].to(device)  # (1, S, S)
@@ -293,7 +356,7 @@ def found_in(
     shaped = _constrained(mean, guided)  # (S, S)
     whole = pose.turn_back(to_original(shaped, box, image.shape[:2], smooth))  # (H, W)
     inside = np.asarray(Image.fromarray(inside).resize((finest, finest)))  # (S, S)
-    return Found(whole, mean, shaped > 0.5, inside, image)
+    return Found(whole, mean, shaped > 0.5, inside, image, prepared)
 
 
 def upright_of(image: np.ndarray, modality: str) -> tuple[np.ndarray, Pose]:

@@ -1,5 +1,5 @@
 """Whether mask files can serve as a prior: what is grey, inverted, stretched or written on is named
-before anything is trained on it.
+before anything is trained on it. Letters that touch the structure are part of it and may be missed.
 """
 
 import warnings
@@ -21,8 +21,10 @@ BETWEEN = 0.05
 LONG, LONGEST = 2.0, 4.0
 """Longer side by shorter side from which mirroring is worth a warning, and up to which it is done.
 """
-LETTERS = 4
-"""Components in a row that make a text."""
+LETTERS, FEWER = 4, 2
+"""Components in a row that make a text, and from which at an edge they look like one."""
+EDGE = 1 / 6
+"""Share of the shorter side within which a text stands at an edge."""
 GAP = 1.6
 """Largest distance of letters that follow each other, in heights."""
 
@@ -101,9 +103,10 @@ def read_mask(path: Path) -> np.ndarray:
 
     Raises:
         DataError: It is unreadable, grey, has text in it, or shows no shape; the file is named.
+            Text that touches the structure may be missed.
 
     Warns:
-        UserWarning: As `check_shape`.
+        UserWarning: Two or three parts at an edge look like letters, or as `check_shape`.
     """
     values, name = flat(read_image(path)), printable(path)
     low, high = int(values.min()), int(values.max())
@@ -117,13 +120,19 @@ def read_mask(path: Path) -> np.ndarray:
     mask = by_histogram(values).mask
     check_shape(mask, name)
     letters = letters_in(mask)
-    if letters:
+    advice = "Paint them black, because crops would show them as structure."
+    if len(letters) >= LETTERS:
         raise DataError(
-            f"{name} has text in it: {len(letters)} letters in a row at column {letters[0].left}, "
-            f"row {letters[0].top}. Paint them black, because crops would show them as structure. "
-            "If these are no letters, give the masks to mask_bank as arrays."
+            f"{name} has text in it: {_place(letters)}. {advice} If these are no letters, give the "
+            "masks to mask_bank as arrays."
         )
+    if letters:
+        warnings.warn(f"{name} may have text in it: {_place(letters)}. {advice}", stacklevel=4)
     return mask
+
+
+def _place(letters: list[Part]) -> str:
+    return f"{len(letters)} letters in a row at column {letters[0].left}, row {letters[0].top}"
 
 
 def letters_in(mask: np.ndarray) -> list[Part]:
@@ -134,19 +143,40 @@ def letters_in(mask: np.ndarray) -> list[Part]:
         mask: (H, W) bool.
 
     Returns:
-        Its letters from left to right, at least four; none where there is no text. Letters of a
-        text upwards are those of the mask turned by a quarter.
+        Its letters in the order of reading: at least four, or two where they stand at an edge; none
+        where there is no text. Letters that touch something else are not told from it.
 
     Example:
         >>> letters_in(np.eye(64, dtype=bool))
         []
     """
-    rows = [row for turned in (mask, np.rot90(mask, -1)) for row in _rows_of_letters(turned)]
+    upwards = [
+        [_turned_back(part, len(mask)) for part in row]
+        for row in _rows_of_letters(np.rot90(mask, -1))
+    ]
+    rows = [
+        row
+        for row in _rows_of_letters(mask) + upwards
+        if len(row) >= (FEWER if _is_at_edge(row, *mask.shape) else LETTERS)
+    ]
     return max(rows, key=len, default=[])
 
 
+def _turned_back(part: Part, height: int) -> Part:
+    """Where a part of a mask that was turned by a quarter lies in the mask, of so many rows."""
+    return Part(height - part.right, height - part.left, part.top, part.bottom)
+
+
+def _is_at_edge(row: list[Part], height: int, width: int) -> bool:
+    """Whether all letters of a row stand near one edge of the mask."""
+    near = EDGE * min(height, width)
+    return all(part.bottom <= near or part.top >= height - near for part in row) or all(
+        part.right <= near or part.left >= width - near for part in row
+    )
+
+
 def _rows_of_letters(mask: np.ndarray) -> list[list[Part]]:
-    """Rows of at least four letters."""
+    """Rows of letters, also of a single one."""
     labels, _ = ndimage.label(mask, np.ones((3, 3)))
     parts = [Part(y.start, y.stop, x.start, x.stop) for y, x in ndimage.find_objects(labels)]
     tallest = max(mask.shape) / 8
@@ -161,7 +191,7 @@ def _rows_of_letters(mask: np.ndarray) -> list[list[Part]]:
             rows.append([part])
         else:
             row.append(part)
-    return [row for row in ended + rows if len(row) >= LETTERS]
+    return ended + rows
 
 
 def _may_be_letter(part: Part, tallest: float) -> bool:

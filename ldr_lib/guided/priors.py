@@ -165,7 +165,8 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
         ValueError: The size is out of range.
 
     Warns:
-        UserWarning: The folder holds one mask only, or as in `mask_bank`.
+        UserWarning: The folder holds one mask only; parts of a mask at an edge look like letters,
+            where text that touches the structure may be missed; or as in `mask_bank`.
 
     Taught in notebook 04a, section 1.
     """
@@ -186,13 +187,14 @@ def masks_in(folder: Path | str, size: int = 512) -> MaskBank:
             f"the prior folder {printable(folder)} holds no image file; put binary masks there, "
             "white structure on black"
         )
-    if len(paths) == 1:
+    masks = [read_mask(path) for path in paths]
+    if len(masks) == 1:
         warnings.warn(
             f"the prior folder {printable(folder)} holds one mask: all shapes are crops of it. "
             "Add masks, as far as you have some; the priors of notebook 04a hold ten.",
             stacklevel=2,
         )
-    return _bank([read_mask(path) for path in paths], folder.name, size)
+    return _bank(masks, folder.name, size)
 
 
 def _tree(seed: int, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..pretrained import PRETRAINED, GuidedNets, load_pretrained
 from ..runs.paths import runs_folder
 from ..runs.run import Run
 from ..structures import Guide, Structure
-from .predict import predict_structure
+from .predict import map_in
 from .scores import threshold_free_scores
 from .study import NAME
 from .tested import TESTED, overlap, samples_of
@@ -86,7 +86,7 @@ def _scores(
     """Scores of maps at the size of the masks, found in images resized by a factor."""
     truths = [sample.masks[TESTED[structure][1]] for sample in samples]
     maps = [
-        _resized(predict_structure(nets, _scaled(sample.image, factor), structure), truth.shape)
+        _resized(map_in(nets, _scaled(sample.image, factor), structure), truth.shape)
         for sample, truth in zip(samples, truths)
     ]
     table = overlap([map_ > 0.5 for map_ in maps], truths, structure)

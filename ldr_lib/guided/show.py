@@ -15,7 +15,7 @@ from ..explore.colours import outline, unit_range
 from ..explore.panels import WIDTH
 from ..network import TwoBranchNet
 from ..pretrained import GuidedNets
-from .predict import predict_structure
+from .predict import map_in, opened
 from .settings import METHODS
 
 KINDS = {"guided network": "#00527a", "control": "#d55e00", "rule or reference": "#e69f00"}
@@ -45,7 +45,7 @@ def predict_images(
     Taught in notebook 04a, section 2.
     """
     images = several(images, "images", "images (H, W, 3) or (H, W)")
-    return [predict_structure(model, image, structure, by) for image in images]
+    return [map_in(model, opened(image)[0], structure, by) for image in images]
 
 
 def thumbnails(

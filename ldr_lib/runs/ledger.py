@@ -103,6 +103,8 @@ ABSTRACT = {
         "long-chest-auc-brightness",
         "long-chest-heart-brightness",
         "long-disc-auc-brightness",
+        "short-filter-bank",
+        "short-imagenet",
         "plain-vessel-both",
         *(
             f"plain-{structure}-{other}"

@@ -23,7 +23,6 @@ from .table import gain_intervals as gain_intervals
 from .table import gains as gains
 from .table import paired_gains as paired_gains
 from .table import paired_images as paired_images
-from .table import transfer_markdown as transfer_markdown
 from .table import transfer_records as transfer_records
 from .table import transfer_table as transfer_table
 from .tasks import TASKS as TASKS

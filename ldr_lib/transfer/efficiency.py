@@ -12,7 +12,7 @@ from ..data.checks import number, whole
 from ..data.errors import one_of
 from ..explore.words import as_written
 from .figures import INITS
-from .table import KEYS, PROTOCOLS, require_records
+from .table import PROTOCOLS, ROW, by_draw, require_records
 
 
 def after_steps(records: pd.DataFrame, labels: int = 4) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def after_steps(records: pd.DataFrame, labels: int = 4) -> pd.DataFrame:
         labels: Number of labelled images; 0 for all.
 
     Returns:
-        Columns "task", "protocol", "init", "seed", "steps" (of the stage) and "Dice".
+        Columns "task", "protocol", "init", "labels", "draw" (as in `by_draw`), "steps" (of the
+        stage), "Dice" (mean over the runs of a draw) and "runs".
 
     Raises:
         ValueError: No training with so many labels looked at set-aside images.
@@ -41,15 +42,15 @@ def after_steps(records: pd.DataFrame, labels: int = 4) -> pd.DataFrame:
     for _, one in looked.iterrows():
         seen = pd.Series({int(step): dice for step, dice in one["looks"].items()}).sort_index()
         values = seen.reindex(steps).fillna(seen.max())
-        about = {key: one[key] for key in ("task", "protocol", "init", "seed")}
+        about = {key: one[key] for key in (*ROW, "seed", "labelled")}
         rows += [about | {"steps": step, "Dice": dice} for step, dice in values.items()]
-    return pd.DataFrame(rows)
+    return by_draw(pd.DataFrame(rows), "Dice", "steps")
 
 
 def step_curves(
     records: pd.DataFrame, inits: tuple[str, ...] = ("random", *INITS), labels: int = 4
 ) -> Figure:
-    """Dice of the set-aside images against the number of steps, mean and spread over seeds.
+    """Dice of the set-aside images against the number of steps, mean and spread over draws.
 
     Args:
         records: As `transfer_records` returns them, of a tier that looks at set-aside images.
@@ -129,7 +130,7 @@ def labels_to_reach(
     share = number(share, "share", 0, 1)
     whole_set = records[records["labels"] == 0]
     one_of(over, list(whole_set["init"].unique()), "initialisation measured with all labels")
-    means = records.groupby([*KEYS[:2], "init", "labels"])["Dice"].mean()
+    means = by_draw(records, "Dice").groupby(ROW)["Dice"].mean()
     rows = {}
     for (task, protocol, init), dice in means.groupby(level=[0, 1, 2]):
         target = means.get((task, protocol, over, 0), np.nan) * share

@@ -15,7 +15,7 @@ from ..data.checks import names as names_of
 from ..data.errors import one_of
 from ..explore.failures import errors_legend, paint_errors
 from ..explore.words import as_written, write_title
-from .table import PROTOCOLS, gain_intervals, paired_gains, require_records
+from .table import PROTOCOLS, by_draw, gain_intervals, paired_gains, require_records
 
 INITS = ("autoencoder", "instance", "dense", "imagenet", "ldr")
 """Pretrainings that are compared with a random encoder."""
@@ -67,7 +67,7 @@ def gains_forest(
 
 
 def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figure:
-    """Gain over a random encoder against the number of labelled images, with the spread over seeds.
+    """Gain over a random encoder against the number of labelled images, with the spread over draws.
 
     Args:
         records: As `transfer_records` returns them.
@@ -85,7 +85,7 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
     inits = names_of(inits, "inits", "initialisations")
     if not set(inits) - {"random"} & set(records["init"]):
         raise ValueError(f"none of {', '.join(inits)} is measured in these records")
-    gains = paired_gains(records[records["init"].isin(("random", *inits))])
+    gains = by_draw(paired_gains(records[records["init"].isin(("random", *inits))]), "gain")
     gains = gains.sort_values("labels", key=lambda n: n.replace(0, 10**6))
     gains = gains.assign(
         labelled=gains["labels"].map(lambda n: str(n or "all")),

@@ -48,8 +48,8 @@ def folds_of(path: Path | str, names: list[str]) -> pd.Series:
     """Folds from a table with the columns "image" and "fold".
 
     The images of a fold are tested by a network that was trained on all others. Images of the fold
-    "train" are only trained on, so that "train" and "test" give one split. What belongs together,
-    such as the two eyes of a patient, belongs in one fold.
+    "train" are only trained on, so that "train" and "test" give one split. Capitals do not tell
+    folds apart. What belongs together, such as the two eyes of a patient, belongs in one fold.
 
     Args:
         path: A csv file; the image is named with or without its suffix.
@@ -77,7 +77,9 @@ def folds_of(path: Path | str, names: list[str]) -> pd.Series:
     known = {name.casefold(): name for name in names}
     images = [_name(image, known) for image in table["image"]]
     strangers = [image for image, name in zip(table["image"], images) if name is None]
-    folds = pd.Series(table["fold"].to_numpy(), images, name="fold")
+    spelled = {TRAIN: TRAIN}  # others as they are written first
+    folds = [spelled.setdefault(fold.casefold(), fold) for fold in table["fold"]]
+    folds = pd.Series(folds, images, dtype=str, name="fold")
     left = [name for name in names if name not in folds.index]
     faults = {
         "names images that are not there": strangers,

@@ -2,7 +2,7 @@
 values of a mask mean.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..data import checks
 from ..data.adapter import Item
 from ..data.checks import several, text
 from ..data.errors import DataError, printable
-from ..data.folders import list_folder, stem_of
+from ..data.folders import contents, list_folder, stem_of
 from ..data.masks import Decision, by_histogram, flat
 from ..data.own_images import Folder
 from ..data.read import read_picture
@@ -50,22 +50,33 @@ class LabelledFolder(Folder):
         self.values = tuple(sorted({checks.whole(value, "a value", 0, 255) for value in values}))
         of_values = f" of value {listed(self.values)}" if self.values else ""
         self.name = f"own images with {structure}{of_values}"  # is part of the fingerprint
-        self.masks_root = _folder(masks, "masks")
-        super().__init__(images, "all", modality)
+        self.masks_root = existing_folder(masks, "masks")
+        super().__init__(existing_folder(images, "images"), "all", modality)
         self.opened_by_name = False  # leaves X-rays as they lie
 
     def find(self, root, split):
         images = [item.image for item in super().find(root, split)]
-        others = set(images)
-        masks = [path for path in list_folder(self.masks_root).images if path not in others]
+        taken = set(images)
+        masks = [path for path in list_folder(self.masks_root).images if path not in taken]
         if not masks:
-            raise DataError(f"{printable(self.masks_root)} holds no mask: no image file is in it")
-        (structure,), pairs = self.structures, paired(images, masks)
+            raise DataError(
+                f"{printable(self.masks_root)} holds no mask: no image file is in it that is not "
+                f"one of the images; found: {contents(self.masks_root)}"
+            )
+        others = self._left_out({path.absolute() for path in (*images, *masks)})
+        pairs, (structure,) = paired(images, masks, others), self.structures
         self.mask_files = set(pairs.values())
         return [
             Item(image, {structure: ((mask,), partial(structure_in, path=mask, of=self.values))})
             for image, mask in pairs.items()
         ]
+
+    def _left_out(self, read: set[Path]) -> Iterator[Path]:
+        """The files of both folders that count neither as image nor as mask, by name."""
+        found = {
+            path.absolute() for root in (self.root, self.masks_root) for path in root.rglob("*")
+        }
+        yield from sorted(path for path in found - read if path.is_file())
 
     def part(self, rows: Iterable[int]) -> "LabelledFolder":
         """Some of the images, by their numbers."""
@@ -83,7 +94,17 @@ class LabelledFolder(Folder):
         return read_picture(path) if path in self.mask_files else super().read(path)
 
 
-def _folder(path, name: str) -> Path:
+def existing_folder(path: Path | str, name: str) -> Path:
+    """A folder that the user has named.
+
+    Args:
+        path: The folder; "~" stands for the user's own.
+        name: What it holds, for the message.
+
+    Raises:
+        ValueError: It is no path.
+        DataError: It is not there, or no folder.
+    """
     folder = checks.path(path, name).expanduser()
     if not folder.is_dir():
         raise DataError(
@@ -93,13 +114,15 @@ def _folder(path, name: str) -> Path:
     return folder
 
 
-def paired(images: list[Path], masks: list[Path]) -> dict[Path, Path]:
+def paired(images: list[Path], masks: list[Path], others: Iterable[Path] = ()) -> dict[Path, Path]:
     """Which mask belongs to which image: it has the image's name, or begins with it. Capitals do
     not count, and of several images that fit, the one with the longest name is meant.
 
     Args:
         images: Image files.
         masks: Mask files.
+        others: Files beside them that are neither; those whose names fit what has no partner are
+            named.
 
     Returns:
         Image to mask.
@@ -135,9 +158,14 @@ def paired(images: list[Path], masks: list[Path]) -> dict[Path, Path]:
         if paths
     ]
     if missing:
+        left_out = [path.name for path in others if _fits(path, without, strays)]
+        about = (
+            f" Left out, though the names fit: {listed(left_out)}; images and masks are read from "
+            "png, tif and other image files."
+        )
         raise DataError(
-            f"{'; '.join(missing)}. In this kit {NAMES}. Rename them, or move what has no partner "
-            "to another folder."
+            f"{'; '.join(missing)}.{about if left_out else ''} In this kit {NAMES}. Rename them, "
+            "or move what has no partner to another folder."
         )
     for image, own in found.items():
         if len(own) > 1:
@@ -152,6 +180,14 @@ def _owner(mask: str, images: Iterable[str]) -> str | None:
     """The longest of the images' names with which a mask's name begins."""
     fitting = [name for name in images if _begins_with(mask, name)]
     return max(fitting, key=len, default=None)
+
+
+def _fits(path: Path, images: list[Path], masks: list[Path]) -> bool:
+    """Whether a file's name is that of a mask of some images, or of an image of some masks."""
+    name = stem_of(path).casefold()
+    return any(_begins_with(name, stem_of(image).casefold()) for image in images) or any(
+        _begins_with(stem_of(mask).casefold(), name) for mask in masks
+    )
 
 
 def _begins_with(mask: str, image: str) -> bool:

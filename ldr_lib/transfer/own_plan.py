@@ -4,7 +4,9 @@ tells whether a folder of results is of the same.
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from scipy import ndimage
 
 from ..data import checks
 from ..data.checksums import sealed, unsealed
+from ..data.crop import prepare_sample
 from ..data.errors import DataError, printable
-from ..data.files import atomic_write
+from ..data.files import atomic_write, progress
 from ..data.prepare import Prepared, prepare
 from ..network import Encoder
 from ..pretrained import CHANNELS
@@ -30,6 +33,8 @@ LIKE = {True: TASKS["vessel_chase_db1"], False: TASKS["disc_drions"]}
 FINE = 5
 """Widest place of a fine structure in pixels of an image of 128."""
 PLAN = "plan.json"
+FAULTS = 3
+"""Unusable images that a message explains."""
 
 
 @dataclass
@@ -103,7 +108,9 @@ def open_study(
     out: Path,
     device: str,
 ) -> OwnStudy:
-    """Prepares own images at the size that their structure needs, and puts them into folds.
+    """Reads own images and masks, prepares them at the size that their structure needs, and puts
+    them into folds. The dataset's `report` then has every doubt about them, also where the prepared
+    images come from the cache.
 
     Args:
         dataset: Images and masks.
@@ -117,29 +124,44 @@ def open_study(
     Raises:
         DataError: An image or mask cannot be used, or the split does not fit the images.
     """
+    _require_usable(dataset)
     (structure,) = dataset.structures
     fine = _is_fine(dataset) if fine is None else checks.flag(fine, "fine")
     task = replace(LIKE[fine], dataset="folder", structure=structure)
-    prepared = _prepared(dataset, task.size)
+    prepared = prepare(dataset, task.size)
     names = [item.name for item in dataset.items]
     of_images = folds_of(split, names) if checks.given(split) else random_folds(names, folds)
     return OwnStudy(dataset, prepared, task, of_images, settings, out, device)
 
 
-def _prepared(dataset: LabelledFolder, size: int) -> Prepared:
-    """All images at one size; one that cannot be used stops the study."""
-    prepared = prepare(dataset, size)
-    if prepared.skipped:
+def _require_usable(dataset: LabelledFolder) -> None:
+    """Reads all images as a training does; one that cannot be used stops the study."""
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(partial(_fault, dataset), range(len(dataset)))
+        faults = [fault for fault in progress(found, "reading", len(dataset)) if fault]
+    if faults:
+        more = f"; and {len(faults) - FAULTS} more" if len(faults) > FAULTS else ""
         raise DataError(
-            f"{len(prepared.skipped)} of {len(dataset)} images cannot be used: "
-            + "; ".join(prepared.skipped[:3])
+            f"{len(faults)} of {len(dataset)} images cannot be used, and a study takes all that "
+            "are there. Mend them, or remove them with their masks: "
+            + "; ".join(faults[:FAULTS])
+            + more
         )
-    return prepared
+
+
+def _fault(dataset: LabelledFolder, i: int) -> str:
+    """Why an image or its mask cannot be used, or ""."""
+    try:
+        prepare_sample(dataset[i], LIKE[False].size, dataset.modality)
+    except DataError as error:
+        where = printable(dataset.items[i].image)
+        return str(error) if where in str(error) else f"{where}: {error}"
+    return ""
 
 
 def _is_fine(dataset: LabelledFolder) -> bool:
     """Whether a structure is too fine for whole images of 128 pixels."""
-    masks = _prepared(dataset, LIKE[False].size).masks[dataset.structures[0]]
+    masks = prepare(dataset, LIKE[False].size).masks[dataset.structures[0]]
     widths = [2 * ndimage.distance_transform_edt(np.pad(mask, 1)).max() for mask in masks]
     return float(np.median(widths)) < FINE
 

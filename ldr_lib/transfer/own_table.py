@@ -18,8 +18,9 @@ def results(cells: list[dict]) -> pd.DataFrame:
         cells: As `own_study` keeps them.
 
     Returns:
-        Columns "start", "labels" ("all" or a number), "protocol", "seed", "fold", "image" and the
-        measures, "Dice" and "clDice" or "HD95" (pixels).
+        Columns "start", "labels" ("all" or a number), "protocol", "seed", "fold", "labelled" (names
+        of the labelled images; "all"), "image" and the measures, "Dice" and "clDice" or "HD95"
+        (pixels).
     """
     rows = [
         {
@@ -28,6 +29,7 @@ def results(cells: list[dict]) -> pd.DataFrame:
             "protocol": protocol,
             "seed": cell["seed"],
             "fold": cell["fold"],
+            "labelled": ", ".join(sorted(cell["labelled"])) if cell["labels"] else "all",
             "image": image,
             **measures,
         }
@@ -45,10 +47,12 @@ def summary(images: pd.DataFrame) -> pd.DataFrame:
         images: As `results` returns it.
 
     Returns:
-        A row for each start, number of labels and protocol: "images", "seeds", and for each measure
-        its mean, "sd" (between images, over seeds of the mean) and "low" and "high" (the bootstrap
-        interval over images and seeds of `paired_difference`); where a random start was measured,
-        what the start gains over it in Dice, image by image, with the same interval.
+        A row for each start, number of labels and protocol: "images", "seeds", "draws", and for
+        each measure its mean, "sd" (between images, over draws of the mean) and "low" and "high"
+        (the interval over images and draws of `paired_difference`); where a random start was
+        measured, what the start gains over it in Dice, image by image, with the same interval.
+        Seeds that drew the same labelled images in every fold are one draw, their mean; where all
+        images are labelled nothing is drawn, and each seed counts.
     """
     measures = [name for name in images.columns[images.columns.get_loc("image") + 1 :]]
     groups = {key: group for key, group in images.groupby(KEYS, sort=False)}
@@ -56,8 +60,10 @@ def summary(images: pd.DataFrame) -> pd.DataFrame:
     for key, group in groups.items():
         row = dict(zip(KEYS, key))
         for measure in measures:
-            values = _by_seed(group, measure)
-            row |= {"images": values.shape[1], "seeds": len(values)} if measure == "Dice" else {}
+            values = _by_draw(group, measure)
+            if measure == "Dice":
+                row |= {"images": values.shape[1], "seeds": group["seed"].nunique()}
+                row |= {"draws": len(values)}
             mean = paired_difference(values, np.zeros_like(values))
             between = pd.Series(np.nanmean(values, 0)).std()
             row |= {measure: mean.mean, f"{measure} sd": between}
@@ -67,19 +73,24 @@ def summary(images: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _by_seed(group: pd.DataFrame, measure: str) -> np.ndarray:
-    """(seeds, images) values of a measure."""
-    return group.pivot(index="seed", columns="image", values=measure).to_numpy(float)
+def _by_draw(group: pd.DataFrame, measure: str) -> np.ndarray:
+    """(draws, images) values of a measure, means over the seeds of each draw."""
+    by_seed = group.pivot(index="seed", columns="image", values=measure)
+    if (group["labels"] != "all").all():
+        folds = group.pivot_table("labelled", "seed", "fold", "first")
+        by_seed = by_seed.groupby([folds[fold] for fold in folds], sort=False, dropna=False).mean()
+    return by_seed.to_numpy(float)
 
 
 def _gain(group: pd.DataFrame, other: pd.DataFrame | None) -> dict[str, float]:
-    """What a start gains over another one, on the seeds and images of both."""
+    """What a start gains over another one, on the draws and images of both."""
     if other is None:
         return {}
-    both = group.merge(other, on=["seed", "image"], suffixes=("", " of other"))
+    shared = ["labels", "seed", "fold", "labelled", "image"]
+    both = group.merge(other, on=shared, suffixes=("", " of other"))
     if both.empty:
         return {}
-    gain = paired_difference(_by_seed(both, "Dice"), _by_seed(both, "Dice of other"))
+    gain = paired_difference(_by_draw(both, "Dice"), _by_draw(both, "Dice of other"))
     return {f"over {OVER}": gain.mean, "over low": gain.low, "over high": gain.high}
 
 
@@ -89,7 +100,7 @@ def shown(table: pd.DataFrame) -> str:
     Args:
         table: As `summary` returns it.
     """
-    lines = table[[*KEYS, "images", "seeds"]].copy()
+    lines = table[[*KEYS, "images", "seeds", "draws"]].copy()
     for name in table.columns:
         if f"{name} sd" in table.columns:
             digits = 1 if name == "HD95" else 3

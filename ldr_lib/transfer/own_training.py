@@ -109,7 +109,7 @@ def own_study(
     settings = TransferSettings.for_tier(tier, **({} if steps is None else {"steps": steps}))
     out = results_folder(out)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # they are said below
+        warnings.simplefilter("ignore", UserWarning)  # `_introduce` says each doubt once
         dataset = LabelledFolder(images, masks, structure, values, modality)
         study = open_study(dataset, fine, split, folds, settings, out, device)
     require_masks(study, max(labels), checks.flag(allow_empty, "allow_empty"))

@@ -173,7 +173,8 @@ def pretrain(
         The encoder in evaluation mode, and the rows of the log.
 
     Raises:
-        DataError: Unknown method, or images, checkpoint or folder cannot be used.
+        DataError: Images, checkpoint or folder cannot be used.
+        ValueError: Unknown method, or there are no settings.
 
     Taught in notebook 05, section 3.
     """

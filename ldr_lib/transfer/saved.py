@@ -20,7 +20,7 @@ from ..device import pick_device, to_device
 from ..network import Encoder
 from ..tensor_files import fingerprint_of, read_tensors, save_tensors
 from .imagenet import IMAGENET, ImageNetEncoder
-from .own_masks import listed
+from .own_masks import existing_folder, listed
 from .segmenter import Segmenter, segment
 
 MAKE = "python -m ldr_lib transfer IMAGES --masks MASKS --out FOLDER makes one"
@@ -132,7 +132,7 @@ class _NewImages(Folder):
     """New images, brought to what a segmenter sees."""
 
     def __init__(self, images, seen: SeenAs):
-        super().__init__(images, "all", seen.modality)
+        super().__init__(existing_folder(images, "images"), "all", seen.modality)
         self.opened_by_name = False  # leaves X-rays as they lie, as in training
         self.channels, self.ranges = seen.channels, self.ranges | seen.ranges
 

@@ -7,7 +7,7 @@ from ..data.checks import instance, text, whole
 from ..data.checks import names as names_of
 from ..data.errors import DataError, one_of
 from ..runs.intervals import Difference, paired_difference
-from ..runs.records import as_markdown, committed_records
+from ..runs.records import committed_records
 from .pretraining import NAME
 from .tasks import REAL_TASKS
 
@@ -30,7 +30,9 @@ method.
 """
 MEASURES = ("Dice", "clDice", "HD95", "between images")
 PROTOCOLS = ("frozen", "fine-tuned")
-KEYS = ["task", "protocol", "labels", "seed"]
+ROW = ["task", "protocol", "init", "labels"]
+"""What stands in one place of the tables."""
+KEYS = ["task", "protocol", "labels", "seed", "labelled"]
 """What two cells must share to be compared."""
 
 
@@ -42,9 +44,10 @@ def transfer_records(tier: str = "study") -> pd.DataFrame:
         tier: As in `TransferSettings.for_tier`.
 
     Returns:
-        Columns task, init, labels (0: all), seed, protocol, "Dice" (mean over the test images),
-        "between images" (their standard deviation), "clDice" or "HD95", "images" (a Series of Dice
-        by test image), and "looks" (number of steps to Dice of the images that were set aside).
+        Columns task, init, labels (0: all), seed, "labelled" (the names of the labelled images),
+        protocol, "Dice" (mean over the test images), "between images" (their standard deviation),
+        "clDice" or "HD95", "images" (a Series of Dice by test image), and "looks" (number of steps
+        to Dice of the images that were set aside).
 
     Raises:
         DataError: No cell of this tier is kept.
@@ -56,6 +59,7 @@ def transfer_records(tier: str = "study") -> pd.DataFrame:
         if "task" not in record["parameters"]:
             continue
         about = {key: record["parameters"][key] for key in ("task", "init", "labels", "seed")}
+        about["labelled"] = ", ".join(sorted(record["metrics"]["labelled"]))
         for protocol in PROTOCOLS:
             if protocol in record["metrics"]:
                 images = pd.DataFrame(record["metrics"][f"{protocol}, images"]).T
@@ -73,16 +77,37 @@ def transfer_records(tier: str = "study") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_draw(rows: pd.DataFrame, measure: str, *more: str) -> pd.DataFrame:
+    """The means over runs that had the same labelled images. Such runs differ in decoder and crops
+    alone, so that an interval must not count them as one draw each. Where all images are labelled
+    nothing is drawn, and each run stands for itself.
+
+    Args:
+        rows: One for each run, as `transfer_records` returns them.
+        measure: The column of which the mean is taken.
+        more: Further columns that tell rows apart.
+
+    Returns:
+        A row for each draw: columns task, protocol, init, labels, "draw", `more`, the measure, and
+        "runs" (their number).
+    """
+    rows = rows.assign(draw=rows["labelled"].where(rows["labels"] != 0, rows["seed"].astype(str)))
+    means = rows.groupby([*ROW, "draw", *more], sort=False)[measure].agg(["mean", "count"])
+    return means.rename(columns={"mean": measure, "count": "runs"}).reset_index()
+
+
 def transfer_table(records: pd.DataFrame, measure: str = "Dice") -> pd.DataFrame:
-    """The big table: mean ± standard deviation over seeds.
+    """The big table: mean ± standard deviation over draws of the labelled images, of which seeds
+    that drew the same ones are one; over seeds where all images are labelled.
 
     Args:
         records: As `transfer_records` returns them.
         measure: One of `MEASURES`.
 
     Returns:
-        A row for each task, protocol and initialisation, a column for each number of labels; fewer
-        than three seeds are said in brackets.
+        A row for each task, protocol and initialisation, a column for each number of labels. In
+        brackets are the numbers of draws and runs where they differ, or the number of runs where
+        there are fewer than three.
 
     Raises:
         ValueError: There are no records, or the measure is unknown.
@@ -103,7 +128,7 @@ def gains(records: pd.DataFrame, over: str = "random", measure: str = "Dice") ->
         measure: One of `MEASURES`.
 
     Returns:
-        As `transfer_table`: mean ± standard deviation of the differences over seeds.
+        As `transfer_table`: mean ± standard deviation of the differences over draws.
 
     Raises:
         ValueError: There are no records, or initialisation or measure are unknown.
@@ -141,7 +166,9 @@ def paired_images(
     over: str = "random",
     labels: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dice of two initialisations on the same test images, from the same labelled subsets.
+    """Dice of two initialisations on the same test images, from the same labelled subsets. Seeds
+    that drew the same subset are one row, their mean; where all images are labelled nothing is
+    drawn, and each seed has its row.
 
     Args:
         records: As `transfer_records` returns them.
@@ -152,26 +179,46 @@ def paired_images(
         labels: Number of labelled images; 0 for all.
 
     Returns:
-        Two arrays (seeds, images).
+        Two arrays (draws, images).
 
     Raises:
-        DataError: The two have no seed in common.
+        DataError: The two have no seed in common that drew the same images.
         ValueError: There are no records.
 
     Taught in notebook 05, section 7.
+    """
+    ours, theirs = _paired_runs(records, task, protocol, init, over, labels)
+    return _draws(ours), _draws(theirs)
+
+
+def _paired_runs(
+    records: pd.DataFrame, task: str, protocol: str, init: str, over: str, labels: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `paired_images` averages: a row for each seed, by its draw, and a column for each test
+    image.
     """
     require_records(records)
     for name, given in (("task", task), ("protocol", protocol), ("init", init), ("over", over)):
         text(given, name)
     labels = whole(labels, "labels")
     cell = records.query("task == @task and protocol == @protocol and labels == @labels")
-    ours, theirs = (cell[cell["init"] == name].set_index("seed")["images"] for name in (init, over))
-    seeds = ours.index.intersection(theirs.index).sort_values()
-    if seeds.empty:
+    cell = cell.set_index(["seed", "labelled"])
+    ours, theirs = (cell.loc[cell["init"] == name, "images"] for name in (init, over))
+    runs = ours.index.intersection(theirs.index).sort_values()
+    if runs.empty:
         raise DataError(f"no cell of {task}, {protocol}, has both {init} and {over}")
-    images = ours[seeds[0]].index
-    arrays = [np.stack([side[seed][images] for seed in seeds]) for side in (ours, theirs)]
-    return arrays[0], arrays[1]
+    draws = runs.get_level_values("labelled" if labels else "seed")
+    images = ours.loc[runs[0]].index
+    first, second = (
+        pd.DataFrame([side.loc[run][images].to_numpy() for run in runs], draws, images)
+        for side in (ours, theirs)
+    )
+    return first, second
+
+
+def _draws(runs: pd.DataFrame) -> np.ndarray:
+    """(draws, images) means over the runs of each draw."""
+    return runs.groupby(level=0, sort=False).mean().to_numpy()
 
 
 def gain_intervals(
@@ -187,7 +234,7 @@ def gain_intervals(
 
     Returns:
         A row for each task, protocol and initialisation that was measured: "gain", "low", "high",
-            "state", "seeds", "images".
+            "state", "draws" (of labelled images, the runs of the interval), "seeds", "images".
 
     Raises:
         ValueError: There are no records, or none of these initialisations and numbers of labels.
@@ -205,10 +252,11 @@ def gain_intervals(
         for protocol in PROTOCOLS:
             for init in inits:
                 try:
-                    pair = paired_images(records, task, protocol, init, over, labels)
+                    ours, theirs = _paired_runs(records, task, protocol, init, over, labels)
                 except DataError:
                     continue
-                rows[task, protocol, init] = _row(paired_difference(*pair))
+                gain = paired_difference(_draws(ours), _draws(theirs))
+                rows[task, protocol, init] = _row(gain, len(ours))
     return pd.DataFrame(rows).T.rename_axis(["task", "protocol", "init"])
 
 
@@ -232,56 +280,44 @@ def require_records(records: pd.DataFrame, measure: str = "Dice") -> None:
     one_of(measure, [name for name in MEASURES if name in records], "measure")
 
 
-def _row(gain: Difference) -> dict:
+def _row(gain: Difference, seeds: int) -> dict:
     return {
         "gain": gain.mean,
         "low": gain.low,
         "high": gain.high,
         "state": gain.state(),
-        "seeds": gain.runs,
+        "draws": gain.runs,
+        "seeds": seeds,
         "images": gain.images,
     }
 
 
-def _rank(name: str) -> tuple[int, str]:
-    """Sorts tasks, protocols and initialisations; a further pretraining follows its method."""
+def _rank(name: str) -> tuple[int, int, str]:
+    """Sorts tasks, protocols and initialisations; a further pretraining follows its method, one of
+    fewer steps comes before one of more.
+    """
     known = (*REAL_TASKS, *PROTOCOLS, *ORDER)
-    method = name.partition("-")[0] if name not in known else name
-    return (known.index(method) if method in known else len(known)), name
+    before, _, steps = name.rpartition(" after ")
+    method = name if name in known else (before or name).partition("-")[0]
+    number = int(steps) if before and steps.isdecimal() else 0
+    return (known.index(method) if method in known else len(known)), number, name
 
 
 def _laid_out(rows: pd.DataFrame, measure: str, digits: int, sign: str = "") -> pd.DataFrame:
-    def words(values: pd.Series) -> str:
-        few = "" if len(values) >= 3 else f" ({len(values)})"
+    def words(draws: pd.DataFrame) -> str:
+        values, runs = draws[measure], draws["runs"].sum()
         spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
-        return f"{values.mean():{sign}.{digits}f}{spread}{few}"
+        return f"{values.mean():{sign}.{digits}f}{spread}{_counted(len(values), runs)}"
 
-    shown = (
-        rows.groupby(["task", "protocol", "init", "labels"])[measure].agg(words).unstack("labels")
-    )
+    draws = by_draw(rows, measure).groupby(ROW)[[measure, "runs"]]
+    shown = draws.apply(words).unstack("labels")
     shown = shown.sort_index(key=lambda level: level.map(_rank))
     shown = shown[sorted(shown.columns, key=lambda n: n or np.inf)]
     return shown.rename(columns=lambda n: f"{n or 'all'} label{'' if n == 1 else 's'}").fillna("")
 
 
-def transfer_markdown(
-    records: pd.DataFrame, inits: tuple[str, ...] = ("random", "instance", "ldr")
-) -> str:
-    """Mean Dice of some initialisations and their gain over the random one, as figures/README.md
-    shows them.
-    """
-    require_records(records)
-    shown = records[records["init"].isin(names_of(inits, "inits", "initialisations"))]
-    table, gain = transfer_table(shown), gains(shown)
-    beside = gain.reindex(index=table.index, columns=table.columns, fill_value="").fillna("")
-    body = [
-        [
-            *row,
-            *(
-                f"{value} ({more})" if more else value
-                for value, more in zip(table.loc[row], beside.loc[row])
-            ),
-        ]
-        for row in table.index
-    ]
-    return as_markdown(["task", "protocol", "initialisation", *table.columns], body)
+def _counted(draws: int, runs: int) -> str:
+    """The numbers of draws and runs in brackets, where a table has to say them."""
+    if draws < runs:
+        return f" ({draws} draw{'' if draws == 1 else 's'}, {runs} runs)"
+    return "" if runs >= 3 else f" ({runs})"

@@ -115,12 +115,6 @@ TRANSFER = [
     ),
     row("label_curves", "a text for names", "inits must be a list of names", inits="ldr"),
     row(
-        "transfer_markdown",
-        "no table",
-        "records must be a table, as transfer_records returns it",
-        records={},
-    ),
-    row(
         "paired_images",
         "records without images",
         "records must be .* lacks images",
@@ -179,5 +173,4 @@ TRANSFER = [
         'unknown initialisation measured with all labels "magic"; known are random',
         over="magic",
     ),
-    row("transfer_markdown", "numbers for names", "each of inits must be a text", inits=[1]),
 ]

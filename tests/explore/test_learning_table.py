@@ -4,6 +4,7 @@ import pytest
 
 from ldr_lib.explore.learning_table import (
     ASKED,
+    QUICK_AP,
     SHOWN,
     best_step,
     chosen_step,
@@ -11,6 +12,7 @@ from ldr_lib.explore.learning_table import (
     learning_records,
     learning_table,
     long_run_panels,
+    short_runs,
     without_jitter,
 )
 from ldr_lib.pretrained import load_representation
@@ -146,6 +148,23 @@ def test_without_jitter_each_measure_is_taken_where_training_images_chose(monkey
     assert found[later] == pytest.approx((0.61, 0.36))
     assert found[vessels + "both"] == pytest.approx((0.61, 0.31))
     assert found[vessels + "filter bank"] == pytest.approx((0.61, 0.3))
+
+
+def test_short_runs_are_judged_by_seeds_with_which_nothing_was_noticed(monkeypatch):
+    def run(seed, value):
+        return {"seed": seed, "claims": {QUICK_AP: {"better": [value, value], "worse": [0, 0]}}}
+
+    module = import_module("ldr_lib.explore.learning_table")
+    kept = [run(seed, 0.9) for seed in range(3)] + [run(seed, 0.4) for seed in (3, 4)]
+    monkeypatch.setattr(module, "committed_records", lambda *_, **__: kept)
+    rivals = [record("rivals", 0, 0.3, 0, ("raw filter bank", "raw ImageNet"))]
+    rivals += [record("both", 0, 0.5)]
+    assert not list(short_runs(rivals))  # two fresh seeds are too few
+    kept.append(run(5, 0.4))
+    found = {claim: (a.tolist(), b.tolist()) for claim, a, b in short_runs(rivals)}
+    pair = [[0.4, 0.4]] * 3, [[0.3, 0.3]] * 3
+    claim = "short runs, chase_db1, AP vessel: better than {}"
+    assert found == {claim.format(rival): pair for rival in ("filter bank", "ImageNet")}
 
 
 def test_the_best_step_of_what_was_not_measured_is_refused():

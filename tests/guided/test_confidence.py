@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import skimage.data
+import torch
 
 from ldr_lib import load_pretrained, predict_structure
+from ldr_lib.data.datasets import open_dataset
 from ldr_lib.data.errors import DataError
 from ldr_lib.data.simulate import chest, fundus
+from ldr_lib.guided import confidence_study as study
 from ldr_lib.guided import familiar
-from ldr_lib.guided.confidence import Confidence, Found, is_cut_off
+from ldr_lib.guided.confidence import Confidence, Found, is_cut_off, judge, reaches_rim
 from ldr_lib.guided.confidence_study import as_colours, as_greys
-from ldr_lib.guided.familiar import fit_familiar, load_familiar
+from ldr_lib.guided.familiar import fit_familiar, load_familiar, strangeness
+from ldr_lib.guided.predict import found_in
 
 
 @pytest.fixture(scope="module")
@@ -136,17 +140,84 @@ def test_an_image_of_the_other_modality_is_refused(eye, body):
     assert judged.words == "not a chest X-ray"
 
 
-def test_a_disc_outside_the_photograph_is_not_found(eye):
-    sample = fundus(256, 700_003, lesions=False)
-    columns = np.flatnonzero(sample.masks["disc"].any(0))
-    beside = sample.image.copy()
-    if columns.mean() < 128:
-        beside[:, : columns[-1] + 4] = 0
-    else:
-        beside[:, columns[0] - 4 :] = 0
-    map_, judged = predict_structure(eye, beside, "disc", confidence=True)
-    assert not judged.found and not map_.any()
-    assert judged.words.startswith(("no disc found", "not a retina"))
+CUT = "no disc found: it is cut off by the rim of the field of view"
+
+
+def test_a_disc_outside_the_photograph_is_not_found_and_one_at_the_rim_is_cut_off(eye):
+    sample = fundus(256, 700_004, lesions=False)
+    for share, words in ((1.1, "no disc found"), (0.5, CUT)):
+        cut = study._cut(sample, share)
+        map_, judged = predict_structure(eye, cut, "disc", confidence=True)
+        assert not judged.found and not map_.any() and judged.words == words
+
+
+@pytest.mark.realdata
+def test_discs_cut_on_purpose_are_cut_off_in_words(eye, real_data):
+    discs = open_dataset("drions", real_data, "test")
+    words = [
+        predict_structure(eye, study._cut(discs[i], share), "disc", confidence=True)[1].words
+        for i in (0, 2, 4, 6, 8, 10)
+        for share in (0.3, 0.5)
+    ]
+    assert words == [CUT] * 12
+    for i in (0, 10):
+        assert predict_structure(eye, discs[i].image, "disc", confidence=True)[1].found
+        outside = study._cut(discs[i], 1.1)
+        map_, judged = predict_structure(eye, outside, "disc", confidence=True)
+        assert judged.words in ("no disc found", "not a retina") and not map_.any()
+
+
+@pytest.mark.realdata
+def test_x_rays_with_a_tint_are_no_retina(eye, real_data):
+    xrays = open_dataset("covid19_cxr_seg", real_data, "test")
+    for i in range(12):
+        tinted = (as_colours(xrays[i].image) * np.array([1, 0.8, 0.6])).astype(np.uint8)
+        _, judged = predict_structure(eye, tinted, "disc", confidence=True)
+        assert judged.words == "not a retina", i
+
+
+def test_a_strange_image_is_cut_off_only_where_a_sure_disc_reaches_the_rim(eye, monkeypatch):
+    monkeypatch.setattr("ldr_lib.guided.confidence.strangeness", lambda *given: 4.0)
+    inside, guide = circle(32, 32, 30), eye.network("disc").guide
+
+    def words(column, sure=0.95):
+        disc = circle(32, column, 6)
+        return judge(Found(*[sure * disc] * 2, disc, inside, inside), guide, "disc").words
+
+    assert words(55) == CUT
+    assert words(55, sure=0.3) == words(32) == "not a retina"
+
+
+def test_a_mask_reaches_the_rim_from_two_pixels_in_64():
+    inside = np.ones((64, 64), bool)
+    assert reaches_rim(circle(32, 7, 6), inside) and not reaches_rim(circle(32, 8, 6), inside)
+    assert not reaches_rim(circle(32, 32, 0) & False, inside)
+
+
+@pytest.mark.parametrize("structure", ["fovea", "lungs"])
+def test_what_the_network_saw_need_not_be_prepared_again(eye, body, structure, monkeypatch):
+    nets, image = (
+        (body, chest(200, 5).image) if structure == "lungs" else (eye, fundus(200, 5).image)
+    )
+    net = nets.network(structure)
+    expected = strangeness(image, net.guide.modality)
+    found = found_in(net, image, structure)
+    monkeypatch.setattr(familiar, "prepare_sample", None)
+    assert judge(found, net.guide, structure).strangeness == expected
+
+
+def test_who_asks_for_a_judgement_draws_the_same_random_numbers():
+    familiar._encoder.cache_clear()
+    before = torch.get_rng_state()
+    strangeness(chest(96, 0).image, "chest")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_study_tells_a_cut_disc_from_an_image_of_another_kind(eye):
+    sample = fundus(256, 700_001, lesions=False)
+    assert study._outcome(eye, "disc", study._cut(sample, 0.5)) == "not found"
+    assert study._outcome(eye, "disc", PATTERNS) == "another kind"
+    assert study._outcome(eye, "disc", sample.image) == "accepted"
 
 
 def test_words_decide_what_counts_as_found():

@@ -113,7 +113,7 @@ def test_nothing_else_is_overwritten(images, tmp_path, body):
     predict_folder(images, "lungs", tmp_path / "out", body)
     with pytest.raises(DataError, match=r"results of another call \(structure lungs\)"):
         predict_folder(images, "heart", tmp_path / "out", body)
-    (other / "file").write_text("")
+    (other / "file").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="file is a file; choose a folder for the results"):
         predict_folder(images, "lungs", other / "file", body)
 
@@ -149,8 +149,30 @@ def test_the_command_does_the_same_and_says_by_its_status_that_one_was_unusable(
 def test_what_is_wrong_is_said(images, tmp_path, body):
     with pytest.raises(ValueError, match='unknown structure "liver"; known are vessel, disc, fov'):
         predict_folder(images, "liver", tmp_path / "out")
-    with pytest.raises(DataError, match="nowhere does not exist"):
+    with pytest.raises(DataError, match="folder .*nowhere does not exist .looked for it from"):
         predict_folder(tmp_path / "nowhere", "lungs", tmp_path / "out", body)
     with pytest.raises(DataError, match="a.png is a file. Give the folder that holds it"):
         predict_folder(images / "a.png", "lungs", tmp_path / "out", body)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "notes.txt", "below/notes.txt"])
+def test_a_folder_without_images_is_named_with_what_it_holds(tmp_path, name):
+    folder = tmp_path / "images"
+    (folder / name).parent.mkdir(parents=True) if name else folder.mkdir()
+    if name:
+        (folder / name).write_text("no picture", encoding="utf-8")
+    result = CliRunner().invoke(
+        app, ["predict", str(folder), "--structure", "lungs", "--out", str(tmp_path / "out")]
+    )
+    held = name.partition("/")[0] + "/" * ("/" in name) or "nothing"
+    said = f"{folder} holds no image, also not in its subfolders; found: {held}"
+    assert result.exit_code == 2 and said in result.output and "split" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_folder_is_named_as_a_folder(tmp_path):
+    command = ["predict", str(tmp_path / "nowhere"), "--structure", "lungs", "--out"]
+    result = CliRunner().invoke(app, [*command, str(tmp_path / "out")])
+    assert result.exit_code == 2 and "data_dir" not in result.output
+    assert f"the folder {tmp_path / 'nowhere'} does not exist" in result.output

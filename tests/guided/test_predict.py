@@ -1,5 +1,6 @@
 """Finding structures in images of any size, and the networks that come with the package."""
 
+import warnings
 from copy import deepcopy
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from ldr_lib.checkpoint import load_model, save_model
 from ldr_lib.data.datasets import open_dataset
 from ldr_lib.data.errors import DataError
 from ldr_lib.data.simulate import chest, fundus
+from ldr_lib.guided import predict
+from ldr_lib.guided.confidence_study import _cut
 from ldr_lib.guided.predict import structure_maps
 from ldr_lib.metrics import dice
 from ldr_lib.network import TwoBranchNet
@@ -30,7 +33,7 @@ def untrained():
 @pytest.mark.parametrize("name", ["vessel", "disc", "chest"])
 def test_weights_come_with_a_card_and_are_light(name):
     assert (WEIGHTS / f"{name}.safetensors").stat().st_size < 6e6
-    card = (WEIGHTS / f"{name}.md").read_text()
+    card = (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
     assert all(word in card for word in ("Data", "Terms", "Steps", "Seed", "Dice"))
 
 
@@ -193,11 +196,11 @@ def test_paths_and_lists_give_what_their_pixels_give(small, photograph, save, tm
 
 
 def test_files_that_cannot_be_searched_are_named(small, photograph, tmp_path):
-    with pytest.raises(DataError, match="absent.png does not exist"):
+    with pytest.raises(DataError, match="absent.png does not exist .looked for it from .*.$"):
         predict_structure(small, tmp_path / "absent.png", "vessel")
     with pytest.raises(DataError, match="is a folder. predict_folder goes through its images"):
         predict_structure(small, tmp_path, "vessel")
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(DataError, match="image 1 of 2: .*text.png cannot be read as an image"):
         predict_structure(small, [photograph(), tmp_path / "text.png"], "vessel")
     with pytest.raises(ValueError, match="a list of images or paths and holds none"):
@@ -208,13 +211,41 @@ def test_files_that_cannot_be_searched_are_named(small, photograph, tmp_path):
     "low, high, message",
     [
         (251, 256, "saturated: its values lie between 25"),
-        (90, 92, "nearly flat: .* between 90 and"),
+        (90, 92, "nearly flat: .* between 90 and 91 of 255"),
     ],
 )
 def test_exposures_without_content_are_named(untrained, low, high, message):
     image = np.random.default_rng(0).integers(low, high, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(DataError, match=message):
         predict_structure(untrained, image, "vessel")
+
+
+@pytest.mark.parametrize(
+    "levels, message",
+    [
+        (
+            ((251, 256), (0, 1), (0, 1)),
+            r"saturated: .* 25\d and 255 .red., 0 and 0 .green., 0 and 0",
+        ),
+        (((0, 1), (0, 1), (252, 256)), r"saturated: .* 25\d and 255 .blue. of 255"),
+        (((200, 202), (40, 42), (40, 42)), r"nearly flat: .* 200 and 201 .red., 40 and 41 .green."),
+    ],
+)
+@pytest.mark.parametrize("ground", ["none", "black"])
+def test_one_colour_without_content_is_not_called_black(untrained, levels, message, ground):
+    rng, lit = np.random.default_rng(0), fundus(64, 0).image.max(2) > 20
+    image = np.stack([rng.integers(*level, (64, 64)) for level in levels], -1).astype(np.uint8)
+    image = image if ground == "none" else image * lit[..., None]
+    with pytest.raises(DataError, match=message):
+        predict_structure(untrained, image, "vessel")
+
+
+def test_a_photograph_with_one_saturated_channel_is_searched(untrained):
+    image = fundus(96, 0).image.copy()
+    image[image.max(2) > 20, 0] = 255
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert predict_structure(untrained, image, "vessel").shape == (96, 96)
 
 
 def test_a_photograph_saturated_inside_its_field_of_view_is_named(untrained):
@@ -230,3 +261,52 @@ def test_an_x_ray_in_three_channels_is_no_photograph(small):
         predict_structure(small, grey, "vessel")
     _, judged = predict_structure(small, grey, "vessel", confidence=True)
     assert not judged.found
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+
+
+def warned(model, image, structure):
+    """The map, and what was warned of in Python's usual way, each sentence of a line once."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        maps = [predict_structure(model, image, structure) for _ in range(3)]
+    assert all(one.category is UserWarning and one.filename == __file__ for one in said)
+    return maps[0], [str(one.message) for one in said]
+
+
+def test_a_doubtful_map_is_returned_as_it_is_with_one_warning(save, tmp_path):
+    eye, body = load_pretrained("fundus", "cpu"), load_pretrained("chest", "cpu")
+    advice = "confidence=True returns this judgement with an empty map"
+    tinted = (chest(96, 0).image[..., None] * np.array([1, 0.8, 0.6])).astype(np.uint8)
+    for image in (NOISE, tinted):
+        map_, said = warned(eye, image, "fovea")
+        assert said == [f"the fovea map of the image cannot be trusted: not a retina. {advice}"]
+        assert np.array_equal(map_, predict.found_in(eye.network("fovea"), image, "fovea").whole)
+    path = save(tmp_path / "noise.png", NOISE[..., 0])
+    _, said = warned(body, [chest(96, 1).image, path], "heart")
+    heart = f"image 1 of 2: the heart map of {path} cannot be trusted: not a chest X-ray. {advice}"
+    assert said == [heart]
+    outside = _cut(fundus(256, 700_004, lesions=False), 1.1)
+    assert warned(eye, outside, "disc")[1] == [
+        f"the disc map of the image cannot be trusted: no disc found. {advice}"
+    ]
+
+
+def test_images_that_belong_cause_no_warning():
+    eye, body = load_pretrained("fundus", "cpu"), load_pretrained("chest", "cpu")
+    for i in range(2):
+        for structure in eye.structures:
+            assert warned(eye, fundus(256, 700_001 + i, lesions=False).image, structure)[1] == []
+        assert warned(body, chest(256, 700_001 + i).image, "lungs")[1] == []
+
+
+def test_of_networks_without_statistics_nothing_is_said_unless_it_is_asked_for(monkeypatch):
+    def judge(*given):
+        raise DataError("confidence.safetensors was made with other weights")
+
+    monkeypatch.setattr(predict, "judge", judge)
+    image, body = chest(96, 0).image, load_pretrained("chest", "cpu")
+    assert warned(body, image, "lungs")[1] == []
+    with pytest.raises(DataError, match="made with other weights"):
+        predict_structure(body, image, "lungs", confidence=True)

@@ -102,7 +102,55 @@ def test_text_is_found_where_there_is_some_and_nowhere_else():
     assert not letters_in(dots)
 
 
+@pytest.mark.parametrize("text, size", [("OD", 12), ("OD", 18), ("OS", 30), ("L 2", 18)])
+@pytest.mark.parametrize("at", [(12, 12), (200, 12), (12, 215)])
+@pytest.mark.parametrize("upwards", [False, True])
+def test_two_letters_at_an_edge_are_warned_of(tmp_path, save, text, size, at, upwards):
+    tree = vessel_trees(1, seed=4, size=256).masks[0] > 127
+    mask = written(tree, text, size, at, upwards)
+    save(tmp_path / "a.png", tree * WHITE)
+    save(tmp_path / "odd.png", mask * WHITE)
+    with pytest.warns(UserWarning, match="odd.png may have text in it: 2 letters in a row") as said:
+        assert len(masks_in(tmp_path)) == 2
+    assert len(said) == 1
+
+
+def test_two_parts_elsewhere_and_a_single_one_are_no_letters():
+    middle = written(np.zeros((256, 256), bool), "OD", 18, (110, 110))
+    one = written(np.zeros((256, 256), bool), "D", 18)
+    assert middle.any() and not letters_in(middle) and not letters_in(one)
+
+
+def test_text_across_vessels_is_warned_of_by_the_letters_that_touch_none(tmp_path, save):
+    mask = Image.fromarray((vessel_trees(1, seed=4, size=256).masks[0] > 127) * WHITE)
+    font = ImageFont.load_default(18)
+    ImageDraw.Draw(mask).text((12, 12), "OCTA 3x3mm", fill=255, font=font)
+    ImageDraw.Draw(mask).text((60, 220), "RIGHT EYE", fill=255, font=font)
+    save(tmp_path / "a.png", lines() * WHITE)
+    save(tmp_path / "odd.png", np.asarray(mask))
+    try:
+        with pytest.warns(UserWarning, match="odd.png may have text in it"):
+            masks_in(tmp_path)
+    except DataError as error:
+        assert "odd.png has text in it" in str(error)
+
+
+def test_the_place_of_a_text_is_that_in_the_mask():
+    ground = np.zeros((256, 300), bool)
+    across = letters_in(written(ground, "OD", 18))
+    upwards = letters_in(written(ground, "OD", 18, upwards=True))
+    assert [across[0].left, across[0].top] == [13, 17]
+    assert [upwards[0].left, upwards[0].bottom] == [17, 256 - 13]
+
+
+def test_no_text_is_seen_in_simulated_trees():
+    for size in (256, 512):
+        assert not any(letters_in(mask > 127) for mask in vessel_trees(12, seed=9, size=size).masks)
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["octa", "dsa"])
 def test_no_text_is_seen_in_real_priors(real_data, name):
-    assert len(vessel_prior(name, str(real_data))) == 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(vessel_prior(name, str(real_data))) == 10

@@ -1,5 +1,7 @@
 """Prior masks from folders and rules, and the crops sampled from them."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -59,7 +61,7 @@ def test_missing_and_empty_folders(tmp_path):
         mask_bank([], "nothing")
     with pytest.raises(DataError, match="octa_vessel_masks does not exist"):
         vessel_prior("octa", str(tmp_path))
-    (tmp_path / "mask.png").write_text("")
+    (tmp_path / "mask.png").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="mask.png is a file; put the masks into a folder"):
         masks_in(tmp_path / "mask.png")
 
@@ -82,3 +84,12 @@ def test_masks_of_other_modalities_are_usable(real_data, name):
         and (bank.calibres > 1).all()
         and set(np.unique(bank.masks > 127)) == {False, True}
     )
+
+
+def test_a_single_file_that_is_no_mask_is_named_before_anything_is_warned_of(tmp_path, save):
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(64, 0)
+    save(tmp_path / "odd.png", ramp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match="odd.png is a grey image"):
+            masks_in(tmp_path)

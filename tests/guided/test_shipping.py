@@ -14,12 +14,14 @@ from ldr_lib.structures import guide_for
 
 def committed(guided):
     label = SHIPPED_RUNS[guided]
-    return json.loads(record_path(NAME, label).read_text()), label
+    return json.loads(record_path(NAME, label).read_text(encoding="utf-8")), label
 
 
 @pytest.mark.parametrize("guided", SHIPPED_RUNS)
 def test_committed_cards_are_those_of_the_records(guided):
-    assert (WEIGHTS / f"{guided}.md").read_text() == card(guided, *committed(guided))
+    assert (WEIGHTS / f"{guided}.md").read_text(encoding="utf-8") == card(
+        guided, *committed(guided)
+    )
 
 
 @pytest.mark.parametrize("guided", SHIPPED_RUNS)

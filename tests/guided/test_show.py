@@ -10,7 +10,7 @@ from ldr_lib.guided import show
 
 
 def test_every_image_gets_its_own_map(monkeypatch):
-    monkeypatch.setattr(show, "predict_structure", lambda net, image, *how: (image.shape, how))
+    monkeypatch.setattr(show, "map_in", lambda net, image, *how: (image.shape, how))
     images = [np.zeros((40, 50)), np.zeros((60, 30))]
     found = guided.predict_images(None, images, "vessel", by="prototype")
     assert found == [((40, 50), ("vessel", "prototype")), ((60, 30), ("vessel", "prototype"))]

@@ -6,11 +6,16 @@ import pytest
 from ldr_lib.transfer import after_steps, labels_to_reach, step_curves
 
 
-def cells(dice: dict[tuple[str, int], float], looks: dict | None = None) -> pd.DataFrame:
+def cells(
+    dice: dict[tuple[str, int], float],
+    looks: dict | None = None,
+    seed: int = 0,
+    labelled: str = "a",
+) -> pd.DataFrame:
     """One frozen cell of the disc for each initialisation and number of labels."""
     return pd.DataFrame(
-        dict(task="disc_drions", protocol="frozen", labels=labels, seed=0, init=init, Dice=value)
-        | {"images": pd.Series([value]), "looks": (looks or {}).get(init, {})}
+        dict(task="disc_drions", protocol="frozen", labels=labels, seed=seed, init=init, Dice=value)
+        | {"images": pd.Series([value]), "looks": (looks or {}).get(init, {}), "labelled": labelled}
         for (init, labels), value in dice.items()
     )
 
@@ -37,3 +42,23 @@ def test_the_fewest_labels_that_reach_what_another_one_needs_all_for():
     assert row[["random", "ldr", "dense", "whole"]].tolist() == ["all", "1", "all", "not reached"]
     lower = labels_to_reach(cells(dice), share=0.8).loc[("disc_drions", "frozen")]
     assert lower[["random", "ldr"]].tolist() == ["4", "1"]
+
+
+def test_seeds_that_drew_the_same_images_are_one_draw():
+    runs = [(0, "a", 0.2), (1, "a", 0.4), (2, "b", 0.9)]
+    looks = [{"random": {"40": dice, "80": 0.5}} for *_, dice in runs]
+    records = pd.concat(
+        cells({("random", 1): dice}, seen, seed, labelled)
+        for (seed, labelled, dice), seen in zip(runs, looks)
+    )
+    table = after_steps(records, 1).set_index(["draw", "steps"])
+    assert table["Dice"].round(6).to_dict() == {
+        ("a", 40): 0.3,
+        ("a", 80): 0.5,
+        ("b", 40): 0.9,
+        ("b", 80): 0.5,
+    }
+    assert table["runs"].tolist() == [2, 2, 1, 1]
+    goal = cells({("random", 0): 0.6})
+    reached = labels_to_reach(pd.concat([records, goal]), share=0.95)  # (0.3 + 0.9) / 2 > 0.57
+    assert reached.loc[("disc_drions", "frozen"), "random"] == "1"

@@ -5,6 +5,7 @@ kept and what is still missing.
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from one_process import in_this_process
@@ -30,7 +31,15 @@ from ldr_lib.transfer.experiment import (
 from ldr_lib.transfer.figures import gains_forest, label_curves
 from ldr_lib.transfer.pretraining import pretrained_folder, save_encoder
 from ldr_lib.transfer.starts import fingerprint, initial_encoder
-from ldr_lib.transfer.table import _rank, gains, paired_images, transfer_records, transfer_table
+from ldr_lib.transfer.table import (
+    _rank,
+    gain_intervals,
+    gains,
+    paired_gains,
+    paired_images,
+    transfer_records,
+    transfer_table,
+)
 from ldr_lib.transfer.tasks import TASKS, task
 
 
@@ -93,7 +102,9 @@ class _Sized:
 def test_a_cell_keeps_both_protocols_and_is_then_not_missing(project):
     grid = (["disc_simulated_fundus"], ["random", "scratch"], [1], [0])
     assert len(missing_cells(*grid, "smoke")) == 2
-    record = json.loads(cell("disc_simulated_fundus", "random", 1, 0, "", "smoke").read_text())
+    record = json.loads(
+        cell("disc_simulated_fundus", "random", 1, 0, "", "smoke").read_text(encoding="utf-8")
+    )
     assert len(record["metrics"]["labelled"]) == 1
     for protocol in ("frozen", "fine-tuned"):
         images = [row["Dice"] for row in record["metrics"][f"{protocol}, images"].values()]
@@ -148,9 +159,9 @@ def test_each_initialisation_is_told_by_the_file_that_it_is_read_from():
 
 def test_the_same_cell_gives_the_same_numbers_and_scratch_has_no_frozen_one(project):
     first, again = (
-        json.loads(cell("disc_simulated_fundus", "scratch", 2, 1, "", "smoke").read_text())[
-            "metrics"
-        ]
+        json.loads(
+            cell("disc_simulated_fundus", "scratch", 2, 1, "", "smoke").read_text(encoding="utf-8")
+        )["metrics"]
         for _ in range(2)
     )
     assert first == again and "frozen" not in first and "fine-tuned" in first
@@ -170,7 +181,7 @@ def test_a_grid_goes_on_after_a_cell_that_fails_and_names_it(project, monkeypatc
 def test_cells_are_measured_in_processes_of_their_own(tmp_path):
     """A start that is no file of weights fails in its process, before anything is trained."""
     broken = tmp_path / "broken.safetensors"
-    broken.write_text("no weights")
+    broken.write_text("no weights", encoding="utf-8")
     with pytest.raises(SomeFailed, match="1 of 1 cells failed:\n.*broken.safetensors"):
         cells(["disc_simulated_fundus"], [str(broken)], [1], [0], "", "smoke", 1)
 
@@ -183,6 +194,7 @@ def test_the_table_shows_mean_and_spread_over_seeds(project):
             "parameters": dict(task="disc_drions", init=init, labels=1, tier="study", seed=seed),
             "seed": seed,
             "metrics": {
+                "labelled": [f"image_{seed}"],
                 "frozen": {"Dice": dice},
                 "frozen, images": {"a": {"Dice": dice}, "b": {"Dice": dice - 0.2}},
             },
@@ -193,7 +205,7 @@ def test_the_table_shows_mean_and_spread_over_seeds(project):
     folder = project / "figures" / transfer.NAME / "records"
     folder.mkdir(parents=True)
     for i, record in enumerate(records):
-        (folder / f"{i}.json").write_text(json.dumps(record))
+        (folder / f"{i}.json").write_text(json.dumps(record), encoding="utf-8")
     table = transfer_table(transfer_records())
     assert table.loc[("disc_drions", "frozen", "ldr"), "1 label"] == "0.600 ± 0.100"
     assert table.loc[("disc_drions", "frozen", "random"), "1 label"] == "0.400 ± 0.000 (2)"
@@ -221,9 +233,13 @@ def test_gains_are_paired_by_labelled_subset_and_test_image(project):
                     task="disc_drions", init=init, labels=1, tier="study", seed=seed
                 ),
                 "seed": seed,
-                "metrics": {"frozen": {"Dice": sum(values) / 2}, "frozen, images": images},
+                "metrics": {
+                    "labelled": [f"image_{seed}"],
+                    "frozen": {"Dice": sum(values) / 2},
+                    "frozen, images": images,
+                },
             }
-            (folder / f"{init}{seed}.json").write_text(json.dumps(record))
+            (folder / f"{init}{seed}.json").write_text(json.dumps(record), encoding="utf-8")
     records = transfer_records()
     ours, theirs = paired_images(records, "disc_drions", "frozen", "ldr")
     assert ours.tolist() == [[0.5, 0.6], [0.7, 0.6]] and theirs.tolist() == [[0.4, 0.4], [0.5, 0.5]]
@@ -235,6 +251,54 @@ def test_gains_are_paired_by_labelled_subset_and_test_image(project):
         DataError, match="no cell of disc_drions, frozen, has both dense and random"
     ):
         paired_images(records, "disc_drions", "frozen", "dense")
+
+
+def drawn(dice: dict[str, list[float]], draws: str, labels: int = 1) -> pd.DataFrame:
+    """Frozen cells of two test images, one for each initialisation and seed."""
+    return pd.DataFrame(
+        dict(task="disc_drions", protocol="frozen", labels=labels, seed=seed, init=init)
+        | {"labelled": labelled, "Dice": value, "looks": {}}
+        | {"images": pd.Series([value - 0.01, value + 0.01], ["a", "b"])}
+        for init, values in dice.items()
+        for seed, (labelled, value) in enumerate(zip(draws, values))
+    )
+
+
+DICE = {"ldr": [0.5, 0.7, 0.9, 0.6], "random": [0.4, 0.4, 0.5, 0.5]}
+
+
+def test_seeds_that_drew_the_same_images_are_one_run_of_the_interval():
+    records = drawn(DICE, "aabc")
+    ours, theirs = paired_images(records, "disc_drions", "frozen", "ldr")
+    assert ours.mean(1) == pytest.approx([0.6, 0.9, 0.6])
+    assert theirs.mean(1) == pytest.approx([0.4, 0.5, 0.5])
+    row = gain_intervals(records, ("ldr",)).loc[("disc_drions", "frozen", "ldr")]
+    assert (row["draws"], row["seeds"], row["images"]) == (3, 4, 2)
+    half = 4.303 * np.std([0.2, 0.4, 0.1], ddof=1) / np.sqrt(3)  # Student's of three draws
+    mean = 0.7 / 3
+    assert [row["gain"], row["low"], row["high"]] == pytest.approx(
+        [mean, mean - half, mean + half], abs=1e-4
+    )
+    where = ("disc_drions", "frozen", "ldr"), "1 label"
+    assert transfer_table(records).loc[where] == "0.700 ± 0.173 (3 draws, 4 runs)"
+    assert gains(records).loc[where] == "+0.233 ± 0.153 (3 draws, 4 runs)"
+    assert gains(drawn(DICE, "aaaa")).loc[where] == "+0.225 (1 draw, 4 runs)"
+    shown = label_curves(records, ("ldr",)).axes[0].lines[0].get_ydata()
+    assert list(shown) == pytest.approx([mean])
+
+
+def test_where_all_images_are_labelled_each_seed_is_a_run():
+    records = drawn(DICE, "aaaa", labels=0)
+    row = gain_intervals(records, ("ldr",), labels=0).loc[("disc_drions", "frozen", "ldr")]
+    assert (row["draws"], row["seeds"]) == (4, 4) and row["gain"] == pytest.approx(0.225)
+    table = transfer_table(records)
+    assert table.loc[("disc_drions", "frozen", "ldr"), "all labels"] == "0.675 ± 0.171"
+
+
+def test_cells_with_other_labelled_images_are_not_compared():
+    records = pd.concat([drawn({"ldr": [0.5, 0.6]}, "ab"), drawn({"random": [0.4, 0.4]}, "ac")])
+    ours, _ = paired_images(records, "disc_drions", "frozen", "ldr")
+    assert len(ours) == 1 and len(paired_gains(records)) == 1
 
 
 def test_a_further_pretraining_stands_behind_its_method():

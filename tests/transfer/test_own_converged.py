@@ -36,7 +36,10 @@ def test_set_aside_images_are_neither_labelled_nor_tested(own, monkeypatch):
     monkeypatch.setattr(OwnStudy, "watched_rows", watched_rows)
     table, said = study(own, tier="converged", inits=("random", "scratch"), labels=(0, 1))
     assert any("set aside, is found no better" in line for line in said)
-    cells = [unsealed(path.read_text()) for path in (own / "result" / "cells").glob("*.json")]
+    cells = [
+        unsealed(path.read_text(encoding="utf-8"))
+        for path in (own / "result" / "cells").glob("*.json")
+    ]
     assert len(cells) == 8 and len(table)
     for cell in cells:
         aside = [names for fold, names in looked_at if fold == cell["fold"]]

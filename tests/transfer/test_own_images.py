@@ -40,6 +40,13 @@ def without(path) -> None:
     path.unlink()
 
 
+def as_array(path, suffix: str = ".npy") -> None:
+    """Puts a file of another kind in the place of an image file."""
+    path.unlink()
+    with path.with_suffix(suffix).open("wb") as file:
+        np.save(file, blob(0))
+
+
 LABELS = np.uint8([0, 60, 120])[np.arange(SIDE)[:, None] // 22 + np.zeros((1, SIDE), int)]
 
 
@@ -106,12 +113,32 @@ BAD = {
     "an unreadable image": (
         lambda own: (own / "images" / "eye1.png").write_bytes(b"\x89PNG\r\n\x1a\n broken"),
         {},
-        "eye1.png cannot be read as an image",
+        "1 of 6 images cannot be used, and a study takes all that are there. .*eye1.png cannot",
     ),
     "an unreadable mask": (
-        lambda own: (own / "masks" / "eye1_mask.png").write_text("no mask"),
+        lambda own: (own / "masks" / "eye1_mask.png").write_text("no mask", encoding="utf-8"),
         {},
         "eye1_mask.png cannot be read as an image",
+    ),
+    "a mask that is no image file": (
+        lambda own: as_array(own / "masks" / "eye3_mask.png", ".nii.gz"),
+        {},
+        r"images have no mask: eye3.png. Left out, though the names fit: eye3_mask.nii.gz; images",
+    ),
+    "an image that is no image file": (
+        lambda own: as_array(own / "images" / "eye2.png"),
+        {},
+        "masks have no image: eye2_mask.png. Left out, though the names fit: eye2.npy; images",
+    ),
+    "masks that are no image files": (
+        lambda own: [as_array(path) for path in list((own / "masks").iterdir())],
+        {},
+        "masks holds no mask: no image file is in it .* found: eye0_mask.npy, eye1_mask.npy",
+    ),
+    "no folder of images": (
+        lambda own: shutil.rmtree(own / "images"),
+        {},
+        "^images .*images does not exist or is no folder",
     ),
     "no mask at all": (
         lambda own: [path.unlink() for path in (own / "masks").iterdir()],
@@ -124,12 +151,15 @@ BAD = {
         "masks .*masks does not exist or is no folder",
     ),
     "an output folder that is a file": (
-        lambda own: (own / "result").write_text(""),
+        lambda own: (own / "result").write_text("", encoding="utf-8"),
         {},
         "result is a file: name a folder for the results",
     ),
     "an output folder of something else": (
-        lambda own: ((own / "result").mkdir(), (own / "result" / "thesis.txt").write_text("")),
+        lambda own: (
+            (own / "result").mkdir(),
+            (own / "result" / "thesis.txt").write_text("", encoding="utf-8"),
+        ),
         {},
         "holds other files and no results of an earlier call",
     ),
@@ -139,7 +169,7 @@ BAD = {
         r"grey.safetensors takes images of 1 channel \(grey\), and yours have 3 channels",
     ),
     "a start that is no network": (
-        lambda own: (own / "x.safetensors").write_text("no network"),
+        lambda own: (own / "x.safetensors").write_text("no network", encoding="utf-8"),
         {"inits": ("{own}/x.safetensors",)},
         "x.safetensors cannot be read as a safetensors file",
     ),
@@ -175,7 +205,7 @@ def test_each_image_is_tested_once_by_networks_that_did_not_see_it(own):
     assert len(images) == 2 * 6 * (2 + 2) and not images["image"].isna().any()
     split = pd.read_csv(own / "result" / "split.csv", dtype=str).set_index("image")["fold"]
     for path in (own / "result" / "cells").glob("*.json"):
-        cell = json.loads(path.read_text())["content"]
+        cell = json.loads(path.read_text(encoding="utf-8"))["content"]
         tested = {name for rows in cell["scores"].values() for name in rows}
         assert tested == set(split.index[split == cell["fold"]])
         assert not tested & set(cell["labelled"])
@@ -237,7 +267,7 @@ def test_results_of_other_settings_or_images_are_not_mixed_in(own, save):
 
 def test_a_given_split_tests_what_it_says_and_the_segmenter_is_the_measured_one(own, save):
     lines = [f"eye{i}.png,{'test' if i > 3 else 'train'}" for i in range(6)]
-    (own / "split.csv").write_text("\n".join(["image,fold", *lines]))
+    (own / "split.csv").write_text("\n".join(["image,fold", *lines]), encoding="utf-8")
     study(own, split=own / "split.csv", steps=6)
     images = pd.read_csv(own / "result" / "images.csv").query("protocol == 'fine-tuned'")
     assert sorted(images["image"]) == ["eye4", "eye5"]
@@ -264,17 +294,53 @@ def test_a_given_split_tests_what_it_says_and_the_segmenter_is_the_measured_one(
     ],
 )
 def test_a_split_that_does_not_fit_is_explained(own, text, words):
-    (own / "split.csv").write_text(text)
+    (own / "split.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=words):
         study(own, split=own / "split.csv")
     with pytest.raises(DataError, match="absent.csv cannot be read as a csv table"):
         study(own, split=own / "absent.csv")
 
 
+def test_train_and_test_may_be_written_with_capitals(own):
+    parts = ["Train", "TRAIN", "train", "Train", "Test", "test"]
+    lines = [f"eye{i},{part}" for i, part in enumerate(parts)]
+    (own / "split.csv").write_text("\n".join(["image,fold", *lines]), encoding="utf-8")
+    _, said = study(own, split=own / "split.csv")
+    images = pd.read_csv(own / "result" / "images.csv")
+    assert set(images["image"]) == {"eye4", "eye5"} and set(images["fold"]) == {"Test"}
+    assert "segmenter_random.safetensors: trained on 4 images" in said
+
+
+@pytest.mark.filterwarnings("error:.*the mask:UserWarning")
+def test_a_doubtful_mask_is_said_once_before_training_in_every_call(own, save):
+    for i, radius in enumerate((200, 33)):
+        save(own / "masks" / f"eye{i}_mask.png", np.uint8(255) * blob(i, radius))
+    for out in ("first", "again"):
+        _, said = study(own, out=own / out)
+        (number,) = [i for i, line in enumerate(said) if "is it inverted, or no mask?" in line]
+        assert "(and 1 more like it)" in said[number]
+        assert number < said.index("2 trainings")
+
+
+def test_seeds_that_drew_the_same_images_count_once(own):
+    lines = [f"eye{i},{'train' if i < 2 else 'test'}" for i in range(6)]
+    (own / "split.csv").write_text("\n".join(["image,fold", *lines]), encoding="utf-8")
+    table, _ = study(own, split=own / "split.csv", labels=(1, 0), seeds=(0, 1, 2))
+    images = pd.read_csv(own / "result" / "images.csv").query("protocol == 'frozen'")
+    one = images[images["labels"] == "1"]
+    drew = one.groupby("seed")["labelled"].first()
+    assert set(drew) == {"eye0", "eye1"} and set(images["labelled"]) == {"eye0", "eye1", "all"}
+    rows = table[table["protocol"] == "frozen"].set_index("labels")
+    assert rows.loc[1, ["seeds", "draws"]].tolist() == [3, 2]
+    assert rows.loc["all", ["seeds", "draws"]].tolist() == [3, 3]
+    by_draw = one.groupby(["labelled", "seed"])["Dice"].mean().groupby("labelled").mean()
+    assert rows.loc[1, "Dice"] == pytest.approx(by_draw.mean())
+
+
 def test_masks_may_be_written_in_many_ways(own, save):
     zero = blob(0).astype(np.uint8)
     study(own, out=own / "plain")
-    expected = json.loads((own / "plain" / "plan.json").read_text())["content"]
+    expected = json.loads((own / "plain" / "plan.json").read_text(encoding="utf-8"))["content"]
     ways = {
         "ones": zero,
         "two bytes": np.uint16(65535) * zero,
@@ -303,7 +369,7 @@ def test_images_without_the_structure_may_be_allowed(own, save):
     images = pd.read_csv(own / "result" / "images.csv")
     assert "eye0" in set(images["image"])
     for path in (own / "result" / "cells").glob("*.json"):
-        assert "eye0" not in json.loads(path.read_text())["content"]["labelled"]
+        assert "eye0" not in json.loads(path.read_text(encoding="utf-8"))["content"]["labelled"]
 
 
 def test_masks_may_lie_among_the_images_or_below_them(own):
@@ -358,6 +424,6 @@ def test_the_command_line_takes_a_folder_from_images_to_masks(own):
     scratch = result / "segmenter_scratch.safetensors"
     status, said = run("predict", scratch, images, "--out", found)
     assert status == 0 and "6 masks in" in said and len(list(found.iterdir())) >= 6
-    (images / "eye9.png").write_text("no image")
+    (images / "eye9.png").write_text("no image", encoding="utf-8")
     status, said = run("predict", scratch, images, "--out", found)
     assert status == 1 and "6 of them were there" in said and "PROBLEM" in said

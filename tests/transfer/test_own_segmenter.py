@@ -68,16 +68,16 @@ def test_masks_that_are_there_are_kept_and_nothing_else_is_overwritten(trained, 
     with pytest.raises(DataError, match="a.png is there already and was not made by this segm"):
         predict_folder(trained / "result", new, out, "cpu")
     assert (out / "a.png").read_bytes() == before
-    (out / "a.png").write_text("my notes")
+    (out / "a.png").write_text("my notes", encoding="utf-8")
     with pytest.raises(DataError, match="a.png is there already"):
         predict_folder(trained / "result", new, out, "cpu")
-    assert (out / "a.png").read_text() == "my notes"
+    assert (out / "a.png").read_text(encoding="utf-8") == "my notes"
 
 
 def test_one_bad_image_does_not_stop_the_others(trained, tmp_path):
     grey_image(tmp_path / "new", "a.tif")
     (tmp_path / "new" / "b.tif").write_bytes(b"II*\0 broken")
-    (tmp_path / "new" / "notes.doc").write_text("")
+    (tmp_path / "new" / "notes.doc").write_text("", encoding="utf-8")
     said = []
     out = tmp_path / "found"
     found = predict_folder(trained / "result", tmp_path / "new", out, "cpu", said.append)
@@ -95,7 +95,7 @@ def test_what_predict_cannot_use_is_said(trained, tmp_path, save, photograph):
     (path,) = result.glob("segmenter_*")
     for name in ("ldr", "random"):
         shutil.copy(path, two / f"segmenter_{name}.safetensors")
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "none").mkdir()
     for segmenter, images, out, words in [
         (tmp_path / "encoder.safetensors", new, "found", "is no segmenter: it holds another"),

@@ -73,6 +73,7 @@ def transfer_rows() -> pd.DataFrame:
     scores = pd.Series([0.5, 0.6], ["a", "b"])
     cells = [
         dict(task=task, protocol=protocol, labels=labels, seed=seed, init=init, Dice=0.5)
+        | {"labelled": f"image {seed}"}
         | {"images": scores, "between images": 0.1, "looks": {"40": 0.4, "80": 0.5}}
         for task in ("vessel_chase_db1", "disc_drions")
         for protocol in ("frozen", "fine-tuned")

@@ -140,7 +140,6 @@ def calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
             transfer.labels_to_reach,
             dict(records=transfer_rows(), share=0.9, over="random"),
         ),
-        "transfer_markdown": (transfer.transfer_markdown, dict(records=transfer_rows())),
         "segmenters": (
             first_segmenter,
             dict(
