@@ -40,3 +40,12 @@ def test_baselines_of_organs_are_masks_of_the_images():
     assert dice(lungs["mean simulated mask"][0], body.masks["lungs_whole"]) > 0.6
     with pytest.raises(ValueError, match='unknown structure "vessel"; known are disc, fovea'):
         baselines.organ_baselines([eye.image], "vessel")
+
+
+def test_brightness_and_darkness_rank_pixels_from_0_to_1():
+    eye = np.zeros((4, 4, 3), np.uint8)
+    eye[0, 0] = 255, 255, 0
+    (bright,) = baselines.brightness([eye], "brightness")
+    assert bright.shape == (4, 4) and bright[0, 0] == pytest.approx(2 / 3) and bright.sum() < 1
+    (dark,) = baselines.brightness([eye[..., 0]], "darkness")
+    assert dark[0, 0] == 0 and dark[1, 1] == 1
