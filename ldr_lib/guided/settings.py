@@ -38,7 +38,7 @@ _NETWORKS = {
     "chest": dict(image_size=128, crop_scale=(0.8, 1.0), upright=True, rendered=8),
 }
 _EPOCHS = {
-    "class": {"vessel": 7, "disc": 4, "chest": 3},
+    "class": {"vessel": 7, "disc": 8, "chest": 3},
     "study": {"vessel": 34, "disc": 28, "chest": 14},
 }
 """Epochs of the first stage, by tier and network."""
