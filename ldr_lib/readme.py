@@ -73,6 +73,7 @@ def results() -> str:
     """The README's table of results: what was measured, this kit and what it is compared with."""
     study = _cells(study_markdown()).set_index("way", append=True)["Dice"]
     transfer = transfer_table(transfer_records("converged"))["1 label"]
+    transfer = transfer.str.partition(" (")[0]  # without the numbers of draws and runs
     vessels, disc = ("vessel_chase_db1", "frozen"), ("disc_drions", "fine-tuned")
     rows = _result_rows_of_notebooks()
     rows += [
