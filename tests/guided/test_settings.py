@@ -8,7 +8,7 @@ IMAGE_SIZE = {"vessel": 512, "disc": 128, "chest": 128}
 FIRST_STAGE = {
     "smoke": {"vessel": 1, "disc": 1, "chest": 1},
     "short": {"vessel": 2, "disc": 2, "chest": 2},
-    "class": {"vessel": 7, "disc": 4, "chest": 3},
+    "class": {"vessel": 7, "disc": 8, "chest": 3},
     "study": {"vessel": 34, "disc": 28, "chest": 14},
     "full": {"vessel": 10, "disc": 10, "chest": 10},
 }
