@@ -190,22 +190,7 @@ def loss_panels(
         axis.plot(losses[name], "o-")
         axis.set(title=name, xlabel="epoch", ylabel="loss")
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        known, low = references.get(name, {}), axis.get_ylim()[0]
-        for words, value in known.items():
-            axis.axhline(value, color="0.45", linestyle="--", linewidth=1)
-            axis.annotate(
-                f"{words} ({value:.3g})",
-                (0.98, value),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="right",
-                fontsize=9,
-                color="0.3",
-            )
-        if known:
-            high = max(axis.get_ylim()[1], *known.values())
-            axis.set_ylim(low, high + 0.12 * (high - low))
+        _reference_lines(axis, references.get(name, {}))
     sns.despine(figure)
     return figure
 
