@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from ..data.checks import whole
-from .ledger import STATES, require_ledger
+from .ledger import STATES, TOO_FEW, require_ledger
 from .notebooks import WIDTH
 
 COLOURS = dict(zip(STATES, ("#00527a", "#d55e00", "0.45", "0.75")))
@@ -73,13 +73,21 @@ def _forest(part: pd.DataFrame, title: str) -> Figure:
     for place, (_, row) in zip(at, part.iterrows()):
         colour = COLOURS[row["state"]]
         axis.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.5)
-        axis.plot(row["difference"], place, "o", color=colour)
+        axis.plot(row["difference"], place, "o", color=colour, markerfacecolor=_face(row["state"]))
     axis.yaxis.set_major_locator(FixedLocator(at))
     axis.set_yticks(at, names, fontsize=9, parse_math=False)
     axis.set_ylim(at[-1] + lines[-1] / 2 + 0.5, -0.5)
     axis.axvline(0, color="0.3", linewidth=1)
     axis.set_xlabel("difference, with 95 % interval")
     figure.suptitle(fill(title, 140), fontsize=11, parse_math=False)
-    marks = [plt.Line2D([], [], color=c, marker="o", label=state) for state, c in COLOURS.items()]
+    marks = [
+        plt.Line2D([], [], color=colour, marker="o", markerfacecolor=_face(state), label=state)
+        for state, colour in COLOURS.items()
+    ]
     figure.legend(handles=marks, fontsize=9, loc="outside lower right", ncols=4, frameon=False)
     return figure
+
+
+def _face(state: str) -> str:
+    """Dots that decide nothing for want of runs are hollow."""
+    return "white" if state == TOO_FEW else COLOURS[state]

@@ -25,6 +25,7 @@ STATES = ("supported", "not supported", "undecided", "too few runs", "not run")
 """What the records say of a claim: its 95 % interval lies above the bound, below it, or across
 it.
 """
+TOO_FEW = STATES[3]
 COLUMNS = (
     "abstract",
     "says",
@@ -116,6 +117,8 @@ ABSTRACT = {
     "discrimination does.": (
         "transfer-frozen",
         "transfer-tuned",
+        "transfer-frozen-four",
+        "transfer-tuned-four",
         "transfer-image",
         "transfer-image-tuned",
     ),
@@ -227,11 +230,18 @@ def _rows_of(claim: Claim, records: list[dict], data: str) -> dict[str, dict]:
             words: [max(found, key=lambda run: run[0]["started"])]
             for words, found in outcomes.items()
         }
-    named = len(outcomes) > 1
+    if len(outcomes) == 1:
+        return {data: _row(claim, *outcomes.values(), data)}
     return {
-        f"{data}: {words}" if named else data: _row(claim, found, data)
-        for words, found in outcomes.items()
+        _place(claim, words, data): _row(claim, found, data) for words, found in outcomes.items()
     }
+
+
+def _place(claim: Claim, words: str, data: str) -> str:
+    """What one of several rows is of: the words that fill the sentence, and the images, unless the
+    words name them, as those of a task do.
+    """
+    return words if any(name in words for name in claim.data) else f"{data}: {words}"
 
 
 def _row(claim: Claim, outcomes: list[tuple[dict, dict]], data: str) -> dict:
@@ -248,7 +258,7 @@ def _row(claim: Claim, outcomes: list[tuple[dict, dict]], data: str) -> dict:
     if not outcomes:
         state = "not run"
     elif seeds < SEEDS:
-        state = "too few runs"
+        state = TOO_FEW
     changed = {c for record in records for c in changes_since(record, _notebooks())}
     tested = [words for words, ids in ABSTRACT.items() if claim.id in ids]
     return {

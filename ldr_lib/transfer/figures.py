@@ -16,6 +16,7 @@ from ..data.errors import one_of
 from ..explore.failures import errors_legend, paint_errors
 from ..explore.words import as_written, write_title
 from .table import PROTOCOLS, by_draw, gain_intervals, paired_gains, require_records
+from .tasks import REAL_TASKS
 
 INITS = ("autoencoder", "instance", "dense", "imagenet", "ldr")
 """Pretrainings that are compared with a random encoder."""
@@ -67,7 +68,8 @@ def gains_forest(
 
 
 def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figure:
-    """Gain over a random encoder against the number of labelled images, with the spread over draws.
+    """Gain over a random encoder against the number of labelled images; a bar is the standard
+    deviation over draws.
 
     Args:
         records: As `transfer_records` returns them.
@@ -92,6 +94,7 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
         structure=gains["task"].str.split("_").str[0],
     )
     order = [init for init in inits if init in set(gains["init"])]
+    tasks = [task for task in REAL_TASKS if task in set(gains["task"])]
     grid = sns.relplot(
         gains,
         x="labelled",
@@ -103,9 +106,10 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
         row="protocol",
         row_order=PROTOCOLS,
         col="structure",
+        col_order=[task.split("_")[0] for task in tasks],
         kind="line",
         errorbar="sd",
-        err_kws={"alpha": 0.12},
+        err_style="bars",
         markers=True,
         dashes=False,
         palette="colorblind",

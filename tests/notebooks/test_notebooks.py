@@ -169,7 +169,7 @@ def test_transfer_runs_on_real_x_rays(tmp_path, real_data):
     record = run(
         "05_downstream_transfer", tmp_path, dataset="covid19_cxr_seg", data_dir=str(real_data)
     )
-    names = ("labelled", "baselines", "gains", "gains_short", "steps", "disc_steps")
+    names = ("labelled", "baselines", "gains", "gains_short", "steps", "disc_steps", "labels")
     structures = ("lungs", "heart", "opacity")
     names += tuple(f"segmentations_{one}_covid19_cxr_seg" for one in structures)
     assert {f"{name}.png" for name in names} == set(record["figures"])
