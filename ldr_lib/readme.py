@@ -15,7 +15,7 @@ from .runs.cell import run_cell
 from .runs.fingerprints import read_record
 from .runs.paths import project_root, runs_folder
 from .runs.records import as_markdown, summary
-from .tables import EXPLORE, PENDING, QUICKSTART, SAMPLE, all_tables, probes, recorded
+from .tables import EXPLORE, PENDING, QUICKSTART, SAMPLE, TIER, all_tables, probes, recorded
 from .transfer import transfer_records, transfer_table
 
 NETWORKS = ("untrained", "trained")
@@ -46,7 +46,7 @@ def _result_rows_of_notebooks() -> list[tuple[str, ...]]:
     """Rows of the README's table from notebooks 00 and 03 and the long trainings, where kept."""
     rows = []
     if recorded(QUICKSTART, "chase_db1"):
-        real = _cells(summary(QUICKSTART, dataset="chase_db1"))
+        real = _cells(summary(QUICKSTART, dataset="chase_db1", tier=TIER))
         column, what = "AP vessel", "Average precision of vessels by similarity to one pixel (00)"
         others = f"untrained {real.loc['untrained', column]}; "
         others += f"intensities {_best(real, 'intensities', column)}"
@@ -112,7 +112,7 @@ def expected() -> str:
     """What notebook 00 reaches on the included sample, as a list for the README."""
     if not recorded(QUICKSTART, SAMPLE):
         return f"- {PENDING}"
-    table = _cells(summary(QUICKSTART, dataset=SAMPLE))
+    table = _cells(summary(QUICKSTART, dataset=SAMPLE, tier=TIER))
     lines = [
         f"- {what}: {table.loc['trained', column]} (untrained {table.loc['untrained', column]})"
         for column, what in COMPARED.items()
@@ -216,7 +216,7 @@ def quickstart_numbers(folder: Path) -> str:
     measured = pd.DataFrame(record["metrics"]["agreement"]).T
     usual = {}
     if recorded(QUICKSTART, SAMPLE):
-        usual = _cells(summary(QUICKSTART, dataset=SAMPLE)).loc["trained"]
+        usual = _cells(summary(QUICKSTART, dataset=SAMPLE, tier=TIER)).loc["trained"]
     lines = [
         f"Done. Open these in {folder}:",
         "  " + ", ".join([*record["figures"], f"{QUICKSTART}.ipynb"]),

@@ -24,6 +24,8 @@ from .transfer import gains, transfer_records, transfer_table
 QUICKSTART = "00_quickstart"
 SAMPLE = "sample_fundus"
 """What notebook 00 trains on unless another dataset is chosen."""
+TIER = "class"
+"""Runs of the notebooks that are tabulated; shorter and longer ones may be kept beside them."""
 BRANCHES = "02_two_branch_training"
 EXPLORE = "03_embedding_visualization"
 DATA_TITLES = {
@@ -50,11 +52,11 @@ def _of_seeds(make: Callable[[str, str], str], name: str, dataset: str) -> str:
 
 def recorded(name: str, dataset: str) -> bool:
     """Whether a notebook has three committed runs on a dataset."""
-    return len(committed_records(name, dataset=dataset)) >= 3
+    return len(committed_records(name, dataset=dataset, tier=TIER)) >= 3
 
 
 def _summary(name: str, dataset: str) -> str:
-    return summary(name, dataset=dataset)
+    return summary(name, dataset=dataset, tier=TIER)
 
 
 HEAD = """# All result tables
@@ -121,7 +123,7 @@ def _section(title: str, about: str, command: str, table: str) -> str:
 
 def probes(name: str, dataset: str) -> pd.DataFrame:
     """Probes of notebook 03 on one dataset, mean ± standard deviation over seeds."""
-    mean, spread = over_seeds(committed_records(name, dataset=dataset), "probes")
+    mean, spread = over_seeds(committed_records(name, dataset=dataset, tier=TIER), "probes")
     return mean.map("{:.2f}".format) + " ± " + spread.map("{:.2f}".format)
 
 

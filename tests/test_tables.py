@@ -1,11 +1,13 @@
 """The committed tables are those of the records."""
 
+import json
 import re
 
 import pandas as pd
 from conftest import ROOT
 
 from ldr_lib import guided, readme, runs, tables, transfer
+from ldr_lib.runs import records
 
 
 def test_the_committed_page_is_that_of_the_records():
@@ -17,8 +19,9 @@ def test_the_page_holds_every_table_and_links_that_exist():
     page = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     notebooks = [("00_quickstart", dataset) for dataset in tables.QUICKSTART_TITLES]
     for name, dataset in [*notebooks, ("02_two_branch_training", "simulated_fundus")]:
-        recorded = len(runs.committed_records(name, dataset=dataset)) >= 3
-        assert (runs.summary(name, dataset=dataset) if recorded else tables.PENDING) in page
+        of = dict(dataset=dataset, tier="class")
+        recorded = len(runs.committed_records(name, **of)) >= 3
+        assert (runs.summary(name, **of) if recorded else tables.PENDING) in page
     assert guided.study_markdown() in page
     every = transfer.transfer_table(transfer.transfer_records())
     for row in every.index:
@@ -48,6 +51,17 @@ def test_probes_are_shown_by_structure_and_features(monkeypatch):
         "| vessel | trained | 0.50 ± 0.10 |",
         "| vessel | raw ImageNet | 0.50 ± 0.10 |",
     ]
+
+
+def test_shorter_runs_are_not_tabulated(monkeypatch, tmp_path):
+    monkeypatch.setattr(records, "figures_folder", lambda name: tmp_path)
+    (tmp_path / "records").mkdir()
+    for seed, tier in enumerate(["class", "class", "smoke", "class"]):
+        assert not tables.recorded("any", "drions")
+        of = {"dataset": "drions", "tier": tier}
+        record = {"name": "any", "seed": seed, "parameters": of, "claims": {}}
+        (tmp_path / "records" / f"{seed}.json").write_text(json.dumps(record), encoding="utf-8")
+    assert tables.recorded("any", "drions")
 
 
 def test_a_table_without_three_runs_says_so(monkeypatch, tmp_path):
