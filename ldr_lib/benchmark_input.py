@@ -98,6 +98,10 @@ def measure_input(
 
     Returns:
         The measurement in words.
+
+    Raises:
+        ValueError: There are fewer than ten files, or the size is out of range.
+        DataError: The files cannot be read or prepared, or the result cannot be written.
     """
     if n < 10:
         raise ValueError(f"n must be at least 10, not {n}")

@@ -285,7 +285,7 @@ def compare(
     nets: dict[str, TwoBranchNet], prepared: Prepared, modality: str, seed: int = 0
 ) -> Comparison:
     """Measures intensities and networks with `agreement`; each network's embeddings are also
-    clustered by k-means.
+    clustered by k-means. Every k-means makes as many clusters as the first network has.
 
     Args:
         nets: Row name to network.

@@ -39,7 +39,8 @@ class Localised:
         table: A row for each image: "row" and "column" of the best place in pixels, "score" (cosine
             similarity to the template, at most 1), "found" (whether the score is at least `least`),
             "mirrored" (whether the image was searched mirrored) and "scale".
-        maps: (N, H, W) float32, the score of every pixel, -1 outside the field of view.
+        maps: (N, H, W) float32, the score of every pixel, -1 outside the field of view. Along its
+            rim scores of both sides are mixed, because they are interpolated between cells.
         least: Score from which the point counts as found.
         elsewhere: Highest score of another place in a support image.
         alike: Share of the other places in the support images that look like the chosen point, from

@@ -161,6 +161,7 @@ def run_stages(
 
     Raises:
         ValueError: A step needs more memory than there is.
+        DataError: The checkpoint is damaged or of another run, or it cannot be removed.
     """
     require_memory(settings.step_bytes // n_processes(), next(whole.parameters()).device)
     checkpoint = folder / "checkpoint.safetensors"

@@ -9,8 +9,10 @@ from conftest import ROOT
 from runs import tiny
 from typer.testing import CliRunner
 
+from ldr_lib import DataError
 from ldr_lib.__main__ import app
 from ldr_lib.commands import COMMANDS
+from ldr_lib.transfer import own_training
 
 SWEEP = ["sweep", "notebooks/00_quickstart.ipynb"]
 TASK = ["transfer", "disc_drions"]
@@ -121,6 +123,22 @@ def test_what_is_wrong_is_said_in_a_sentence(arguments, words, monkeypatch):
     done = run(*arguments)
     assert done.exit_code == 2, done.output
     assert words in " ".join(done.output.split()) and "Traceback" not in done.output
+
+
+def test_options_for_own_images_arrive_under_their_names(monkeypatch):
+    given = {}
+
+    def own_study(*places, **options):
+        given.update(options, places=[str(place) for place in places])
+        raise DataError("enough")
+
+    monkeypatch.setattr(own_training, "own_study", own_study)
+    places = ["images", "--masks", "masks", "--out", "out"]
+    run("transfer", *places, "--value", "2", "--folds", "3", "--steps", "7", "--fine")
+    assert given.pop("places") == ["images", "masks", "out"]
+    expected = dict(inits=("ldr",), labels=(0,), seeds=(0,), values=(2,), folds=3, steps=7)
+    expected |= dict(split=None, structure="structure", modality=None, tier="study")
+    assert given.items() >= (expected | dict(fine=True, allow_empty=False)).items()
 
 
 def test_it_runs_as_a_module():

@@ -28,7 +28,7 @@ BUNDLED = {
 """Files of npm packages that the pages use, and where they lie on the site."""
 MARK = ".site-of-ldr_lib"
 """A file that says that a folder holds a site, so that it may be replaced."""
-CARDS = ("vessel", "disc", "chest", "encoders")
+CARDS = ("vessel", "disc", "chest", "encoders", "representations")
 TEXTS = {"notebooks/claims.yaml": "yaml", "notebooks/runs.yaml": "yaml"}
 TEXTS |= {"CITATION.cff": "yaml", "LICENSE": "text"}
 

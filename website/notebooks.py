@@ -5,6 +5,7 @@ import html
 import io
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import nbformat
@@ -69,10 +70,11 @@ def _take_figures(notebook: NotebookNode, name: str) -> dict[str, bytes]:
         raise DataError(f"notebooks/{name}.ipynb has no record of its run: run make figures")
     recorded = json.loads(record.read_text(encoding="utf-8"))
     names = iter([Path(figure).stem for figure in recorded["figures"]])
+    explorers = ("explorer" if number == 1 else f"explorer_{number}" for number in count(1))
     files = {}
     for data in _image_outputs(notebook):
         drawn = "".join(data.get("text/plain", "")).startswith("<Figure")
-        figure = next(names, "") if drawn else "explorer"
+        figure = next(names, "") if drawn else next(explorers)
         kind = next(kind for kind in IMAGES if kind in data)
         content = base64.b64decode(data[kind])
         file = f"{name}/{figure}.{kind.removeprefix('image/')}"

@@ -20,7 +20,8 @@ TITLES = {
     "explore": "explore: figures",
 }
 TITLES |= {"guided": "guided: priors", "transfer": "transfer: few labels"}
-TITLES |= {"runs": "runs: records, ledger", "teaching": "teaching: the course"}
+TITLES |= {"runs": "runs: records, ledger", "landmarks": "landmarks: one point"}
+TITLES |= {"teaching": "teaching: the course"}
 """Rooms of the library, in the order of the notebooks."""
 
 

@@ -102,7 +102,10 @@ def summary(
 
 def records(
     group: Annotated[
-        str, typer.Argument(help="records, priors or transfer: a list in notebooks/runs.yaml.")
+        str,
+        typer.Argument(
+            help="A list in notebooks/runs.yaml, for example records, learning, priors, transfer."
+        ),
     ] = "records",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 2,
     dry_run: Annotated[bool, typer.Option(help="Only say what would run.")] = False,

@@ -127,8 +127,21 @@ def transfer(
             f"{unused}: only tasks of the kit have this, own images with --masks do not"
         )
     table = own_study(
-        *(what[0], masks, out, tuple(init), tuple(labels or [0]), tuple(seed), folds, split),
-        *(structure, tuple(value or ()), modality or None, fine, allow_empty, tier, steps),
+        what[0],
+        masks,
+        out,
+        inits=tuple(init),
+        labels=tuple(labels or [0]),
+        seeds=tuple(seed),
+        folds=folds,
+        split=split,
+        structure=structure,
+        values=tuple(value or ()),
+        modality=modality or None,
+        fine=fine,
+        allow_empty=allow_empty,
+        tier=tier,
+        steps=steps,
         say=typer.echo,
     )
     typer.echo(shown(table))

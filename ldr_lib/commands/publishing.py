@@ -28,7 +28,9 @@ def page(
     images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 4,
     side: Annotated[
         int | None,
-        typer.Option(help="Pixels along a side; default: as many as fit in a page of 6 MB."),
+        typer.Option(
+            help="Pixels along a side; default: as many as keep embeddings and clusters below 6 MB."
+        ),
     ] = None,
 ) -> None:
     """Write the explorer of notebook 03 as a page that needs no kernel.

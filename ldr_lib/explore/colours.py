@@ -13,6 +13,8 @@ from ..data.errors import DataError
 
 NO_STRUCTURE = (0.25, 0.25, 0.25)
 CYAN = (0.0, 0.9, 1.0)
+ROUNDING = 1e-6
+"""A component that varies by no more than this share of the largest value has no spread."""
 
 
 def unit_range(image: np.ndarray) -> np.ndarray:
@@ -209,7 +211,8 @@ def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0)
         seed: Fixes which 20,000 pixels the components are fitted to.
 
     Returns:
-        (N, H, W, 3) floats in [0, 1]; equal colours mean similar embeddings across images.
+        (N, H, W, 3) floats in [0, 1]; equal colours mean similar embeddings across images. A
+        component in which all pixels are alike is 0.5 everywhere.
 
     Raises:
         ValueError: The shapes differ, or there are fewer than three dimensions or pixels.
@@ -230,8 +233,11 @@ def embedding_colours(embeddings: np.ndarray, inside: np.ndarray, seed: int = 0)
     )
     pca = PCA(3).fit(pixels[chosen])
     low, high = np.percentile(pca.transform(pixels[chosen]), [2, 98], axis=0)
+    values, spread = pca.transform(pixels) - low, high - low
+    varies = spread > ROUNDING * np.abs(pixels).max()
+    shares = np.divide(values, spread, out=np.full(values.shape, 0.5), where=varies)
     colours = np.zeros((*inside.shape, 3))
-    colours[inside] = ((pca.transform(pixels) - low) / (high - low)).clip(0, 1)
+    colours[inside] = shares.clip(0, 1)
     return colours
 
 

@@ -70,11 +70,22 @@ def long_run_panels(
     records = learning_records(modality)
     panels = {}
     for dataset, column in measured:
-        table = curves(records, dataset, "k-means", column)
+        table = _curve(records, dataset, column)
         if len(table):
             means = rival_means(records, dataset.removesuffix(RAW))
-            panels[f"{column}, {dataset}"] = table, means[column].to_dict()
+            baselines = means[column].to_dict() if column in means else {}
+            panels[f"{column}, {dataset}"] = table, baselines
     return panels
+
+
+def _curve(records: list[dict], dataset: str, column: str) -> pd.DataFrame:
+    """As `curves`, with k-means and of the records that hold the measure."""
+    held = [
+        record
+        for record in records
+        if column in record["metrics"].get(f"{dataset} means", {}).get("k-means", {})
+    ]
+    return curves(held, dataset, "k-means", column)
 
 
 UNTRAINED = "untrained"
@@ -161,7 +172,7 @@ def best_step(records: list[dict], dataset: str, column: str, way: str = "embedd
     Raises:
         ValueError: No record holds it.
     """
-    curve = curves(records, dataset, "k-means", column).query("way == @way")
+    curve = _curve(records, dataset, column).query("way == @way")
     if not len(curve):
         raise ValueError(f"no record holds {column} of {way} on {dataset}")
     return int(curve.groupby("steps")["value"].mean().idxmax())

@@ -46,16 +46,17 @@ def write_page(
         path: The file.
         points: Points that are chosen when the page opens.
         threshold: Similarity in [-1, 1] from which a pixel is marked.
-        side: Longest side in pixels at which embeddings are kept. None takes 128, or less where the
-            page would exceed 6 MB: 6 images of one network take about 3 MB at 128 pixels, 4 images
-            of 12 networks about 5 MB at 85. The page says which it is.
+        side: Longest side in pixels at which embeddings are kept. None takes 128, or less where
+            embeddings and clusters would exceed 6 MB: 6 images of one network take about 3 MB at
+            128 pixels, 4 images of 12 networks about 5 MB at 85. The page says which it is; the
+            images come on top.
 
     Returns:
         The path.
 
     Raises:
-        DataError: The file would be too large for a browser or cannot be written, or a point lies
-            outside.
+        DataError: The file would be too large for a browser or cannot be written, a point lies
+            outside, or none of the points is similar.
         ValueError: There is no scene, or a value makes no sense.
 
     Taught in notebook 03, section 3.
@@ -65,14 +66,14 @@ def write_page(
     side = None if side is None else whole(side, "side", 8, 4096)
     steps = list(scene.embeddings) if isinstance(scene, Steps) else []
     first = scene.scene(steps[0]) if steps else scene
-    for point in instance(points, (list, tuple), "points", "a list of Point"):
-        first.query([replace(instance(point, Point, "points", "a list of Point"), similar=True)])
+    if len(instance(points, (list, tuple), "points", "a list of Point")):
+        first.query(points)
     packed = _packed_to_fit(scene, steps, side)
     small = packed.first
     height, width = small.inside.shape[1:]
     moved = [_moved(point, first, small) for point in points]
-    for point in moved:
-        small.query([Point(point.image, point.row, point.column)])
+    if moved:
+        small.query(moved)
     content = {
         "names": small.names,
         "files": small.mask_files(),

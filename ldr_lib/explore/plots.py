@@ -371,18 +371,21 @@ def sphere_map(points: np.ndarray, colourings: dict[str, tuple[np.ndarray, list[
     points = finite(array(points, "points", "PX"), "points")
     if points.shape[1] != 2:
         raise ValueError(f"points must be (P, 2), not {points.shape}")
+    coloured = {}
     for title, pair in named(colourings, "colourings", "labels and their names").items():
         what = f"colourings[{title!r}]"
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ValueError(f"{what} must be labels (P,) and their names, not {shown(pair)}")
         names = several(pair[1], f"the names of {what}", "texts")
-        if len(checks.labels(pair[0], what, len(names), "P")) != len(points):
-            raise ValueError(f"{what} must be labels of {len(points)} points, not {len(pair[0])}")
-    side = min(WIDTH / len(colourings), LARGEST_PANEL)
+        labels = checks.labels(pair[0], what, len(names), "P")
+        if len(labels) != len(points):
+            raise ValueError(f"{what} must be labels of {len(points)} points, not {len(labels)}")
+        coloured[title] = labels, names
+    side = min(WIDTH / len(coloured), LARGEST_PANEL)
     figure, axes = plt.subplots(
-        1, len(colourings), figsize=(WIDTH, side + 1), layout="constrained", squeeze=False
+        1, len(coloured), figsize=(WIDTH, side + 1), layout="constrained", squeeze=False
     )
-    for axis, (title, (labels, names)) in zip(axes[0], colourings.items()):
+    for axis, (title, (labels, names)) in zip(axes[0], coloured.items()):
         few = len(names) <= 5
         palette = (
             [(0.75, 0.75, 0.75), *sns.color_palette("colorblind", 9)]
@@ -446,19 +449,21 @@ def sphere_pairs(states: dict[str, np.ndarray]) -> Figure:
 
     Taught in notebook 02, section 1.
     """
+    drawn = {}
     for title, points in named(states, "states", "points (2N, 3)").items():
         found = finite(array(points, f"states[{title!r}]", "PX"), f"states[{title!r}]")
         if found.shape[1] != 3 or len(found) % 2 or not len(found):
             raise ValueError(f"states[{title!r}] must be (2N, 3), not {found.shape}")
-    figure = plt.figure(figsize=(WIDTH, min(WIDTH / len(states), 6)), layout="constrained")
+        drawn[title] = found
+    figure = plt.figure(figsize=(WIDTH, min(WIDTH / len(drawn), 6)), layout="constrained")
     longitude, latitude = np.mgrid[0 : 2 * np.pi : 25j, 0 : np.pi : 13j]
     sphere = (
         np.cos(longitude) * np.sin(latitude),
         np.sin(longitude) * np.sin(latitude),
         np.cos(latitude),
     )
-    for position, (title, points) in enumerate(states.items(), start=1):
-        axis = figure.add_subplot(1, len(states), position, projection="3d")
+    for position, (title, points) in enumerate(drawn.items(), start=1):
+        axis = figure.add_subplot(1, len(drawn), position, projection="3d")
         axis.plot_wireframe(*sphere, color="0.85", linewidth=0.4)
         n = len(points) // 2
         colours = plt.get_cmap("tab20")(np.arange(n) % 20)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..data.checks import array, as_bytes, instance, number, whole
+from ..data.checks import array, as_bytes, flag, instance, number, whole
 from ..data.errors import DataError
 from ..data.names import numbered, unique_names
 from ..data.prepare import Prepared
@@ -127,6 +127,7 @@ class Scene:
         n, height, width = self.inside.shape
         for name in ("image", "row", "column"):
             whole(getattr(point, name), f"the {name} of a point", -(2**31))
+        flag(point.similar, "similar of a point")
         if not (0 <= point.image < n and 0 <= point.row < height and 0 <= point.column < width):
             raise DataError(
                 f"there is no pixel at row {point.row}, column {point.column} of image "

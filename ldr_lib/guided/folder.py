@@ -3,8 +3,9 @@
 import csv
 import json
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -228,8 +229,9 @@ def _paths_and_names(images: Folder) -> tuple[list[Path], list[str]]:
     paths = [item.image for item in images.items]
     shorter = [path.relative_to(images.root).with_name(stem_of(path)) for path in paths]
     folded = [str(name).casefold() for name in shorter]
+    times = Counter(folded)
     names = [
-        str(path.relative_to(images.root)) if folded.count(short) > 1 else str(name)
+        str(path.relative_to(images.root)) if times[short] > 1 else str(name)
         for path, name, short in zip(paths, shorter, folded)
     ]
     return paths, numbered(names, mark="~", ignore_case=True)
@@ -344,22 +346,30 @@ def _check_settings(kept: Path, settings: dict) -> None:
 
 
 def _read_table(path: Path) -> list[Area]:
-    """The lines of an earlier run; one that was cut off does not count."""
+    """The lines of an earlier run; one that was cut off, or that another program wrote in its own
+    way, does not count.
+    """
     if not path.exists():
         return []
     found = []
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
         for line in csv.DictReader(file):
             if line.keys() == set(COLUMNS) and line["checksum"]:
-                found.append(Area(**{name: _number(name, text) for name, text in line.items()}))
+                with suppress(ValueError):
+                    found.append(Area(**{name: _value(name, text) for name, text in line.items()}))
     return found
 
 
-def _number(column: str, text: str) -> int | float | str:
-    """A value of the table as it was before it was written."""
-    if column in ("width", "height", "field_of_view", "area") and text.isdigit():
+def _value(column: str, text: str) -> int | float | str:
+    """A value of the table as it was before it was written.
+
+    Raises:
+        ValueError: It is no number where one is expected, as "0,53", or the text is not in UTF-8.
+    """
+    text.encode("utf-8")  # fails for what could not be decoded
+    if text and column in ("width", "height", "field_of_view", "area"):
         return int(text)
-    return float(text) if column in ("share", "confidence") and text else text
+    return float(text) if text and column in ("share", "confidence") else text
 
 
 def _write_table(path: Path, rows: Iterable[Area]) -> None:

@@ -64,7 +64,7 @@ TRAINING = {
 @dataclass(frozen=True)
 class GuidedSettings(Settings):
     """`Settings` of a guided training; stages may also name the losses "guided", "calibrate",
-    "confident" and "adversary".
+    "confident", "adversary" and "prior_area".
 
     Attributes:
         rendered: Rendered images in a step; in a stage with a teacher half of them are real ones.

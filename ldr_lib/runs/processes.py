@@ -5,6 +5,7 @@ process for each piece of work.
 import os
 import signal
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -138,7 +139,8 @@ def in_own_processes(function: Callable, items: list, jobs: int) -> Iterator[tup
         jobs: Processes at once.
 
     Yields:
-        Item, result, and "" or why there is none; in the order in which they end.
+        Item, result, and "" or why there is none; in the order in which they end. What no message
+        explains to a user is printed with its traceback.
 
     Example:
         >>> list(in_own_processes(abs, [-1], jobs=1))
@@ -156,6 +158,7 @@ def in_own_processes(function: Callable, items: list, jobs: int) -> Iterator[tup
         except (DataError, ValueError) as error:
             return None, str(error)
         except Exception as error:  # noqa: BLE001 one failure must not stop the others
+            traceback.print_exception(error)
             return None, f"{type(error).__name__}: {error}"
         finally:
             running.discard(executor)

@@ -113,7 +113,7 @@ def summary(name: str, table: str = "agreement", **parameters) -> str:
     """
     better = []
     for rows in _tables(committed_records(name, **parameters), table):
-        better.append(rows.groupby(rows.index.str.rsplit(", ").str[0], sort=False).max())
+        better.append(rows.groupby(rows.index.str.rsplit(", ", n=1).str[0], sort=False).max())
     measured = pd.concat(better).dropna(axis=1, how="all")  # NMI of structures needs two
     by_row = measured.groupby(level=0, sort=False)
     shown = by_row.mean().map("{:.2f}".format) + " ± " + by_row.std().map("{:.2f}".format)

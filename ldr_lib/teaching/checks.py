@@ -68,7 +68,7 @@ def _coarse(value) -> str:
     """What to say of a wrong value if its type keeps too few digits for a comparison."""
     kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
     few = kind in ("float16", "bfloat16")
-    return f" The answer is {kind}, which keeps two or three digits: use float32." if few else ""
+    return f". The answer is {kind}, which keeps two or three digits: use float32." if few else ""
 
 
 def _numbers(what: str, value) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -19,6 +19,8 @@ DEPTH = (0.25, 0.55)
 LIGHT = 0.6
 """Spread of the logarithm of the illumination."""
 NOISE = 0.006
+KEPT = 32
+"""Photographs that are kept in memory for a later call, more than the project asks for at once."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def hard_photographs(seeds: Sequence[int], size: int = 128) -> Photographs:
     return Photographs(*map(np.stack, zip(*(_photograph(seed, size) for seed in seeds))))
 
 
-@cache
+@lru_cache(KEPT)
 def _photograph(seed: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sample = fundus(2 * size, seed, lesions=True)
     inside = _halved(sample.masks["field_of_view"]) > 0.5

@@ -1,6 +1,7 @@
 """Small inputs whose right answer is known, and a comparison of two ways to write one loss."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -37,10 +38,17 @@ def compare_losses(*losses: Callable, vectors: torch.Tensor) -> None:
     for loss in losses:
         value = loss(*F.normalize(x, dim=2))
         (gradient,) = torch.autograd.grad(value, x)
-        print(f"{loss.__name__:20s} loss {value:.4f}, length of its gradient {gradient.norm():.4f}")
+        name = _name(loss)
+        print(f"{name:20s} loss {value:.4f}, length of its gradient {gradient.norm():.4f}")
         results.append((value, gradient))
     for other in results[1:]:
         torch.testing.assert_close(other, results[0])
+
+
+def _name(loss: Callable) -> str:
+    """What a loss is called: a partial as its function, an object as its class."""
+    function = loss.func if isinstance(loss, partial) else loss
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def patch_states(n: int = 512) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

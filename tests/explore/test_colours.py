@@ -16,6 +16,17 @@ def test_equal_embeddings_get_equal_colours_across_images_and_the_outside_is_bla
     assert min(np.abs(means[i] - means[j]).max() for i in range(3) for j in range(i)) > 0.2
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_collapsed_embedding_has_one_colour(dtype):
+    inside = np.arange(64).reshape(1, 8, 8) > 5
+    collapsed = np.full((1, 8, 8, 4), 0.3, dtype)
+    assert (explore.embedding_colours(collapsed, inside)[inside] == 0.5).all()
+    collapsed[..., 0] = np.arange(8)  # one direction is left
+    colours = explore.embedding_colours(collapsed, inside)
+    assert np.isfinite(colours).all() and np.ptp(colours[..., 0]) == 1
+
+
 def test_labels_get_colours_of_their_own():
     labels = np.arange(8).reshape(1, 2, 4)
     painted = explore.label_colours(labels, 8)

@@ -170,6 +170,8 @@ def test_short_runs_are_judged_by_seeds_with_which_nothing_was_noticed(monkeypat
 def test_the_best_step_of_what_was_not_measured_is_refused():
     with pytest.raises(ValueError, match="no record holds AP disc of both on drions raw"):
         best_step([record("both", 0, 0.3)], "drions raw", "AP disc", "both")
+    with pytest.raises(ValueError, match="no record holds AP disc of both on chase_db1"):
+        best_step([record("both", 0, 0.3)], "chase_db1", "AP disc", "both")
 
 
 def test_the_chosen_step_is_that_of_the_shipped_network():
@@ -193,3 +195,4 @@ def test_panels_hold_what_records_hold_and_what_needs_no_training():
         assert {"both", "no jitter"} <= set(table["way"])
         assert baselines.keys() == {"intensities", "filter bank", "ImageNet"}
     assert not long_run_panels("other", measured)
+    assert not long_run_panels("fundus", [("chase_db1", "AP disc")])  # it has no mask of discs

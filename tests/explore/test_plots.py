@@ -114,6 +114,15 @@ def test_a_map_of_pixels_names_its_colours():
     assert many is None
 
 
+@pytest.mark.parametrize("kind", [torch.tensor, np.ndarray.tolist])
+def test_points_and_labels_may_be_tensors_and_lists(kind):
+    points, labels = np.eye(4, 3), np.arange(4) % 2
+    (axis,) = explore.sphere_pairs({"": kind(points)}).axes
+    assert len(axis.lines) == 2
+    (axis,) = explore.sphere_map(kind(points[:, :2]), {"": (kind(labels), ["a", "b"])}).axes
+    assert [len(dots.get_offsets()) for dots in axis.collections] == [2, 2]
+
+
 def test_the_diagram_names_both_branches_and_all_losses():
     figure = explore.network_diagram()
     words = " ".join(text.get_text() for text in figure.axes[0].texts)

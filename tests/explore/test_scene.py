@@ -122,7 +122,7 @@ def test_shrinking_keeps_directions_and_bytes_keep_cosines(scene):
     assert (again[~small.inside] == 0).all()
 
 
-def test_a_page_too_large_for_a_browser_is_refused(scene, tmp_path):
+def test_a_page_too_large_for_a_browser_or_of_points_that_ask_nothing_is_refused(scene, tmp_path):
     huge = explore.Scene(
         ["a"],
         scene.shown[:1],
@@ -135,6 +135,8 @@ def test_a_page_too_large_for_a_browser_is_refused(scene, tmp_path):
         explore.write_page(huge, tmp_path / "page.html", side=1100)
     with pytest.raises(DataError, match="outside the field of view"):
         explore.write_page(scene, tmp_path / "page.html", [explore.Point(0, 0, 0)])
+    with pytest.raises(DataError, match="choose at least one pixel"):
+        explore.write_page(scene, tmp_path / "page.html", [middle(similar=False)])
     assert not list(tmp_path.iterdir())
 
 

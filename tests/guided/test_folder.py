@@ -103,6 +103,29 @@ def test_new_and_changed_images_are_searched_and_no_others(images, tmp_path, bod
     assert "new.png" in table(out) and (out / "masks" / "new.png").is_file()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: {**line, "share": line["share"].replace(".", ",")},
+        lambda line: {**line, "area": f"{line['area']} px"},
+        lambda line: {**line, "remark": "gr\xf6\xdfer"},
+    ],
+    ids=["comma", "unit", "encoding"],
+)
+def test_a_line_that_another_program_wrote_in_its_own_way_is_not_done(
+    images, tmp_path, body, change
+):
+    out = tmp_path / "out"
+    predict_folder(images, "lungs", out, body)
+    before = table(out)
+    with open(out / "areas.csv", "w", newline="", encoding="latin-1", errors="replace") as file:
+        writer = csv.DictWriter(file, module.COLUMNS)
+        writer.writeheader()
+        writer.writerows([change(before["a.png"]), before["b/a.png"]])
+    assert predict_folder(images, "lungs", out, body).kept == 1
+    assert table(out) == before
+
+
 def test_nothing_else_is_overwritten(images, tmp_path, body):
     other = tmp_path / "other"
     other.mkdir()

@@ -13,6 +13,8 @@ def unlucky(number):
         os.kill(os.getpid(), 9)
     if number == 2:
         raise ValueError("two is too many")
+    if number == 4:
+        return {}["four"]
     return 10 * number
 
 
@@ -21,6 +23,13 @@ def test_a_process_that_is_killed_costs_its_item_only():
     assert [item for item, _, _ in ended] == [0, 1, 2, 3]
     assert [result for _, result, _ in ended] == [0, None, None, 30]
     assert "killed" in ended[1][2] and ended[2][2] == "two is too many"
+
+
+def test_only_an_error_of_the_program_shows_its_traceback(capfd):
+    ((_, _, why),) = in_own_processes(unlucky, [2], jobs=1)
+    assert why == "two is too many" and "Traceback" not in capfd.readouterr().err
+    ((_, _, why),) = in_own_processes(unlucky, [4], jobs=1)
+    assert why == "KeyError: 'four'" and 'return {}["four"]' in capfd.readouterr().err
 
 
 def sleeper(mark):

@@ -141,6 +141,19 @@ def test_a_summary_takes_the_better_clustering_of_every_run(project):
         runs.summary("nb", "t", tier="full")
 
 
+def test_a_summary_keeps_ways_with_a_comma_apart(project):
+    for seed in range(3):
+        keep(project, seed, 0.2)
+        path = project / "figures" / "nb" / "records" / f"class{seed}.json"
+        record = json.loads(path.read_text(encoding="utf-8"))
+        rows = {"both, clusters": {"NMI": 0.2}, "both, no jitter, clusters": {"NMI": 0.5}}
+        path.write_text(json.dumps(record | {"metrics": {"t": rows}}), encoding="utf-8")
+    assert runs.summary("nb", "t").splitlines()[2:] == [
+        "| both | 0.20 ± 0.00 |",
+        "| both, no jitter | 0.50 ± 0.00 |",
+    ]
+
+
 @pytest.mark.slow
 def test_a_notebook_executed_in_place_keeps_results_and_drops_noise(project, tmp_path):
     notebook = nbformat.v4.new_notebook()

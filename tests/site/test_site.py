@@ -11,8 +11,8 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 
 from ldr_lib import DataError
-from website import links, notebooks
-from website.build import build
+from website import links, notebooks, reference
+from website.build import CARDS, build
 from website.course import COURSE, students_version
 from website.headings import close_gaps, slug
 from website.page import Page
@@ -41,6 +41,13 @@ def test_every_part_of_the_kit_has_its_page(documents):
     navigation = documents["api/data.html"].nav
     shown = {posixpath.normpath(f"api/{link['href']}") for link in navigation.find_all("a")}
     assert wanted <= shown
+
+
+def test_every_card_and_every_room_of_the_library_has_its_page():
+    library = ROOT / "ldr_lib"
+    assert sorted(CARDS) == sorted(path.stem for path in library.glob("weights/*.md"))
+    rooms = {path.parent.name for path in library.glob("*/__init__.py")} - {"commands"}
+    assert reference.TITLES.keys() == rooms | {""}
 
 
 def test_links_lead_somewhere(site, documents):
@@ -82,7 +89,19 @@ def test_descriptions_are_of_figures_that_exist():
     widgets = ("00b_from_simclr_to_local_discrimination", "03_embedding_visualization")
     widgets += ("04c_real_images_and_limits", "07_one_shot_landmarks")
     figures |= {f"{name}/explorer" for name in widgets}
+    figures |= {"03_embedding_visualization/explorer_2"}
     assert notebooks.alternatives().keys() == figures
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_of_a_notebook_has_a_file_of_its_own(path):
+    cells = nbformat.read(path, 4).cells
+    data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    shown = [one for one in data if any(kind in one for kind in notebooks.IMAGES)]
+    assert len(notebooks.notebook_page(path, "").files) == len(shown)
 
 
 def test_a_figure_without_description_is_named():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ldr_lib.teaching import hard_photographs
+from ldr_lib.teaching import hard_photographs, photographs
 
 
 def test_hard_photographs_follow_their_seed_and_have_masks():
@@ -12,6 +12,11 @@ def test_hard_photographs_follow_their_seed_and_have_masks():
     assert not (one.vessels & ~one.inside).any() and not one.images[~one.inside].any()
     again = hard_photographs([2**61 + 5], 64)
     assert (again.images[0] == one.images[1]).all() and (one.images[0] != one.images[1]).any()
+
+
+def test_no_more_than_some_photographs_stay_in_memory():
+    hard_photographs(range(photographs.KEPT + 2), 16)
+    assert photographs._photograph.cache_info().currsize == photographs.KEPT
 
 
 def test_hard_photographs_are_not_solved_by_their_darkest_pixels():

@@ -1,5 +1,7 @@
 """Toys have the known answer, and losses that differ are told apart."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -35,6 +37,10 @@ def test_two_losses_agree_in_value_and_gradient_or_are_told_apart(capsys):
     x = torch.randn(2, 8, 4, generator=torch.Generator().manual_seed(0))
     teaching.compare_losses(losses.info_nce, losses.info_nce, vectors=x)
     first, second = capsys.readouterr().out.splitlines()
+    class_of_one = type("Loss", (), {"__call__": lambda self, *views: losses.info_nce(*views)})
+    teaching.compare_losses(partial(losses.info_nce), class_of_one(), vectors=x)
+    named = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert named == ["info_nce", "Loss"]
     assert first == second and f"{losses.info_nce(*F.normalize(x, dim=2)):.4f}" in first
     for other in (losses.patch_discrimination, steeper):
         with pytest.raises(AssertionError):
