@@ -30,6 +30,8 @@ from .panels import WIDTH as WIDTH
 from .words import write_legend
 
 LISTS = (list, tuple)
+FOUND = "#ff4fd8"
+"""Colour of a diamond where a point was found, as in the explorer."""
 
 
 def contact_sheet(
@@ -308,19 +310,23 @@ def typical_patches(
     return figure
 
 
-def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
+def explorer_figure(
+    scene, points, similarity: np.ndarray | None, found: list[dict] | tuple = ()
+) -> Figure:
     """What an explorer shows, as a figure: images with the chosen points, similarity below them.
 
     Args:
         scene: A `Scene`.
         points: Its chosen `Point`s.
         similarity: (N, H, W) in [-1, 1], or None while nothing is chosen.
+        found: Where the points were found in each image, as `Finder.find` returns it; empty where
+            nothing was looked for. A diamond, thin where it does not count as found.
 
     Returns:
         The figure, four images in a row.
 
     Raises:
-        ValueError: There is no scene, or no list of points.
+        ValueError: There is no scene, no list of points, or no place for each image.
     """
     if not hasattr(scene, "shown"):
         raise ValueError(f"scene must be a Scene, as embed_scene returns it, not {shown(scene)}")
@@ -331,6 +337,8 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
         similarity = array(similarity, "similarity", "NHW")
         one_shape(similarity=similarity, **{"the scene": scene.inside})
     n, kinds = len(scene.names), 1 if similarity is None else 2
+    if len(found) not in (0, n):
+        raise ValueError(f"found must have a place for each of {n} images, not {len(found)}")
     columns = min(n, 4)
     figure, axes = panels(kinds * math.ceil(n / columns), columns, kinds == 2)
     for i in range(n):
@@ -346,6 +354,10 @@ def explorer_figure(scene, points, similarity: np.ndarray | None) -> Figure:
                 marker, colour = ("o", "cyan") if point.similar else ("s", "orange")
                 for axis in pair:
                     ring(axis, point.row, point.column, marker, colour)
+        for place in found[i : i + 1]:
+            for axis in pair:
+                width = 2 if place["found"] else 0.5
+                ring(axis, place["row"], place["column"], "D", FOUND, width)
     if similarity is not None:
         colour_bar(figure, axes, COSINE, "cosine similarity")
     return figure

@@ -140,7 +140,14 @@ def colour_bar(figure: Figure, axes, scale: tuple[float, float], label: str) -> 
     bar.set_label(shown_name(label), **as_written())
 
 
-def ring(axis: Axes, row: float, column: float, marker: str = "o", colour: str = "cyan") -> None:
+def ring(
+    axis: Axes,
+    row: float,
+    column: float,
+    marker: str = "o",
+    colour: str = "cyan",
+    width: float = 2,
+) -> None:
     """Marks a pixel without covering it.
 
     Args:
@@ -149,6 +156,7 @@ def ring(axis: Axes, row: float, column: float, marker: str = "o", colour: str =
         column: Of the pixel.
         marker: Its form, as in matplotlib.
         colour: Of its rim.
+        width: Of its rim, in points.
     """
     axis.plot(
         column,
@@ -157,7 +165,7 @@ def ring(axis: Axes, row: float, column: float, marker: str = "o", colour: str =
         markersize=10,
         markerfacecolor="none",
         markeredgecolor=colour,
-        markeredgewidth=2,
+        markeredgewidth=width,
     )
 
 

@@ -207,7 +207,7 @@ class SimilarityExplorer(anywidget.AnyWidget):
         """The same view as a figure, for readers without a kernel."""
         chosen = self._chosen()
         maps = self.content.similarity(chosen) / 127.5 - 1 if chosen else None
-        return explorer_figure(self.content, chosen, maps)
+        return explorer_figure(self.content, chosen, maps, self.found)
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ldr_lib import TwoBranchNet
 from ldr_lib.data.prepare import Prepared
-from ldr_lib.explore import Point, SimilarityExplorer
+from ldr_lib.explore import Point, SimilarityExplorer, explorer_figure
 
 
 @pytest.fixture
@@ -143,6 +143,21 @@ def test_the_same_view_is_there_without_a_kernel(explorer):
     assert (
         data["image/png"][:4] == b"\x89PNG" and "application/vnd.jupyter.widget-view+json" in data
     )
+
+
+def test_the_view_without_a_kernel_shows_where_points_were_found(explorer):
+    explorer.finding = True
+    figure = explorer.figure()
+    diamonds = [
+        (line.get_ydata()[0], line.get_xdata()[0], line.get_markeredgewidth() > 1)
+        for axis in figure.axes
+        for line in axis.lines
+        if line.get_marker() == "D"
+    ]
+    places = [(place["row"], place["column"], place["found"]) for place in explorer.found]
+    assert len(places) == len(explorer.content.names) and sorted(diamonds) == sorted(2 * places)
+    with pytest.raises(ValueError, match="a place for each of"):
+        explorer_figure(explorer.content, [], None, explorer.found[:1])
 
 
 def test_what_cannot_be_shown_is_a_sentence_in_the_widget(images):

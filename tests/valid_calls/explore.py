@@ -96,7 +96,7 @@ def calls(folder: Path) -> dict[str, tuple[Callable, dict]]:
         "view_pairs": (explore.view_pairs, dict(views=views, grid=2, cell=(0, 1), n=1)),
         "explorer_figure": (
             explore.explorer_figure,
-            dict(scene=scene(), points=[Point(0, 3, 3)], similarity=None),
+            dict(scene=scene(), points=[Point(0, 3, 3)], similarity=None, found=[]),
         ),
         "failure_maps": (
             explore.failure_maps,
