@@ -114,7 +114,7 @@ def label_curves(records: pd.DataFrame, inits: tuple[str, ...] = INITS) -> Figur
         dashes=False,
         palette="colorblind",
         height=2.6,
-        aspect=0.9,
+        aspect=min(10.8 / (2.6 * len(tasks)), 1.3),  # 12 inches with the legend
     )
     grid.refline(y=0, color="0.3", linestyle="-")
     grid.set_titles("{col_name}, {row_name}")
