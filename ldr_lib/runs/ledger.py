@@ -21,11 +21,11 @@ from .paths import project_root, runs_folder
 from .pictures import data_url, encode
 from .records import stack_runs
 
-STATES = ("supported", "not supported", "undecided", "too few runs", "not run")
+TOO_FEW = "too few runs"
+STATES = ("supported", "not supported", "undecided", TOO_FEW, "not run")
 """What the records say of a claim: its 95 % interval lies above the bound, below it, or across
 it.
 """
-TOO_FEW = STATES[3]
 COLUMNS = (
     "abstract",
     "says",
